@@ -1,0 +1,3 @@
+"""Everything that a feature may say is in steps/; the plugin itself is harness.plugin (see pyproject.toml)."""
+
+pytest_plugins = ["steps.given", "steps.when", "steps.then"]

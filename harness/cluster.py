@@ -1,0 +1,381 @@
+"""One cluster, standing: fabric, machines, storage, stack, BMCs and observers, built from a topology and taken
+down again without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import ClusterError, FencelineError, MachineError, Timeout
+from harness.faults import FaultControl
+from harness.fencing.bmc import BmcRack
+from harness.guest.base import base_seed
+from harness.guest.ssh import Session, make_key, write_private_key
+from harness.health import problems_of
+from harness.journal import Journal, state_dir
+from harness.machines.drivers import make_driver
+from harness.machines.fabric import Fabric
+from harness.machines.image import ensure_image
+from harness.machines.protocol import DriverContext, Machine, MachineSpec, Nic, Power
+from harness.machines.uml_driver import console_tail
+from harness.model.addressing import management_address
+from harness.model.event import now_ns
+from harness.model.load import dump_topology
+from harness.model.topology import Topology
+from harness.observe.client import ClientObserver
+from harness.observe.guests import GuestObserver
+from harness.observe.log import EventLog
+from harness.observe.loop import ObserverLoop
+from harness.observe.wire import WireObserver
+from harness.progress import Progress
+from harness.stacks.pacemaker.stack import PacemakerStack
+from harness.stacks.state import ClusterState
+from harness.storage import iscsi
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """How to stand a cluster up. ``consoles`` is where the consoles' files go."""
+
+    driver: str = "auto"
+    uri: str | None = None
+
+
+class Cluster:
+    """The cluster of ``topology``. ``up`` builds it; ``down`` removes every trace of it, also of half of it.
+
+    Observations go to ``log``; consoles to ``consoles``/NODE.log.
+    """
+
+    def __init__(self, topology: Topology, log: EventLog, consoles: Path, options: ClusterOptions | None = None,
+                 progress: Progress | None = None) -> None:
+        self.topology = topology
+        self.log = log
+        self.options = options or ClusterOptions()
+        self.progress = progress or Progress()
+        self.identity = secrets.token_hex(4)
+        self.consoles = consoles
+        self.machines: dict[str, Machine] = {}
+        self.bmc_password = secrets.token_hex(8)
+        self._key = make_key()
+        self._host_key = make_key()
+        self._undo = contextlib.ExitStack()
+        self._sessions: dict[str, Session] = {}
+        self._guests: dict[str, GuestObserver] = {}
+        self._streams_lock = threading.Lock()
+        self._is_down = False
+        self.faults = FaultControl(self)
+
+    # -- building ------------------------------------------------------------------------------------------
+
+    def up(self) -> None:
+        """Builds the cluster and waits until it is formed, healthy and answering.
+
+        Raises:
+            FencelineError: it can't; everything that was made has been removed again.
+        """
+        try:
+            self._build()
+            self.wait_whole(self._stretched(self.topology.boot_deadline + self.topology.form_deadline))
+        except FencelineError:
+            if self._sessions:
+                self.progress("it did not come up: saving the guests' logs before taking it down")
+                self.collect_logs(self.consoles.parent / "logs")
+            self.down()
+            raise
+        except BaseException:
+            self.down()
+            raise
+
+    def _build(self) -> None:
+        topology = self.topology
+        image = ensure_image(self.progress)
+        self.journal = Journal(state_dir() / "journal" / f"{self.identity}.jsonl")
+        self._undo.callback(self._close_journal)
+        self.folder = self._make_folder()
+        self.consoles.mkdir(parents=True, exist_ok=True)
+        self.fabric = Fabric(self.identity, topology, self.journal)
+        self._undo.callback(self.fabric.close)
+        self.fabric.create()
+        self.loop = ObserverLoop(self.log, self.fabric)
+        self._undo.callback(self.loop.stop)
+        context = DriverContext(image, self.fabric, self.journal, self._on_power, self.folder)
+        self.driver = make_driver(self.options.driver, context, self.options.uri)
+        self._undo.callback(self.driver.close)
+        self.progress(f"{topology.name}: {len(topology.nodes)} machines on {self.driver.name}")
+        self._make_sessions()
+        self.stack = PacemakerStack(topology, self._sessions, self.bmc_password, self.is_running)
+        self._make_machines()
+        self.bmcs = BmcRack(self.fabric, topology, self.log, self.bmc_password,
+                            {node: self.machines[node] for node in topology.cluster_nodes})
+        self._undo.callback(self.bmcs.close)
+        self.client = ClientObserver(self.fabric, topology, self.log, self.loop)
+        self.wire = WireObserver(self.fabric, topology, self.log, self.loop)
+        for observer in (self.client, self.wire):
+            observer.start()
+            self._undo.callback(observer.stop)
+        # the storage host has the least to do and is waited for by all: first
+        for node in sorted(topology.nodes, key=lambda name: topology.nodes[name].role == "cluster"):
+            self.machines[node].start()
+
+    def _close_journal(self) -> None:
+        self.journal.close(remove=True)
+
+    def _make_folder(self) -> Path:
+        # short, for the sockets in it (108 bytes); on the disk of the system's temporary files
+        folder = Path(tempfile.gettempdir()) / f"fl-{self.identity}"
+        entry = self.journal.begin("folder", path=str(folder))
+
+        def remove() -> None:
+            shutil.rmtree(folder, ignore_errors=True)
+            self.journal.done(entry)
+
+        folder.mkdir(mode=0o700)
+        self._undo.callback(remove)
+        write_private_key(self._key, folder / "id_ed25519")
+        (folder / "known_hosts").write_text("".join(
+            f"{management_address(self.topology, node)} {self._host_key.public}\n" for node in self.topology.nodes))
+        (folder / "topology.yaml").write_text(dump_topology(self.topology))
+        return folder
+
+    def _make_sessions(self) -> None:
+        for node in self.topology.nodes:
+            session = Session(node, self._connector(node), self._key, self._host_key)
+            self._sessions[node] = session
+            self._undo.callback(session.close)
+
+    def _connector(self, node: str) -> Callable[[float], socket.socket]:
+        address = (str(management_address(self.topology, node)), 22)
+
+        def connect(timeout: float) -> socket.socket:
+            with self.fabric.entered():
+                sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            sock.settimeout(timeout)
+            try:
+                sock.connect(address)
+            except OSError:
+                sock.close()
+                raise
+            return sock
+        return connect
+
+    def _make_machines(self) -> None:
+        topology = self.topology
+        for node, settings in topology.nodes.items():
+            seed = base_seed(topology, node, self._key, self._host_key)
+            disks: tuple[Path, ...] = ()
+            if topology.storage.iscsi and node == topology.storage.iscsi.target:
+                disks = iscsi.make_disks(topology, self.folder)
+                iscsi.seed_target(topology, seed)
+            if settings.role == "cluster":
+                if topology.storage.iscsi:
+                    iscsi.seed_initiator(topology, node, seed)
+                self.stack.seed_member(node, seed)
+            elif settings.role == "quorum-device":
+                self.stack.seed_quorum_device(seed)
+            path = self.folder / f"{node}.seed"
+            seed.write(path)
+            nics = tuple(Nic(network, self.fabric.mac(node, network), self.fabric.bridge(network),
+                             self.fabric.tap(node, network)) for network in topology.networks_of(node))
+            spec = MachineSpec(node, settings.memory, nics, path, self.folder / node,
+                               self.consoles / f"{node}.log", disks)
+            self._guests[node] = GuestObserver(node, self.log, self.loop)
+            self.machines[node] = self.driver.create(spec)
+
+    # -- power ---------------------------------------------------------------------------------------------
+
+    def _on_power(self, node: str, kind: str, stamp: int, data: dict) -> None:
+        self.log.record("fabric" if kind.startswith("link") else "machine", node, kind, data, t_ns=stamp)
+        if kind == "power.on":
+            stream = self.machines[node].agent_stream()
+            if stream is not None:
+                # a copy: the machine closes its own at the next start
+                self._guests[node].attach(os.dup(stream))
+        elif kind == "power.off":
+            self._sessions[node].close()
+
+    def is_running(self, node: str) -> bool:
+        """Whether ``node``'s CPUs execute."""
+        return self.machines[node].power() is Power.ON
+
+    def power_on(self, node: str) -> None:
+        """Switches ``node`` on, unless somebody else (its BMC) just did."""
+        try:
+            self.machines[node].start()
+        except MachineError:
+            if not self.is_running(node):
+                raise
+
+    # -- use -----------------------------------------------------------------------------------------------
+
+    def machine(self, node: str) -> Machine:
+        """The machine ``node``.
+
+        Raises:
+            ClusterError: there is none.
+        """
+        if node not in self.machines:
+            raise ClusterError(f"no node {node!r} in {self.topology.name}; there are {', '.join(self.machines)}")
+        return self.machines[node]
+
+    def session(self, node: str) -> Session:
+        """The SSH session to ``node``."""
+        self.machine(node)
+        return self._sessions[node]
+
+    @property
+    def boot_deadline(self) -> float:
+        """By when a machine must have booted (s), stretched where it is emulated."""
+        return self._stretched(self.topology.boot_deadline)
+
+    def _stretched(self, seconds: float) -> float:
+        return seconds * self.driver.slowdown
+
+    def state(self) -> ClusterState:
+        """The cluster's own view, recorded in the log."""
+        state = self.stack.state()
+        self.log.record("stack", state.seen_by, "state", state.as_dict())
+        return state
+
+    def owner(self, service: str) -> str:
+        """The node on which ``service`` runs.
+
+        Raises:
+            ClusterError: it runs nowhere.
+        """
+        owner = self.state().owner(service)
+        if owner is None:
+            raise ClusterError(f"the service {service!r} runs on no node as a whole")
+        return owner
+
+    def quorum_of(self, node: str) -> dict | None:
+        """What ``node`` itself last said of quorum: {quorate, members}; None where it has said nothing."""
+        return self._guests[node].current.get(("quorum",))
+
+    def holdings_of(self, node: str) -> list[str]:
+        """The parts of services that ``node`` holds, as its agent last told: mounts and addresses."""
+        return [f"{kind} {key[0]}" for (kind, *key), data in self._guests[node].current.items()
+                if data.get("mounted") or (kind == "address" and data["present"])]
+
+    def is_answering(self, service: str) -> bool:
+        """Whether a client of ``service`` gets an answer to what it asks now, within 1.5 s."""
+        try:
+            self.client.wait_answering(service, 1.5)
+        except Timeout:
+            return False
+        return True
+
+    def poll(self, condition: Callable[[], bool], within: float, what: str,
+             error: type[FencelineError] = ClusterError) -> float:
+        """Waits for a ``condition`` that no event announces; returns the seconds waited.
+
+        Raises:
+            error: it was not so within ``within`` seconds.
+        """
+        begun = time.monotonic()
+        pause = threading.Event()
+        while True:
+            if condition():
+                return time.monotonic() - begun
+            if time.monotonic() - begun > within:
+                raise error(f"waited {within:g} s for {what}")
+            pause.wait(0.1)
+
+    def problems(self) -> list[str]:
+        """What keeps the cluster from being whole: formed, healthy, answering; empty if nothing does."""
+        return problems_of(self)
+
+    def wait_whole(self, within: float) -> float:
+        """Waits until nothing is wrong with the cluster any more; returns the seconds it took.
+
+        Raises:
+            ClusterError: something still is after ``within`` seconds: what, and the tail of the console.
+        """
+        begun = time.monotonic()
+        said = ""
+        # the client sees the service first, without asking a busy guest for anything
+        for service in self.client.services:
+            while not self.is_answering(service):
+                dead = [node for node, machine in self.machines.items() if machine.power() is Power.OFF]
+                # a machine that is off comes back only if its BMC switches it on again, which is soon
+                if time.monotonic() - begun > within or (dead and self._stays_off(dead[0])):
+                    break
+            else:
+                self.progress(f"{service} answers on {self.topology.services[service].vip.address} "
+                              f"after {time.monotonic() - begun:.1f} s")
+        pause = threading.Event()
+        while True:
+            found = self.problems()
+            if not found:
+                return time.monotonic() - begun
+            if found[0] != said:
+                said = found[0]
+                self.progress(f"waiting: {said}")
+            dead = [node for node, machine in self.machines.items() if machine.power() is Power.OFF]
+            if time.monotonic() - begun > within or (dead and self._stays_off(dead[0])):
+                worst = next((node for node in self.topology.nodes if any(node in text for text in found)),
+                             self.topology.cluster_nodes[0])
+                raise ClusterError(
+                    f"{self.topology.name} was not whole after {time.monotonic() - begun:.1f} s: " + "; ".join(found),
+                    console_tail(self.consoles / f"{worst}.log"))
+            pause.wait(0.2)
+
+    def _stays_off(self, node: str) -> bool:
+        try:
+            self.log.wait_for(lambda event: event.kind == "power.on" and event.node == node, 5.0,
+                              f"{node} to be switched on", now_ns())
+        except Timeout:
+            return self.machines[node].power() is Power.OFF
+        return False
+
+    def baseline(self) -> None:
+        """Writes what is the case into a log that has just begun: power, mounts, addresses, quorum."""
+        for node, machine in self.machines.items():
+            if machine.power() is not Power.OFF:
+                self.log.record("machine", node, "power.on", {"baseline": True})
+            if machine.power() is Power.PAUSED:
+                self.log.record("machine", node, "power.paused", {"baseline": True})
+            self._guests[node].baseline()
+
+    def link_consoles(self, folder: Path) -> None:
+        """Makes the consoles, one file for the cluster's life, seen in ``folder`` of a further scenario."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for node in self.topology.nodes:
+            link = folder / f"{node}.log"
+            if not link.exists():
+                link.symlink_to(os.path.relpath(self.consoles / f"{node}.log", folder))
+
+    def collect_logs(self, folder: Path) -> None:
+        """Copies the guests' cluster logs into ``folder``/NODE/; what can't be had is said in a file there."""
+        for node in self.topology.cluster_nodes:
+            target = folder / node
+            target.mkdir(parents=True, exist_ok=True)
+            if node not in self.machines or not self.is_running(node):
+                (target / "missing.txt").write_text(f"{node} does not run\n")
+                continue
+            try:
+                for path in self.stack.logs:
+                    result = self._sessions[node].run(f"tail -c 2000000 {path}", within=20, check=False)
+                    (target / Path(path).name).write_text(result.out)
+                journal = self._sessions[node].run("journalctl -b --no-pager -o short-monotonic | tail -n 3000",
+                                                   within=20, check=False)
+                (target / "journal.txt").write_text(journal.out)
+            except FencelineError as error:
+                (target / "missing.txt").write_text(f"{error}\n")
+
+    # -- the end -------------------------------------------------------------------------------------------
+
+    def down(self) -> None:
+        """Removes the cluster: machines, BMCs, observers, namespace, files, and at last the journal."""
+        if not self._is_down:
+            self._is_down = True
+            self._undo.close()

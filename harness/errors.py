@@ -1,0 +1,35 @@
+"""What can go wrong outside of the cluster under test. None of these is an AssertionError: Allure shows them as
+broken, never as failed."""
+
+
+class FencelineError(Exception):
+    """One clear message: what, where, and the way out. ``detail`` may hold more (a console's tail)."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message if not detail else f"{message}\n{detail}")
+        self.message = message
+        self.detail = detail
+
+
+class HostError(FencelineError):
+    """The host lacks something: a package, a permission, memory, disk space. The verdict is BROKEN."""
+
+
+class MachineError(FencelineError):
+    """A machine did not do what it was told: never booted, did not stop. The verdict is BROKEN."""
+
+
+class ClusterError(FencelineError):
+    """The cluster never formed, or a command of its software failed. The verdict is BROKEN."""
+
+
+class FaultError(FencelineError):
+    """A fault is unknown, has bad parameters, or did not take effect. The verdict is INVALID."""
+
+
+class Timeout(FencelineError):
+    """A deadline passed; ``waited`` is the time spent (s)."""
+
+    def __init__(self, message: str, waited: float, detail: str = "") -> None:
+        super().__init__(message, detail)
+        self.waited = waited

@@ -1,0 +1,74 @@
+"""What an administrator does: relocate a service, put a node into standby. Planned, but still a disturbance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.errors import FaultError
+from harness.faults.base import fault
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+
+@fault
+@dataclass(frozen=True)
+class Move:
+    """``service`` is relocated to ``node`` by the cluster's own command."""
+
+    service: str
+    node: str
+    name: ClassVar[str] = "move"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.node,)
+
+    def inject(self, cluster: Cluster) -> None:
+        cluster.stack.move(self.service, self.node)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        # what the cluster has been told stands in its configuration, whatever comes of it
+        if not cluster.stack.has_moves(self.service):
+            raise FaultError(f"not confirmed: the cluster has no constraint from moving {self.service}")
+        return {"constraint": f"{self.service} on {self.node}"}
+
+    def heal(self, cluster: Cluster) -> None:
+        cluster.stack.clear_moves(self.service)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        if cluster.stack.has_moves(self.service):
+            raise FaultError(f"the constraint from moving {self.service} is still there")
+        return {"constraint": "gone"}
+
+
+@fault
+@dataclass(frozen=True)
+class Standby:
+    """``node`` is put into standby: it stays a member and runs nothing."""
+
+    node: str
+    name: ClassVar[str] = "standby"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.node,)
+
+    def inject(self, cluster: Cluster) -> None:
+        cluster.stack.standby(self.node, on=True)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        return self._is(cluster, True)
+
+    def heal(self, cluster: Cluster) -> None:
+        cluster.stack.standby(self.node, on=False)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        return self._is(cluster, False)
+
+    def _is(self, cluster: Cluster, wanted: bool) -> dict[str, Any]:
+        def matches() -> bool:
+            return any(m.name == self.node and m.standby is wanted for m in cluster.stack.state().members)
+        cluster.poll(matches, 10, f"{self.node} to be {'in' if wanted else 'out of'} standby", FaultError)
+        return {"standby": wanted}

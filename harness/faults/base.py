@@ -1,0 +1,161 @@
+"""What a fault is, and the one that injects them: journal first, then inject, confirm, heal, confirm healed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from harness.errors import FaultError, FencelineError, Timeout
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+
+class Fault(Protocol):
+    """A frozen dataclass: a fault with its parameters and its undo.
+
+    ``confirm`` and ``confirm_healed`` return what was observed, independently of the command that did it, and
+    raise ``FaultError`` where it is not so. ``heal`` works on a node that is hung, fenced or cut off, and may be
+    repeated.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def targets(self) -> tuple[str, ...]: ...
+    def inject(self, cluster: Cluster) -> None: ...
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]: ...
+    def heal(self, cluster: Cluster) -> None: ...
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]: ...
+
+
+FAULTS: dict[str, type] = {}
+
+
+def fault(cls: type) -> type:
+    """Registers a fault class under its ``name``."""
+    if cls.name in FAULTS or not is_dataclass(cls):
+        raise TypeError(f"{cls.__name__}: not a dataclass, or the fault {cls.name!r} is there twice")
+    FAULTS[cls.name] = cls
+    return cls
+
+
+def make_fault(name: str, **parameters: Any) -> Fault:
+    """The fault ``name`` with ``parameters``.
+
+    Raises:
+        FaultError: no such fault or parameter, or one out of its range.
+    """
+    cls = FAULTS.get(name)
+    if cls is None:
+        raise FaultError(f"no fault {name!r}; there are {', '.join(sorted(FAULTS))}")
+    known = [field.name for field in fields(cls)]
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise FaultError(f"fault {name}: no parameter {', '.join(unknown)}; there are {', '.join(known)}")
+    try:
+        return cls(**parameters)
+    except (TypeError, ValueError) as error:
+        raise FaultError(f"fault {name}: {error}") from error
+
+
+@dataclass
+class ActiveFault:
+    """A fault in force. ``evidence`` is what confirmed it."""
+
+    id: int
+    fault: Fault
+    entry: int
+    begun_ns: int
+    evidence: dict[str, Any] | None = None
+    healed: bool = False
+
+
+class FaultControl:
+    """Injects and heals the faults of one cluster, in the journal and in the event log."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._ids = itertools.count(1)
+        self.active: list[ActiveFault] = []
+
+    def inject(self, fault: Fault) -> ActiveFault:
+        """Injects ``fault`` and waits until it is confirmed.
+
+        Raises:
+            FaultError: it can't be injected, or took no effect: the run is INVALID.
+        """
+        log = self._cluster.log
+        parameters = asdict(fault)
+        entry = self._cluster.journal.begin("fault", name=fault.name, parameters=parameters)
+        number = next(self._ids)
+        begun = log.record("fault", None, "fault.begin", {
+            "id": number, "fault": fault.name, "targets": list(fault.targets), "params": parameters})
+        active = ActiveFault(number, fault, entry, begun.t_ns)
+        self.active.append(active)
+        try:
+            fault.inject(self._cluster)
+            log.record("fault", None, "fault.injected", {"id": number})
+            active.evidence = fault.confirm(self._cluster, begun.t_ns)
+        except FencelineError as error:
+            log.record("fault", None, "fault.unconfirmed", {"id": number, "reason": error.message})
+            raise FaultError(f"the fault {fault.name} on {', '.join(fault.targets) or 'the cluster'} "
+                             f"took no effect: {error.message}") from error
+        log.record("fault", None, "fault.confirmed", {"id": number, "evidence": active.evidence})
+        return active
+
+    def heal(self, active: ActiveFault) -> None:
+        """Heals one fault; healing twice does nothing.
+
+        Raises:
+            FencelineError: it can't be healed; said in the log. The machines are then unfit for reuse.
+        """
+        if active.healed:
+            return
+        log = self._cluster.log
+        try:
+            active.fault.heal(self._cluster)
+            evidence = active.fault.confirm_healed(self._cluster)
+        except FencelineError as error:
+            log.record("fault", None, "fault.unhealed", {"id": active.id, "reason": error.message})
+            raise
+        active.healed = True
+        self.active.remove(active)
+        self._cluster.journal.done(active.entry)
+        log.record("fault", None, "fault.healed", {"id": active.id, "evidence": evidence})
+
+    def heal_all(self) -> list[str]:
+        """Heals whatever is in force, newest first; returns what could not be healed, in words."""
+        problems = []
+        for active in list(reversed(self.active)):
+            try:
+                self.heal(active)
+            except FencelineError as error:
+                problems.append(f"{active.fault.name}: {error.message}")
+        return problems
+
+    def in_force(self, name: str) -> list[ActiveFault]:
+        """The active faults called ``name``."""
+        return [active for active in self.active if active.fault.name == name]
+
+
+def observed(cluster: Cluster, predicate: Callable, within: float, what: str, since_ns: int) -> float:
+    """Waits for an event that confirms a fault; returns the seconds waited.
+
+    Raises:
+        FaultError: it did not come within ``within`` seconds.
+    """
+    try:
+        return cluster.log.wait_for(predicate, within, what, since_ns)[1]
+    except Timeout as error:
+        raise FaultError(f"not confirmed: {error.message}") from error
+
+
+def is_event(kind: str, node: str | None = None, **data: Any) -> Callable:
+    """A predicate: an event of ``kind`` (of ``node``) whose data has these values."""
+    def predicate(event: Any) -> bool:
+        return (event.kind == kind and (node is None or event.node == node)
+                and all(event.data.get(key) == value for key, value in data.items()))
+    return predicate

@@ -1,0 +1,138 @@
+"""Faults that have to be made inside the guest: load, killed processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.errors import FaultError
+from harness.faults.base import fault, is_event, observed
+from harness.faults.node import no_ticks, wait_tick
+from harness.machines.protocol import Power
+from harness.model.units import parse_duration
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+
+@fault
+@dataclass(frozen=True)
+class CpuOverload:
+    """Real-time load on ``node`` that starves everything else, heartbeats included, for ``seconds``.
+
+    SCHED_FIFO 99 is not preempted by corosync's SCHED_RR 99, and the kernel's 5 % for others is switched off. The
+    load ends by itself: nothing could reach the node to end it.
+    """
+
+    node: str
+    seconds: float = 20.0
+    name: ClassVar[str] = "cpu-overload"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seconds", parse_duration(self.seconds))
+        if not 0 < self.seconds <= 600:
+            raise ValueError(f"seconds: {self.seconds:g} is not above 0 and at most 600")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.node,)
+
+    def inject(self, cluster: Cluster) -> None:
+        # the start is put off a little, so that the answer to this very command still gets out
+        cluster.session(self.node).run(
+            "echo -1 > /proc/sys/kernel/sched_rt_runtime_us; "
+            f"(sleep 0.3; exec chrt -f 99 stress-ng --cpu $(nproc) --cpu-method loop --timeout {self.seconds:.0f}s "
+            "--quiet) </dev/null >/dev/null 2>&1 &", within=10)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        no_ticks(cluster, self.node, 0.8)
+        if cluster.machine(self.node).power() is Power.PAUSED:
+            raise FaultError(f"not confirmed: {self.node} is paused, not overloaded")
+        return {"agent": "not scheduled for 0.8 s"}
+
+    def heal(self, cluster: Cluster) -> None:
+        if cluster.machine(self.node).power() is Power.OFF:
+            cluster.power_on(self.node)
+        else:
+            wait_tick(cluster, self.node, self.seconds + 30)
+            cluster.session(self.node).run("echo 950000 > /proc/sys/kernel/sched_rt_runtime_us", within=30)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        return {"waited_s": round(wait_tick(cluster, self.node, cluster.boot_deadline), 3)}
+
+
+@fault
+@dataclass(frozen=True)
+class DaemonKill:
+    """A cluster daemon of ``node`` is killed with SIGKILL."""
+
+    node: str
+    daemon: str
+    name: ClassVar[str] = "daemon-kill"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.node,)
+
+    def inject(self, cluster: Cluster) -> None:
+        process = cluster.stack.daemons.get(self.daemon)
+        if process is None:
+            raise FaultError(f"no daemon {self.daemon!r} in a {cluster.stack.name} cluster; "
+                             f"there are {', '.join(cluster.stack.daemons)}")
+        # the new pid, if it was respawned, can't be the old one within this one command
+        out = cluster.session(self.node).run(
+            f"p=$(pgrep -x {process}) || exit 3; kill -KILL $p || exit 4; "
+            "for i in 1 2 3 4 5 6 7 8 9; do [ -d /proc/$p ] || { echo gone $p; exit 0; }; sleep 0.05; done; exit 5",
+            within=15, check=False)
+        if not out.out.startswith("gone") and out.status != -1:
+            raise FaultError({3: f"{self.daemon} does not run on {self.node}"}.get(
+                out.status, f"{self.daemon} on {self.node} survives SIGKILL ({out.status})"))
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        return {"process": "gone from /proc"}
+
+    def heal(self, cluster: Cluster) -> None:
+        if cluster.machine(self.node).power() is Power.OFF:
+            cluster.power_on(self.node)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        return {"waited_s": round(wait_tick(cluster, self.node, cluster.boot_deadline), 3)}
+
+
+@fault
+@dataclass(frozen=True)
+class ServiceKill:
+    """The daemon of ``service`` is killed with SIGKILL on ``node``, where it runs."""
+
+    node: str
+    service: str
+    name: ClassVar[str] = "service-kill"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.node,)
+
+    def inject(self, cluster: Cluster) -> None:
+        settings = cluster.topology.services.get(self.service)
+        if settings is None or settings.daemon is None:
+            raise FaultError(f"no service {self.service!r} with a daemon in {cluster.topology.name}")
+        done = cluster.session(self.node).run(["pkill", "-KILL", "-x", settings.daemon.name], within=15, check=False)
+        if done.status == 1:
+            raise FaultError(f"{settings.daemon.name} does not run on {self.node}")
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        port = cluster.topology.services[self.service].daemon.port
+        try:
+            waited = observed(cluster, is_event("listen", self.node, port=port, present=False), 3,
+                              f"port {port} of {self.node} to close", since_ns)
+        except FaultError as error:
+            raise FaultError(f"{error.message} (restarted faster than it can be seen?)") from error
+        return {"port": port, "closed_after_s": round(waited, 3)}
+
+    def heal(self, cluster: Cluster) -> None:
+        """The cluster heals it."""
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        return {"healed_by": "the cluster"}
+
+

@@ -1,0 +1,61 @@
+"""Whether a cluster is whole: formed, healthy, answering. The precondition of every scenario, and of reuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.errors import FencelineError
+from harness.machines.protocol import Power
+from harness.stacks.state import ClusterState
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+
+def problems_of(cluster: Cluster) -> list[str]:
+    """What is wrong with ``cluster``, in words, the cause before its effects; empty if it is whole."""
+    found = [f"{node} is {machine.power()}" for node, machine in cluster.machines.items()
+             if machine.power() is not Power.ON]
+    found += [f"the fault {active.fault.name} is still in force" for active in cluster.faults.active]
+    if found:
+        return found
+    found += [f"{node} has not joined: its agent reports no quorum" for node in cluster.topology.cluster_nodes
+              if not is_quorate_and_complete(cluster, node)]
+    if found:
+        return found
+    try:
+        found += state_problems(cluster, cluster.state())
+    except FencelineError as error:
+        return [error.message]
+    found += [f"{service} does not answer on its VIP" for service in cluster.topology.services
+              if not cluster.is_answering(service)]
+    return found
+
+
+def is_quorate_and_complete(cluster: Cluster, node: str) -> bool:
+    """Whether ``node`` itself sees every member and quorum."""
+    quorum = cluster.quorum_of(node)
+    return quorum is not None and quorum["quorate"] and set(quorum["members"]) == set(cluster.topology.cluster_nodes)
+
+
+def state_problems(cluster: Cluster, state: ClusterState) -> list[str]:
+    """What the cluster's own view says is wrong."""
+    topology = cluster.topology
+    found = []
+    if not state.quorate:
+        found.append("the partition of the DC has no quorum")
+    if state.coordinator is None:
+        found.append("no DC has been elected")
+    found += [f"{node} is not online" for node in topology.cluster_nodes if node not in state.online()]
+    found += [f"{member.name} is {word}" for member in state.members
+              for word in ("standby", "pending", "unclean", "maintenance") if getattr(member, word)]
+    found += [f"{resource.name} is {resource.role}{' (failed)' if resource.failed else ''}"
+              for resource in state.resources if not resource.active or resource.failed]
+    found += [f"{resource.name} is active on {len(resource.nodes)} nodes" for resource in state.resources
+              if len(resource.nodes) > 1]
+    for service in topology.services:
+        owner = state.owner(service)
+        if owner is not None and owner not in topology.preferred_nodes(service):
+            found.append(f"{service} runs on {owner}, outside of its failover domain")
+    found += [f"failed action: {failure}" for failure in state.failures]
+    return found

@@ -1,0 +1,159 @@
+"""The fabric: the one network namespace that a cluster lives in, with its bridges, taps and addresses.
+
+Nothing here ever touches the host's own namespace except the call that creates ours, and the fabric has no way
+out: no uplink, no default route, no forwarding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness.errors import HostError
+from harness.journal import Journal
+from harness.model.addressing import bmc_address, harness_address, mac
+from harness.model.topology import Topology
+
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
+_NETNS_DIR = Path("/var/run/netns")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _run(arguments: Sequence[str], text: str | None = None) -> str:
+    try:
+        done = subprocess.run(arguments, input=text, capture_output=True, text=True, timeout=30, check=False)
+    except FileNotFoundError as error:
+        raise HostError(f"{arguments[0]} is not installed: run script/bootstrap, or `fenceline doctor`") from error
+    if done.returncode:
+        raise HostError(f"`{' '.join(arguments)}` failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+class Fabric:
+    """The namespace ``fl-<id>`` for ``topology``. Not usable before ``create``.
+
+    Raises:
+        HostError: from every method, when the host refuses.
+    """
+
+    def __init__(self, identity: str, topology: Topology, journal: Journal) -> None:
+        self.namespace = f"fl-{identity}"
+        self.topology = topology
+        self._journal = journal
+        self._entry: int | None = None
+        self._fd = -1
+
+    def create(self) -> None:
+        """Makes the namespace, a bridge per network, and a tap per network card of every machine."""
+        if os.geteuid() != 0:
+            raise HostError("creating the network namespace needs root: run as root (sudo); "
+                            "`fenceline doctor` says what an unprivileged run would need")
+        self._entry = self._journal.begin("netns", name=self.namespace)
+        _run(["ip", "netns", "add", self.namespace])
+        self._fd = os.open(_NETNS_DIR / self.namespace, os.O_RDONLY | os.O_CLOEXEC)
+        lines = ["link set lo up"]
+        topology = self.topology
+        for network, settings in topology.networks.items():
+            bridge = self.bridge(network)
+            # forward_delay 0 and no STP: a port forwards at once; no snooping: totem's multicast passes
+            lines += [f"link add {bridge} type bridge forward_delay 0 stp_state 0 mcast_snooping 0",
+                      f"link set {bridge} addrgenmode none",
+                      f"link set {bridge} up"]
+            if settings.role in ("management", "service"):
+                prefix = settings.subnet.prefixlen
+                lines.append(f"addr add {harness_address(topology, network)}/{prefix} dev {bridge}")
+                if settings.role == "management":
+                    lines += [f"addr add {bmc_address(topology, node)}/{prefix} dev {bridge}"
+                              for node in topology.cluster_nodes]
+        for node in topology.nodes:
+            for network in topology.networks_of(node):
+                tap = self.tap(node, network)
+                lines += [f"tuntap add dev {tap} mode tap",
+                          f"link set {tap} addrgenmode none",
+                          f"link set {tap} master {self.bridge(network)} up"]
+        self.ip_batch(lines)
+        self._sharpen()
+
+    def _sharpen(self) -> None:
+        """Makes the client's host notice a moved VIP as fast as a probe every 20 ms deserves: a lost neighbour is
+        asked for every 100 ms rather than every second, so that the figure is the cluster's and not ours."""
+        with self.entered():
+            for network in (*self.topology.networks_with("service"), *self.topology.networks_with("management")):
+                folder = Path(f"/proc/sys/net/ipv4/neigh/{self.bridge(network)}")
+                (folder / "retrans_time_ms").write_text("100")
+                (folder / "delay_first_probe_time").write_text("1")
+                (folder / "base_reachable_time_ms").write_text("2000")
+
+    def bridge(self, network: str) -> str:
+        """The bridge of ``network``."""
+        return f"br{list(self.topology.networks).index(network)}"
+
+    def tap(self, node: str, network: str) -> str:
+        """The tap of ``node``'s card in ``network``: at most 15 characters, so numbers."""
+        return f"t{list(self.topology.nodes).index(node)}n{list(self.topology.networks).index(network)}"
+
+    def ip_batch(self, lines: Sequence[str]) -> None:
+        """Runs ``lines`` as one ``ip -batch`` inside the fabric."""
+        _run(["ip", "-n", self.namespace, "-batch", "-"], "\n".join(lines) + "\n")
+
+    def command(self, arguments: Sequence[str]) -> list[str]:
+        """``arguments`` so that they run inside the fabric, with the same pid (``ip netns exec`` execs)."""
+        return ["ip", "netns", "exec", self.namespace, *arguments]
+
+    def run(self, arguments: Sequence[str], text: str | None = None) -> str:
+        """Runs a command inside the fabric, with ``text`` as its input; returns its output."""
+        return _run(self.command(arguments), text)
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """The calling *thread* is inside the fabric: sockets made here stay in it for their life."""
+        own = os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._setns(self._fd)
+            try:
+                yield
+            finally:
+                self._setns(own)
+        finally:
+            os.close(own)
+
+    @staticmethod
+    def _setns(fd: int) -> None:
+        if _libc.setns(fd, _CLONE_NEWNET):
+            number = ctypes.get_errno()
+            raise HostError(f"can't enter the fabric's namespace: {os.strerror(number)}")
+
+    def set_link(self, node: str, network: str, up: bool) -> None:
+        """Plugs the cable of ``node`` in ``network`` in or out, on the switch's side."""
+        self.ip_batch([f"link set {self.tap(node, network)} {'up' if up else 'down'}"])
+
+    def link_is_up(self, node: str, network: str) -> bool:
+        """Whether the switch port of ``node`` in ``network`` is administratively up."""
+        out = _run(["ip", "-n", self.namespace, "-j", "link", "show", "dev", self.tap(node, network)])
+        return "UP" in json.loads(out)[0]["flags"]
+
+    def mac(self, node: str, network: str) -> str:
+        """The MAC address of ``node``'s card in ``network``."""
+        return mac(self.topology, node, network)
+
+    def close(self) -> None:
+        """Removes the namespace and all that is in it. May be repeated."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self._entry is not None:
+            remove_namespace(self.namespace)
+            self._journal.done(self._entry)
+            self._entry = None
+
+
+def remove_namespace(name: str) -> None:
+    """Removes the namespace ``name`` if it is there; the kernel removes its devices when no process uses it."""
+    if (_NETNS_DIR / name).exists():
+        _run(["ip", "netns", "del", name])

@@ -1,0 +1,116 @@
+"""What a machine is, whoever runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from harness.machines.image import GuestImage
+
+
+class Power(StrEnum):
+    """Whether a machine's CPUs execute."""
+
+    OFF = "off"
+    ON = "on"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A network card: plugged into ``bridge`` of the fabric through the host-side interface ``tap``."""
+
+    network: str
+    mac: str
+    bridge: str
+    tap: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpec:
+    """One machine to make. ``memory`` in bytes; ``seed`` is the tar on its second disk; ``folder`` its own
+    scratch folder (disks, sockets); ``console`` the file that its console is written to; ``disks`` raw
+    images that follow as third and further disks (shared disks excluded)."""
+
+    name: str
+    memory: int
+    nics: tuple[Nic, ...]
+    seed: Path
+    folder: Path
+    console: Path
+    disks: tuple[Path, ...] = ()
+
+
+#: Called with (machine name, event kind, stamp in ns, data): power.on, power.off, power.paused, ...
+PowerListener = Callable[[str, str, int, dict], None]
+
+
+class Link(Protocol):
+    """The cable of one network card. ``down`` and ``up`` are seen on both ends and may be repeated."""
+
+    def down(self) -> None: ...
+    def up(self) -> None: ...
+    def is_up(self) -> bool: ...
+
+
+class Machine(Protocol):
+    """A node with its own kernel. Methods raise ``MachineError``; every one returns only when it is done.
+
+    ``power_off`` is a power cut: nothing is flushed, nobody is asked. Each change of power is told to the
+    driver's listener, stamped at the moment after which the machine certainly did not execute (or, for
+    power.on, before which it did not).
+    """
+
+    spec: MachineSpec
+
+    @property
+    def name(self) -> str: ...
+    def start(self) -> None: ...
+    def power_off(self, why: str = "power_off") -> int:
+        """Cuts the power; returns the stamp (ns) by which it had stopped executing. Off already: the old stamp."""
+    def reset(self, why: str = "reset") -> None:
+        """Power cut and start."""
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def panic(self) -> None:
+        """Makes the guest's kernel panic; it stays dead until ``reset`` or ``power_off`` and ``start``."""
+    def power(self) -> Power: ...
+    def link(self, network: str) -> Link: ...
+    def agent_stream(self) -> int | None:
+        """A readable file descriptor with the guest agent's JSON lines since the last ``start``; the machine's
+        to close. A new one at every start."""
+    def close(self) -> None:
+        """Power off and remove everything that the machine left on the host, except the console's file."""
+
+
+@runtime_checkable
+class Checkpointing(Protocol):
+    """A driver that can save and restore all its machines at one instant."""
+
+    def checkpoint(self, folder: Path) -> None: ...
+    def restore(self, folder: Path) -> None: ...
+
+
+class Driver(Protocol):
+    """Makes machines. One per cluster. ``slowdown`` is by what factor deadlines (never promises) are stretched,
+    because machines are emulated."""
+
+    name: str
+    slowdown: float
+
+    def create(self, spec: MachineSpec) -> Machine: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DriverContext:
+    """What a driver needs: the image, the fabric's namespace, the journal and who to tell about power."""
+
+    image: GuestImage
+    fabric: "Fabric"  # noqa: F821, UP037 - harness.machines.fabric; imported there would be a circle
+    journal: "Journal"  # noqa: F821, UP037
+    listener: PowerListener
+    folder: Path

@@ -1,0 +1,70 @@
+"""Who has which address in a topology: pure functions, so that the guest's configuration, the fabric, the
+BMCs and the observers agree without telling each other.
+
+The host part of an address is the same in every network: cluster nodes .11 to .26, storage hosts .41,
+quorum devices .51; the BMC of cluster node .11 is .111 in the management network; Fenceline itself has .1
+there and, as the client, .9 in the service network. Floating addresses are .128 and above.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.model.topology import Topology
+
+MAX_CLUSTER_NODES = 16
+VIP_FIRST = 128
+_FIRST = {"cluster": 11, "storage": 41, "quorum-device": 51}
+_BMC_OFFSET = 100
+_HARNESS = 1
+_CLIENT = 9
+
+
+def host_number(topology: Topology, node: str) -> int:
+    """The last byte of every address of ``node``."""
+    role = topology.nodes[node].role
+    return _FIRST[role] + topology.nodes_with(role).index(node)
+
+
+def address(topology: Topology, node: str, network: str) -> IPv4Address:
+    """``node``'s own address in ``network``."""
+    return topology.networks[network].subnet.network_address + host_number(topology, node)
+
+
+def management_address(topology: Topology, node: str) -> IPv4Address:
+    """Where SSH reaches ``node``."""
+    return address(topology, node, topology.networks_with("management")[0])
+
+
+def bmc_address(topology: Topology, node: str) -> IPv4Address:
+    """Where ``node``'s BMC listens (UDP 623), in the management network."""
+    network = topology.networks_with("management")[0]
+    return address(topology, node, network) + _BMC_OFFSET
+
+
+def harness_address(topology: Topology, network: str) -> IPv4Address:
+    """Fenceline's own address in ``network``: .9 where the clients are, else .1."""
+    is_service = topology.networks[network].role == "service"
+    return topology.networks[network].subnet.network_address + (_CLIENT if is_service else _HARNESS)
+
+
+def mac(topology: Topology, node: str, network: str) -> str:
+    """The MAC address of ``node``'s card in ``network``: locally administered, 52:54:00 as QEMU's."""
+    number = list(topology.networks).index(network)
+    return f"52:54:00:fe:{number:02x}:{host_number(topology, node):02x}"
+
+
+def node_of_mac(topology: Topology, address: str) -> str | None:
+    """The node whose card has this MAC ``address``, or None."""
+    for node in topology.nodes:
+        for network in topology.networks_of(node):
+            if mac(topology, node, network) == address.lower():
+                return node
+    return None
+
+
+def device(topology: Topology, node: str, network: str) -> str:
+    """The name that ``node``'s card in ``network`` gets inside the guest: eth0, eth1, ... in the file's order."""
+    return f"eth{topology.networks_of(node).index(network)}"

@@ -1,0 +1,138 @@
+"""What must hold between the fields of a topology. Each problem starts with the path to its field."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from harness.model.addressing import MAX_CLUSTER_NODES, VIP_FIRST
+
+if TYPE_CHECKING:
+    from harness.model.topology import Topology
+
+
+def problems(topology: Topology) -> list[str]:
+    """Everything that is inconsistent in ``topology``, one line each; empty if nothing is."""
+    return [*_networks(topology), *_nodes(topology), *_storage(topology), *_quorum(topology),
+            *_fencing(topology), *_services(topology)]
+
+
+def _networks(topology: Topology) -> list[str]:
+    found = []
+    for role in ("heartbeat", "management"):
+        if not topology.networks_with(role):
+            found.append(f"networks: no network has the role {role}")
+    if topology.services and not topology.networks_with("service"):
+        found.append("networks: services need a network with the role service")
+    for role in ("management", "storage", "service"):
+        if len(topology.networks_with(role)) > 1:
+            found.append(f"networks: more than one network has the role {role}")
+    for name, network in topology.networks.items():
+        if network.subnet.prefixlen > 24:
+            found.append(f"networks.{name}.subnet: {network.subnet} is too small, take a /24")
+        if not network.subnet.is_private:
+            found.append(f"networks.{name}.subnet: {network.subnet} is not a private range")
+        if network.subnet.is_loopback:
+            found.append(f"networks.{name}.subnet: {network.subnet} is the loopback range")
+    for (one, a), (other, b) in combinations(topology.networks.items(), 2):
+        if a.subnet.overlaps(b.subnet):
+            found.append(f"networks.{other}.subnet: {b.subnet} overlaps with networks.{one}.subnet {a.subnet}")
+    return found
+
+
+def _nodes(topology: Topology) -> list[str]:
+    found = []
+    if not topology.cluster_nodes:
+        found.append("nodes: no node has the role cluster")
+    if len(topology.cluster_nodes) > MAX_CLUSTER_NODES:
+        found.append(f"nodes: {len(topology.cluster_nodes)} cluster nodes, at most {MAX_CLUSTER_NODES} are supported")
+    for name, node in topology.nodes.items():
+        for network in node.networks or ():
+            if network not in topology.networks:
+                found.append(f"nodes.{name}.networks: there is no network {network!r}; "
+                             f"there are {', '.join(topology.networks)}")
+        if node.networks is not None:
+            for management in topology.networks_with("management"):
+                if management not in node.networks:
+                    found.append(f"nodes.{name}.networks: {management!r} (management) is missing; "
+                                 "the harness reaches the node through it")
+        if node.memory < 192 * 2**20:
+            found.append(f"nodes.{name}.memory: {node.memory // 2**20}M is too little to boot, take at least 256M")
+    return found
+
+
+def _storage(topology: Topology) -> list[str]:
+    iscsi = topology.storage.iscsi
+    if iscsi is None:
+        return []
+    found = []
+    if iscsi.target not in topology.nodes:
+        found.append(f"storage.iscsi.target: there is no node {iscsi.target!r}; there are {', '.join(topology.nodes)}")
+    elif topology.nodes[iscsi.target].role != "storage":
+        found.append(f"storage.iscsi.target: {iscsi.target!r} has the role {topology.nodes[iscsi.target].role}, "
+                     "not storage")
+    if not topology.networks_with("storage"):
+        found.append("storage.iscsi: no network has the role storage")
+    names = [lun.name for lun in iscsi.luns]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        found.append(f"storage.iscsi.luns: {name!r} is there twice")
+    return found
+
+
+def _quorum(topology: Topology) -> list[str]:
+    quorum = topology.stack.quorum
+    found = []
+    if quorum.policy == "two_node" and len(topology.cluster_nodes) != 2:
+        found.append(f"stack.quorum.policy: two_node needs two cluster nodes, there are {len(topology.cluster_nodes)}")
+    if quorum.policy == "qdevice":
+        if quorum.device is None:
+            found.append("stack.quorum.device: the policy qdevice needs a machine with the role quorum-device")
+        elif quorum.device not in topology.nodes:
+            found.append(f"stack.quorum.device: there is no node {quorum.device!r}")
+        elif topology.nodes[quorum.device].role != "quorum-device":
+            found.append(f"stack.quorum.device: {quorum.device!r} has the role "
+                         f"{topology.nodes[quorum.device].role}, not quorum-device")
+    elif quorum.device is not None:
+        found.append(f"stack.quorum.device: has no meaning with the policy {quorum.policy}")
+    return found
+
+
+def _fencing(topology: Topology) -> list[str]:
+    return [f"fencing.delay.{name}: there is no cluster node {name!r}"
+            for name in topology.fencing.delay if name not in topology.cluster_nodes]
+
+
+def _services(topology: Topology) -> list[str]:
+    found = []
+    luns = {lun.name: lun for lun in topology.storage.iscsi.luns} if topology.storage.iscsi else {}
+    services = topology.networks_with("service")
+    seen_vips: dict[object, str] = {}
+    for name, service in topology.services.items():
+        for index, part in enumerate(service.group):
+            path = f"services.{name}.group.{index}"
+            if part.kind == "vip" and services:
+                subnet = topology.networks[services[0]].subnet
+                if part.address not in subnet:
+                    found.append(f"{path}.address: {part.address} is not in the service network {subnet}")
+                elif int(part.address) - int(subnet.network_address) < VIP_FIRST:
+                    found.append(f"{path}.address: {part.address} is below .{VIP_FIRST}, "
+                                 "where the machines' own addresses are")
+                if part.address in seen_vips:
+                    found.append(f"{path}.address: {part.address} is {seen_vips[part.address]}'s already")
+                seen_vips[part.address] = name
+            if part.kind == "filesystem":
+                if part.lun not in luns:
+                    found.append(f"{path}.lun: there is no LUN {part.lun!r} in storage.iscsi.luns")
+                elif luns[part.lun].filesystem is None:
+                    found.append(f"{path}.lun: the LUN {part.lun!r} has no file system")
+            if part.kind == "daemon" and part.document_root is None and service.filesystem is None:
+                found.append(f"{path}.document_root: needed, as the group has no file system")
+        for kind in ("vip", "daemon"):
+            if sum(part.kind == kind for part in service.group) > 1:
+                found.append(f"services.{name}.group: more than one {kind}")
+        for node in service.domain.nodes:
+            if node not in topology.cluster_nodes:
+                found.append(f"services.{name}.domain.nodes: there is no cluster node {node!r}")
+        if service.domain.restricted and not service.domain.nodes:
+            found.append(f"services.{name}.domain.restricted: needs nodes")
+    return found

@@ -1,0 +1,88 @@
+"""What happened, when, as one line of the event log.
+
+Every event carries a stamp of the *host's* ``CLOCK_MONOTONIC`` in nanoseconds, taken when the
+observation reached the harness. ``late_ns`` bounds how much earlier than the stamp the thing itself may
+have happened: the truth lies in ``[t_ns - late_ns, t_ns]``. Guests' own clocks never appear.
+
+The kinds that the judge understands (``node`` is the cluster node concerned, or None):
+
+=================  ========  ===============================================================================
+kind               source    data
+=================  ========  ===============================================================================
+power.on           machine   {}: the machine began executing
+power.off          machine   {why}: it stopped executing for good: power_off, reset, crash, panic, fence
+power.paused       machine   {}: its CPUs stopped; it may go on later
+power.resumed      machine   {}
+link.down          fabric    {network}: the node's cable in this network was cut
+link.up            fabric    {network}
+arp                wire      {ip, mac, how: gratuitous | reply}: node is the one that owns the MAC, or None
+reply              client    {service, ok, sent_ns, from: node name or None, status, error}
+mount              guest     {source, mountpoint, fstype, mounted: bool}
+address            guest     {ip, device, present: bool}
+listen             guest     {port, present: bool}
+quorum             guest     {quorate: bool, members: [node, ...]}
+tick               guest     {}: the guest agent was scheduled (4 a second)
+log                guest     {file, line}
+agent.start        guest     {}: the agent (re)started: what was known of this guest is void
+bmc.request        bmc       {action: on | off | cycle | reset | status, from: ip}
+bmc.done           bmc       {action, ok: bool, error}
+state              stack     ClusterState.as_dict(): a normalised snapshot
+fault.begin        fault     {id, fault, targets: [node, ...], params}
+fault.injected     fault     {id}
+fault.confirmed    fault     {id, evidence: {...}}
+fault.unconfirmed  fault     {id, reason}
+fault.healed       fault     {id}
+fault.unhealed     fault     {id, reason}
+scenario.begin     scenario  {name, feature, tags, seed}
+ready              scenario  {service}: the cluster was formed, healthy and answering: the precondition
+step               scenario  {text, status: begin | passed | failed, error, seconds}
+expect             scenario  {break: invariant name} or {outage: service, why}
+scenario.end       scenario  {}
+broken             scenario  {reason}: the harness or its host failed
+=================  ========  ===============================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One observation. ``t_ns`` and ``late_ns`` in nanoseconds of the host's CLOCK_MONOTONIC."""
+
+    t_ns: int
+    source: str
+    node: str | None
+    kind: str
+    data: dict[str, Any] = field(default_factory=dict)
+    late_ns: int = 0
+
+    def to_json(self) -> str:
+        """The event as one JSON line, without the newline."""
+        return json.dumps(
+            {"t_ns": self.t_ns, "late_ns": self.late_ns, "source": self.source, "node": self.node,
+             "kind": self.kind, "data": self.data},
+            separators=(",", ":"), sort_keys=False)
+
+    @staticmethod
+    def from_json(line: str) -> Event:
+        """The event that ``line`` holds.
+
+        Raises:
+            ValueError: the line is not an event.
+        """
+        try:
+            raw = json.loads(line)
+            return Event(int(raw["t_ns"]), raw["source"], raw["node"], raw["kind"], raw["data"],
+                         int(raw.get("late_ns", 0)))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not an event: {line[:120]!r} ({error!r})") from error
+
+
+def now_ns() -> int:
+    """The host's CLOCK_MONOTONIC, in ns: the one clock of a run."""
+    return time.monotonic_ns()

@@ -1,0 +1,78 @@
+"""Topology files: found by name or path, read, checked, and every error said at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from harness.model.topology import Topology
+
+TOPOLOGY_DIR = Path(__file__).resolve().parents[2] / "topologies"
+
+
+class TopologyError(Exception):
+    """A topology that can't be used; the text has the file and, a line each, the path to every bad field."""
+
+
+def find_topology(name: str, folder: Path = TOPOLOGY_DIR) -> Path:
+    """The file of the topology ``name``: a path, or the name of a file in ``folder`` without ``.yaml``.
+
+    Raises:
+        TopologyError: no such file; names those that there are.
+    """
+    for path in (Path(name), folder / f"{name}.yaml"):
+        if path.suffix in (".yaml", ".yml") and path.is_file():
+            return path
+    known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml"))) or "none"
+    raise TopologyError(f"no topology {name!r}: neither a file nor in {folder} (there: {known})")
+
+
+def load_topology(name: str, folder: Path = TOPOLOGY_DIR) -> Topology:
+    """The topology in the file that ``find_topology`` finds.
+
+    Raises:
+        TopologyError: see there; or the file is not YAML, or not a topology.
+    """
+    path = find_topology(name, folder)
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise TopologyError(f"{path}{place}: not YAML: {getattr(error, 'problem', error)}") from error
+    except OSError as error:
+        raise TopologyError(f"{path}: {error.strerror}") from error
+    if not isinstance(raw, dict):
+        raise TopologyError(f"{path}: expected a mapping with name, nodes, networks, ...")
+    return parse_topology(raw, str(path))
+
+
+def parse_topology(raw: dict[str, Any], origin: str) -> Topology:
+    """The topology that ``raw`` describes; ``origin`` names it in errors.
+
+    Raises:
+        TopologyError: all errors at once, each with the path to its field.
+    """
+    try:
+        return Topology.model_validate(raw)
+    except ValidationError as error:
+        lines = []
+        for item in error.errors():
+            path = ".".join(str(part) for part in item["loc"])
+            message = item["msg"].removeprefix("Value error, ")
+            lines += [f"  {path + ': ' if path else ''}{line}" for line in message.splitlines()]
+        raise TopologyError(f"{origin}: {len(lines)} error(s)\n" + "\n".join(lines)) from error
+
+
+def dump_topology(topology: Topology) -> str:
+    """``topology`` as YAML that ``load_topology`` reads back to an equal one."""
+    return yaml.safe_dump(json.loads(topology.model_dump_json()), sort_keys=False)
+
+
+def topology_schema() -> dict[str, Any]:
+    """The JSON Schema of a topology file, for editors."""
+    return Topology.model_json_schema(mode="validation")

@@ -1,0 +1,222 @@
+"""A topology: one cluster, as a YAML file says it.
+
+Every model here is frozen and forbids unknown fields. What a single field can't know (that a service
+names a LUN which exists, that a two-node quorum has two nodes) is checked in ``consistency.py``.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.model.units import Duration, Size
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,30}$")]
+NodeRole = Literal["cluster", "storage", "quorum-device"]
+NetworkRole = Literal["heartbeat", "service", "storage", "management"]
+
+
+class Strict(BaseModel):
+    """A frozen model without unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Node(Strict):
+    """A machine. ``cluster`` nodes are members; the others serve them."""
+
+    role: NodeRole = "cluster"
+    memory: Size = Field(512 * 2**20, description="memory of the machine, for example 512M")
+    networks: tuple[Name, ...] | None = Field(None, description="networks it is plugged into; all that its role needs if absent")
+
+
+class Network(Strict):
+    """A layer 2 segment: one bridge in the fabric."""
+
+    role: NetworkRole
+    subnet: IPv4Network
+
+
+class Lun(Strict):
+    """A disk that the target exports."""
+
+    name: Name
+    size: Size = 64 * 2**20
+    filesystem: Literal["ext3", "ext4"] | None = Field("ext4", description="made once, when the disk is new")
+
+
+class Iscsi(Strict):
+    """An LIO target on a storage machine; every cluster node logs in at boot."""
+
+    target: Name
+    luns: tuple[Lun, ...] = Field(min_length=1)
+    replacement_timeout: Duration = Field(5.0, description="how long I/O waits for a lost path before it fails")
+    noop_interval: Duration = Field(2.0, description="iSCSI ping interval")
+    noop_timeout: Duration = Field(2.0, description="iSCSI ping timeout")
+
+
+class Storage(Strict):
+    """Shared storage of the cluster."""
+
+    iscsi: Iscsi | None = None
+
+
+class Quorum(Strict):
+    """Who may go on after a split."""
+
+    policy: Literal["majority", "two_node", "qdevice"] = "majority"
+    device: Name | None = Field(None, description="the machine with corosync-qnetd, for policy qdevice")
+    algorithm: Literal["ffsplit", "lms"] = "ffsplit"
+    wait_for_all: bool = Field(True, description="no quorum before all nodes were seen once: else whoever boots "
+                                                 "first fences the others")
+    without_quorum: Literal["stop", "freeze", "ignore", "suicide"] = Field(
+        "stop", description="Pacemaker's no-quorum-policy")
+    stop_within: Duration = Field(20.0, description="a partition that lost quorum has stopped its services by then")
+
+
+class Pacemaker(Strict):
+    """Pacemaker on Corosync."""
+
+    kind: Literal["pacemaker"] = "pacemaker"
+    token: Duration = Field(1.0, ge=0.1, description="corosync totem token")
+    consensus: Duration | None = Field(None, description="absent: 1.2 x token, corosync's own default")
+    dc_deadtime: Duration = 2.0
+    quorum: Quorum = Quorum()
+    resource_stickiness: int = 100
+    migration_threshold: int = Field(0, ge=0, description="0: never")
+    start_failure_is_fatal: bool = True
+    secauth: bool = Field(True, description="authenticated and encrypted totem (knet aes256/sha256)")
+
+
+class Fencing(Strict):
+    """How a node is made safe."""
+
+    method: Literal["ipmi", "none"] = "ipmi"
+    action: Literal["reboot", "off"] = "reboot"
+    delay: dict[Name, Duration] = Field(
+        default_factory=dict,
+        description="pcmk_delay_base per node: fencing this node waits so long; in a split of two the node with "
+                    "the longer delay survives")
+    timeout: Duration = Field(60.0, description="Pacemaker's stonith-timeout")
+    watch: Duration = Field(0.0, description="monitor interval of the fencing devices, 0: none")
+
+
+class Vip(Strict):
+    """A floating IPv4 address of a service network."""
+
+    kind: Literal["vip"]
+    address: IPv4Address
+    monitor: Duration = 5.0
+
+
+class Filesystem(Strict):
+    """A file system on a LUN, mounted on one node at a time."""
+
+    kind: Literal["filesystem"]
+    lun: Name
+    mountpoint: Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]+$")] = "/srv/www"
+    options: str = "noatime"
+    monitor: Duration = 5.0
+    monitor_depth: Literal[0, 10, 20] = Field(20, description="OCF_CHECK_LEVEL: 10 reads the device, 20 writes a file")
+
+
+class Daemon(Strict):
+    """A daemon that serves the clients."""
+
+    kind: Literal["daemon"]
+    name: Literal["nginx"] = "nginx"
+    agent: Annotated[str, Field(pattern=r"^(ocf:[a-z0-9]+|systemd|lsb):[A-Za-z0-9_.@-]+$")] = "ocf:heartbeat:nginx"
+    port: int = Field(80, ge=1, le=65535)
+    document_root: str | None = Field(None, description="absent: the mountpoint of the group's file system")
+    monitor: Duration = 2.0
+
+
+Resource = Annotated[Vip | Filesystem | Daemon, Field(discriminator="kind")]
+
+
+class FailoverDomain(Strict):
+    """Where a service may run, in RHCS's terms."""
+
+    nodes: tuple[Name, ...] = Field((), description="empty: every cluster node; else in order of preference")
+    ordered: bool = Field(True, description="prefer the earlier node")
+    restricted: bool = Field(False, description="never run outside of these nodes")
+    failback: bool = Field(False, description="go back to a preferred node when it returns")
+
+
+class Service(Strict):
+    """An ordered group: its parts start in this order and stop in reverse."""
+
+    group: tuple[Resource, ...] = Field(min_length=1)
+    domain: FailoverDomain = FailoverDomain()
+    failover_budget: Duration = Field(45.0, description="the longest outage that a survivable fault may cause")
+
+    @property
+    def vip(self) -> Vip | None:
+        """The group's address, if it has one."""
+        return next((part for part in self.group if isinstance(part, Vip)), None)
+
+    @property
+    def filesystem(self) -> Filesystem | None:
+        """The group's file system, if it has one."""
+        return next((part for part in self.group if isinstance(part, Filesystem)), None)
+
+    @property
+    def daemon(self) -> Daemon | None:
+        """The group's daemon, if it has one."""
+        return next((part for part in self.group if isinstance(part, Daemon)), None)
+
+
+class Topology(Strict):
+    """A whole cluster."""
+
+    name: Name
+    description: str = ""
+    nodes: dict[Name, Node] = Field(min_length=1)
+    networks: dict[Name, Network] = Field(min_length=1)
+    storage: Storage = Storage()
+    stack: Pacemaker = Pacemaker()
+    fencing: Fencing = Fencing()
+    services: dict[Name, Service] = Field(default_factory=dict)
+    boot_deadline: Duration = Field(120.0, description="a machine answers by then (x 5 where it is emulated)")
+    form_deadline: Duration = Field(120.0, description="the cluster is healthy and answers by then (x 5 likewise)")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Topology:
+        from harness.model.consistency import problems
+        found = problems(self)
+        if found:
+            raise ValueError("\n".join(found))
+        return self
+
+    def nodes_with(self, role: NodeRole) -> tuple[str, ...]:
+        """Names of the machines with ``role``, in the file's order."""
+        return tuple(name for name, node in self.nodes.items() if node.role == role)
+
+    @property
+    def cluster_nodes(self) -> tuple[str, ...]:
+        """The members."""
+        return self.nodes_with("cluster")
+
+    def networks_with(self, role: NetworkRole) -> tuple[str, ...]:
+        """Names of the networks with ``role``, in the file's order."""
+        return tuple(name for name, network in self.networks.items() if network.role == role)
+
+    def networks_of(self, node: str) -> tuple[str, ...]:
+        """The networks that ``node`` is plugged into, in the file's order."""
+        wanted = self.nodes[node].networks
+        if wanted is not None:
+            return tuple(name for name in self.networks if name in wanted)
+        if self.nodes[node].role == "cluster":
+            return tuple(self.networks)
+        # a storage or quorum host has no business on the heartbeat or the clients' network
+        roles = {"management", "storage"} if self.nodes[node].role == "storage" else {"management"}
+        return tuple(name for name, network in self.networks.items() if network.role in roles)
+
+    def preferred_nodes(self, service: str) -> tuple[str, ...]:
+        """Where ``service`` may run, best first."""
+        domain = self.services[service].domain
+        rest = () if domain.restricted and domain.nodes else tuple(
+            node for node in self.cluster_nodes if node not in domain.nodes)
+        return domain.nodes + rest

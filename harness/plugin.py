@@ -1,0 +1,181 @@
+"""The pytest plugin: options, the scene of a scenario, the verdict at its end."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.errors import FencelineError
+from harness.features import FeatureFile
+from harness.machines.drivers import DRIVERS
+from harness.model.verdict import Judgement, Verdict
+
+_SCENE = pytest.StashKey()
+_POOL = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fenceline", "Fenceline: chaos and acceptance tests for HA clusters")
+    group.addoption("--driver", choices=DRIVERS, default="auto",
+                    help="where machines come from (default: auto: libvirt where KVM works, else uml)")
+    group.addoption("--libvirt-uri", metavar="URI", help="use this libvirt instead of a private one in the fabric")
+    group.addoption("--runs-dir", metavar="DIR", help="where run folders go (default: reports/runs)")
+    group.addoption("--fenceline-seed", type=int, metavar="N", help="seed of all chance (default: drawn and printed)")
+    group.addoption("--rebuild", action="store_true", help="a new cluster for every scenario, never reuse one")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--fenceline-seed") is None:
+        config.option.fenceline_seed = random.SystemRandom().randrange(2**32)
+    try:
+        from reports.allure_bridge import AllureBridge
+    except ImportError:  # the reports package belongs to the checkout, the plugin also runs without it
+        return
+    config.pluginmanager.register(AllureBridge(config), "fenceline-allure")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"fenceline: driver {config.getoption('--driver')}, seed {config.getoption('--fenceline-seed')}"
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> FeatureFile | None:
+    if file_path.suffix == ".feature":
+        return FeatureFile.from_parent(parent, path=file_path)
+    return None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A scenario that needs a certain driver is skipped on the other, saying so."""
+    from harness.machines.drivers import resolved_name
+    features = [item for item in items if isinstance(item.parent, FeatureFile)]
+    if not features:
+        return
+    driver = config.getoption("--driver")
+    for item in features:
+        for needed in ("uml", "libvirt"):
+            if item.get_closest_marker(needed):
+                chosen = resolved_name(driver, config.getoption("--libvirt-uri"))
+                if chosen != needed:
+                    item.add_marker(pytest.mark.skip(reason=f"needs machines of the {needed} driver: "
+                                                            f"--driver={needed} (now: {chosen})"))
+
+
+class _Say:
+    """Progress lines on the terminal, past pytest's capture."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._reporter = config.pluginmanager.get_plugin("terminalreporter")
+        self._capture = config.pluginmanager.get_plugin("capturemanager")
+
+    def __call__(self, line: str) -> None:
+        with self._capture.global_and_fixture_disabled():
+            sys.stderr.write(f"\n  {line}" if sys.stderr.isatty() else f"  {line}\n")
+            sys.stderr.flush()
+
+
+@pytest.fixture(scope="session")
+def cluster_pool(request: pytest.FixtureRequest) -> Iterator[object]:
+    """The clusters of this session."""
+    from harness.cluster import ClusterOptions
+    from harness.pool import ClusterPool
+    from harness.progress import Progress
+    config = request.config
+    options = ClusterOptions(config.getoption("--driver"), config.getoption("--libvirt-uri"))
+    pool = ClusterPool(options, Progress(_Say(config)), reuse=not config.getoption("--rebuild"))
+    config.stash[_POOL] = pool
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def scene(request: pytest.FixtureRequest, cluster_pool: object) -> Iterator[object]:
+    """The scene of one scenario: its run, and in time its cluster."""
+    from harness.run import Run, RunInfo
+    from harness.scene import Scene
+    config = request.config
+    base = Path(config.getoption("--runs-dir") or config.rootpath / "reports" / "runs")
+    tags = tuple(sorted(mark.name for mark in request.node.iter_markers()))
+    info = RunInfo(request.node.name, request.node.nodeid, tags, config.getoption("--fenceline-seed"),
+                   config.getoption("--driver"))
+    scene = Scene(Run(Run.new_folder(base, request.node.name), info, cluster_pool.log), cluster_pool)
+    request.node.stash[_SCENE] = scene
+    yield scene
+    if scene.has_cluster:
+        problems = cluster_pool.release(scene.cluster)
+        if problems:
+            scene.cluster.progress("the cluster was taken down, as it did not become whole: " + "; ".join(problems))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """After a scenario's steps: its verdict, which alone decides. A step's own error is kept in front."""
+    error: BaseException | None = None
+    result = None
+    try:
+        result = yield
+    except BaseException as caught:
+        error = caught
+    scene = pyfuncitem.stash.get(_SCENE, None)
+    if scene is None:
+        if error is not None:
+            raise error
+        return result
+    judgement = scene.finish(error)
+    if judgement is not None:
+        _show(pyfuncitem, scene, judgement, failed=error is not None or judgement.verdict is not Verdict.PASS)
+    if error is not None:
+        raise error
+    if judgement is not None and judgement.verdict is not Verdict.PASS:
+        kind = PromiseBroken if judgement.verdict is Verdict.FAIL else NotJudged
+        raise kind(f"verdict {judgement.verdict}: {judgement.reason}\n"
+                   f"run folder: {scene.run.folder}; judge it again: fenceline judge {scene.run.folder}")
+    return result
+
+
+class PromiseBroken(AssertionError):
+    """The verdict is FAIL."""
+
+
+class NotJudged(FencelineError):
+    """The verdict is UNKNOWN, INVALID or BROKEN: no statement about the cluster."""
+
+
+def _show(item: pytest.Function, scene: object, judgement: Judgement, failed: bool) -> None:
+    from reports.allure_bridge import attach_run
+    from reports.tables import findings_table_text, phases_table_text
+    text = "\n".join([f"verdict {judgement.verdict}: {judgement.reason}", phases_table_text(judgement),
+                      findings_table_text(judgement) if failed else "", f"run folder: {scene.run.folder}"])
+    item.add_report_section("call", "fenceline", text)
+    if failed and scene.has_cluster:
+        scene.cluster.collect_logs(scene.run.folder / "logs")
+    for line in text.splitlines():
+        if line.strip():
+            scene.say(line)
+    attach_run(scene.run.folder, judgement)
+
+
+def pytest_bdd_before_step(request: pytest.FixtureRequest, step: object) -> None:
+    _record_step(request, step, "begin")
+
+
+def pytest_bdd_after_step(request: pytest.FixtureRequest, step: object) -> None:
+    _record_step(request, step, "passed")
+
+
+def pytest_bdd_step_error(request: pytest.FixtureRequest, step: object, exception: BaseException) -> None:
+    # only a broken expectation is the cluster's failure; the rest is told by `broken` and `fault.unconfirmed`
+    status = "failed" if isinstance(exception, AssertionError) else "error"
+    _record_step(request, step, status, str(exception))
+
+
+def _record_step(request: pytest.FixtureRequest, step: object, status: str, error: str | None = None) -> None:
+    scene = request.node.stash.get(_SCENE, None)
+    if scene is not None:
+        scene.run.log.record("scenario", None, "step", {
+            "text": f"{step.keyword} {step.name}".strip(), "status": status, "error": error})
+        if status == "begin":
+            scene.say(f"{step.keyword} {step.name}")

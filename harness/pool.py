@@ -1,0 +1,93 @@
+"""Clusters between scenarios: reused while they are certainly whole, rebuilt when in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.cluster import Cluster, ClusterOptions
+from harness.errors import FencelineError
+from harness.model.load import dump_topology
+from harness.model.topology import Topology
+from harness.observe.log import EventLog
+from harness.progress import Progress
+
+
+class ClusterPool:
+    """At most one standing cluster: machines of two would compete for the CPUs and blur each other's figures."""
+
+    def __init__(self, options: ClusterOptions, progress: Progress, reuse: bool = True) -> None:
+        self._options = options
+        self.progress = progress
+        self._reuse = reuse
+        self._cluster: Cluster | None = None
+        self.log = EventLog()
+        self.built = 0
+        self.reused = 0
+
+    def acquire(self, topology: Topology, begin: Callable[[], None], consoles: Path) -> Cluster:
+        """A whole cluster of ``topology``. ``begin`` switches ``log`` to the scenario's own segment: before a new
+        cluster is built, so that its bring-up is judged too, or when an old one is ready to be used again.
+
+        Raises:
+            FencelineError: none could be built.
+        """
+        kept = self._cluster
+        if kept is not None and dump_topology(kept.topology) == dump_topology(topology):
+            try:
+                self.log.switch(None)
+                prepare(kept)
+                begin()
+                kept.baseline()
+                kept.link_consoles(consoles)
+                self.reused += 1
+                self.progress(f"{topology.name}: reused, as it is whole")
+                return kept
+            except FencelineError as error:
+                self.progress(f"{topology.name}: rebuilt, as {error.message}")
+        self.close()
+        begin()
+        cluster = Cluster(topology, self.log, consoles, self._options, self.progress)
+        cluster.up()
+        self._cluster = cluster
+        self.built += 1
+        return cluster
+
+    def release(self, cluster: Cluster) -> list[str]:
+        """Heals what is in force and keeps ``cluster`` if it becomes whole again; returns what was wrong otherwise."""
+        self.log.switch(None)
+        problems = cluster.faults.heal_all()
+        if not problems and self._reuse:
+            try:
+                cluster.stack.cleanup()
+                cluster.wait_whole(cluster.boot_deadline)
+                return []
+            except FencelineError as error:
+                problems = [error.message]
+        self.close()
+        return problems
+
+    def close(self) -> None:
+        """Takes the standing cluster down."""
+        if self._cluster is not None:
+            self.progress(f"{self._cluster.topology.name}: taken down")
+            cluster, self._cluster = self._cluster, None
+            cluster.down()
+
+
+def prepare(cluster: Cluster) -> None:
+    """Brings every service to its most preferred node, so that each scenario begins from the same place.
+
+    Raises:
+        FencelineError: the cluster isn't whole within its boot deadline.
+    """
+    cluster.wait_whole(cluster.boot_deadline)
+    for service in cluster.topology.services:
+        home = cluster.topology.preferred_nodes(service)[0]
+        if cluster.topology.services[service].domain.ordered and cluster.owner(service) != home:
+            with cluster.progress.step(f"{service} goes home to {home}"):
+                cluster.stack.move(service, home)
+                cluster.poll(lambda service=service, home=home: cluster.state().owner(service) == home,
+                             cluster.boot_deadline, f"{service} to move home to {home}")
+                cluster.stack.clear_moves(service)
+            cluster.wait_whole(cluster.boot_deadline)

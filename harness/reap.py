@@ -1,0 +1,123 @@
+"""Removes what a run left behind that could not clean up after itself, from its journal alone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import FencelineError, HostError
+from harness.journal import Entry, open_entries, state_dir
+from harness.machines import process
+from harness.machines.fabric import remove_namespace
+
+_NAMESPACE = re.compile(r"fl-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True)
+class Reaped:
+    """What came of one journal: ``undone`` things removed, ``problems`` those that could not be."""
+
+    journal: Path
+    alive: bool
+    undone: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def reap(folder: Path | None = None) -> list[Reaped]:
+    """Undoes every journal in ``folder`` whose run is dead; leaves those of living runs alone. Safe to repeat and
+    to run beside others."""
+    base = folder or state_dir() / "journal"
+    return [_reap_one(path) for path in sorted(base.glob("*.jsonl"))] if base.is_dir() else []
+
+
+@contextmanager
+def _owned(path: Path):
+    """True while we hold the lock of the journal ``path``: then its run is dead."""
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield True
+        except BlockingIOError:
+            yield False
+    finally:
+        os.close(fd)
+
+
+def _reap_one(path: Path) -> Reaped:
+    try:
+        with _owned(path) as dead:
+            if not dead:
+                return Reaped(path, alive=True)
+            undone, problems = [], []
+            for entry in open_entries(path):
+                try:
+                    undone.append(_UNDO[entry.kind](entry))
+                except KeyError:
+                    problems.append(f"{entry.kind}: not known to this version of Fenceline: {entry.undo}")
+                except (FencelineError, OSError) as error:
+                    problems.append(f"{entry.kind}: {error}")
+            if not problems:
+                path.unlink(missing_ok=True)
+            return Reaped(path, False, tuple(filter(None, undone)), tuple(problems))
+    except FileNotFoundError:
+        return Reaped(path, alive=False)  # another reaper was faster
+
+
+def _undo_process(entry: Entry) -> str:
+    pid, started = entry.undo["pid"], entry.undo["start_time"]
+    if not process.is_ours(pid, started):
+        # the leader is gone, its group may not be: only processes with our group and session are ours
+        if entry.undo.get("group") and process.start_time(pid) is None:
+            process.kill_group(pid)
+        return ""
+    if entry.undo.get("group"):
+        process.kill_group(pid)
+    else:
+        os.kill(pid, signal.SIGKILL)
+        process.wait_exit(pid, 5)
+    return f"process {pid}"
+
+
+def _undo_netns(entry: Entry) -> str:
+    name = entry.undo["name"]
+    if not _NAMESPACE.fullmatch(name):
+        raise HostError(f"refused: {name!r} is not a namespace of a run")
+    remove_namespace(name)
+    return f"namespace {name}"
+
+
+def _undo_folder(entry: Entry) -> str:
+    path = Path(entry.undo["path"])
+    # only what is named after a run, or lies in such a folder
+    if not any(_NAMESPACE.fullmatch(part) for part in path.parts) or ".." in path.parts:
+        raise HostError(f"refused: {path} is not a folder of a run (below {tempfile.gettempdir()}/fl-...)")
+    if path.exists():
+        shutil.rmtree(path)
+        return f"folder {path}"
+    return ""
+
+
+def _undo_domain(entry: Entry) -> str:
+    from harness.machines.libvirt_driver import undefine_domain
+    undefine_domain(**entry.undo)
+    return f"domain {entry.undo['name']}"
+
+
+def _undo_fault(entry: Entry) -> str:
+    # every fault is in a machine or in the fabric, and both have gone by now: newest first
+    return f"fault {entry.undo['name']} (with its machines)"
+
+
+_UNDO: dict[str, Callable[[Entry], str]] = {
+    "process": _undo_process, "netns": _undo_netns, "folder": _undo_folder, "domain": _undo_domain,
+    "fault": _undo_fault,
+}

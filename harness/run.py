@@ -1,0 +1,81 @@
+"""One scenario on one cluster: its folder, its event log, its verdict.
+
+The folder holds all that a verdict needs and all that a person wants to see afterwards: ``run.json`` (what, where,
+which versions, seed), ``topology.yaml``, ``events.jsonl``, ``verdict.json``, ``timeline.svg``, ``consoles/``,
+``logs/``.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import FencelineError
+from harness.judge.verdict import judge, judgement_to_json
+from harness.model.load import dump_topology
+from harness.model.topology import Topology
+from harness.model.verdict import Judgement
+from harness.observe.log import EventLog
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What identifies a run. ``scenario`` its name, ``origin`` file and line or command, ``seed`` of all chance."""
+
+    scenario: str
+    origin: str
+    tags: tuple[str, ...]
+    seed: int
+    driver: str
+
+
+class Run:
+    """A run in ``folder``; ``log`` is its event log."""
+
+    def __init__(self, folder: Path, info: RunInfo, log: EventLog) -> None:
+        self.folder = folder
+        self.info = info
+        self.log = log
+        self.topology: Topology | None = None
+        self.judgement: Judgement | None = None
+
+    @staticmethod
+    def new_folder(base: Path, scenario: str) -> Path:
+        """A new folder below ``base``: time and scenario, so that a listing sorts and reads well."""
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
+        slug = re.sub(r"[^a-z0-9]+", "-", scenario.lower()).strip("-")[:60]
+        folder = base / f"{stamp}-{slug}"
+        folder.mkdir(parents=True)
+        return folder
+
+    def begin(self, topology: Topology, versions: dict[str, Any]) -> None:
+        """Begins the log's segment of this run and writes down what is about to be run."""
+        self.topology = topology
+        self.log.switch(self.folder / "events.jsonl")
+        (self.folder / "topology.yaml").write_text(dump_topology(topology))
+        (self.folder / "run.json").write_text(json.dumps({
+            "scenario": self.info.scenario, "origin": self.info.origin, "tags": list(self.info.tags),
+            "seed": self.info.seed, "driver": self.info.driver, "topology": topology.name,
+            "begun": datetime.now(UTC).isoformat(timespec="seconds"), "host_kernel": platform.release(),
+            "versions": versions}, indent=1) + "\n")
+        self.log.record("scenario", None, "scenario.begin", {
+            "name": self.info.scenario, "feature": self.info.origin, "tags": list(self.info.tags),
+            "seed": self.info.seed})
+
+    def broken(self, error: BaseException) -> None:
+        """The harness or its host failed."""
+        message = error.message if isinstance(error, FencelineError) else f"{type(error).__name__}: {error}"
+        self.log.record("scenario", None, "broken", {"reason": message})
+
+    def end(self) -> Judgement:
+        """Closes the scenario, judges the whole log and writes the verdict down."""
+        self.log.record("scenario", None, "scenario.end", {})
+        assert self.topology is not None
+        self.judgement = judge(self.log.events(), self.topology)
+        (self.folder / "verdict.json").write_text(judgement_to_json(self.judgement))
+        return self.judgement

@@ -1,0 +1,265 @@
+"""What a scenario's steps share: the cluster, who played which role when it began, and what happened since."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from harness.cluster import Cluster
+from harness.errors import ClusterError, FaultError, FencelineError, Timeout
+from harness.faults import ActiveFault, make_fault
+from harness.judge.verdict import judge
+from harness.model.event import Event, now_ns
+from harness.model.load import load_topology, parse_topology
+from harness.model.topology import Topology
+from harness.model.verdict import Finding, Judgement, Outage, Verdict
+from harness.pool import ClusterPool
+from harness.run import Run
+
+
+def merged(base: dict, patch: dict) -> dict:
+    """``base`` with ``patch`` laid over it, mapping by mapping."""
+    out = dict(base)
+    for key, value in patch.items():
+        out[key] = merged(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+    return out
+
+
+class Scene:
+    """One scenario in progress."""
+
+    def __init__(self, run: Run, pool: ClusterPool, slack: float = 1.0) -> None:
+        self.run = run
+        self.pool = pool
+        self.slack = slack
+        self._cluster: Cluster | None = None
+        self._roles: dict[str, str] = {}
+        self.last_fault_ns = 0
+
+    # -- set-up --------------------------------------------------------------------------------------------
+
+    def bring_up(self, name: str, service: str, changes: dict[str, Any] | None = None) -> None:
+        """A whole cluster of the topology ``name``, with ``changes`` laid over it, in which ``service`` answers.
+
+        Raises:
+            FencelineError: there is none.
+        """
+        topology = load_topology(name)
+        if changes:
+            raw = topology.model_dump(mode="json", exclude_unset=True)
+            topology = parse_topology(merged(raw, changes), f"topology {name!r} as the scenario changes it")
+        if service not in topology.services:
+            raise ClusterError(f"the topology {name!r} has no service {service!r}; "
+                               f"it has {', '.join(topology.services) or 'none'}")
+
+        def begin() -> None:
+            self.run.begin(topology, {})
+
+        self._cluster = self.pool.acquire(topology, begin, self.run.folder / "consoles")
+        self._assign(topology, service)
+        self.run.log.record("scenario", None, "ready", {"service": service, "roles": self._roles})
+        self.last_fault_ns = now_ns()
+
+    def _assign(self, topology: Topology, service: str) -> None:
+        active = self.cluster.owner(service)
+        others = [node for node in topology.preferred_nodes(service) if node != active]
+        self._roles = {"the active node": active, "the node that holds the VIP": active}
+        if others:
+            self._roles["the standby"] = others[0]
+        if len(others) > 1:
+            self._roles["the second standby"] = others[1]
+        for number, node in enumerate(topology.nodes_with("storage")):
+            self._roles["the storage host" if not number else f"the storage host {number + 1}"] = node
+        for node in topology.nodes_with("quorum-device"):
+            self._roles["the quorum device"] = node
+
+    @property
+    def cluster(self) -> Cluster:
+        """The scenario's cluster.
+
+        Raises:
+            ClusterError: no Given step has brought one up.
+        """
+        if self._cluster is None:
+            raise ClusterError("no cluster yet: the scenario needs a Given step that brings a topology up")
+        return self._cluster
+
+    @property
+    def has_cluster(self) -> bool:
+        """Whether a cluster was brought up."""
+        return self._cluster is not None
+
+    def say(self, line: str) -> None:
+        """Shows a line of progress."""
+        self.pool.progress(line)
+
+    def finish(self, error: BaseException | None) -> Judgement | None:
+        """Ends the run and judges it; ``error`` is what a step raised. None where the run never began."""
+        if self.run.topology is None:
+            return None
+        # a broken expectation and an unconfirmed fault are in the log already, as what they are
+        if error is not None and not isinstance(error, (AssertionError, FaultError)):
+            self.run.broken(error)
+        return self.run.end()
+
+    def node(self, words: str) -> str:
+        """The node that ``words`` mean: a role as it was when the scenario began, or ``node NAME``.
+
+        Raises:
+            ClusterError: no such role or node.
+        """
+        if words in self._roles:
+            return self._roles[words]
+        match = re.fullmatch(r'(?:the )?node "?([A-Za-z0-9-]+)"?', words)
+        if match and match[1] in self.cluster.topology.nodes:
+            return match[1]
+        raise ClusterError(f"{words!r} is no node here; say {', '.join(self._roles)}, "
+                           f"or node NAME with one of {', '.join(self.cluster.topology.nodes)}")
+
+    # -- faults --------------------------------------------------------------------------------------------
+
+    def inject(self, name: str, **parameters: Any) -> ActiveFault:
+        """Injects a fault and waits for its confirmation; what is waited for later is counted from here."""
+        fault = make_fault(name, **parameters)
+        self.last_fault_ns = now_ns()
+        return self.cluster.faults.inject(fault)
+
+    def heal(self, name: str, **parameters: Any) -> None:
+        """Heals the faults in force that are called ``name`` and have these ``parameters``.
+
+        Raises:
+            ClusterError: there is none.
+        """
+        chosen = [active for active in self.cluster.faults.in_force(name)
+                  if all(getattr(active.fault, key) == value for key, value in parameters.items())]
+        if not chosen:
+            raise ClusterError(f"no fault {name} is in force that could be healed")
+        for active in chosen:
+            self.cluster.faults.heal(active)
+        self.last_fault_ns = now_ns()
+
+    def heal_all(self) -> None:
+        """Heals every fault.
+
+        Raises:
+            ClusterError: some could not be healed.
+        """
+        problems = self.cluster.faults.heal_all()
+        if problems:
+            raise ClusterError("could not be healed: " + "; ".join(problems))
+        self.last_fault_ns = now_ns()
+
+    # -- expectations --------------------------------------------------------------------------------------
+
+    def expect(self, predicate: Callable[[Event], bool], within: float, what: str) -> float:
+        """Demands an event since the last fault; returns the seconds from the fault to it.
+
+        Raises:
+            AssertionError: it did not come within ``within`` seconds of the fault, or came too late: which.
+        """
+        since = self.last_fault_ns
+        left = max(0.0, within - (now_ns() - since) / 1e9)
+        try:
+            event, _ = self.run.log.wait_for(predicate, left, what, since)
+        except Timeout:
+            raise AssertionError(f"{what}: not within {within:g} s of the fault") from None
+        took = (event.t_ns - since) / 1e9
+        if took > within:
+            raise AssertionError(f"{what}: too late, after {took:.1f} s; {within:g} s were allowed")
+        self.cluster.progress(f"{what}: {took:.2f} s after the fault")
+        return took
+
+    def forbid(self, predicate: Callable[[Event], bool], seconds: float, what: str) -> None:
+        """Demands that no such event came since the last fault, nor comes in the next ``seconds``.
+
+        Raises:
+            AssertionError: it did.
+        """
+        try:
+            event, _ = self.run.log.wait_for(predicate, seconds, what, self.last_fault_ns)
+        except Timeout:
+            return
+        took = (event.t_ns - self.last_fault_ns) / 1e9
+        raise AssertionError(f"{what}, {took:.1f} s after the fault: {event.node or ''} {event.kind} {event.data}")
+
+    def expect_poll(self, condition: Callable[[], bool], within: float, what: str) -> float:
+        """Like ``expect`` for what no event announces; counted from the last fault.
+
+        Raises:
+            AssertionError: it was not so in time.
+        """
+        def quietly() -> bool:
+            try:
+                return condition()
+            except FencelineError:
+                return False  # a cluster in the middle of a failover may not tell its state
+        left = max(0.5, within - (now_ns() - self.last_fault_ns) / 1e9)
+        self.cluster.poll(quietly, left, what, NotInTime)
+        took = (now_ns() - self.last_fault_ns) / 1e9
+        self.cluster.progress(f"{what}: {took:.2f} s after the fault")
+        return took
+
+    def expect_reply_now(self, service: str, node: str) -> None:
+        """Demands that ``node`` answers for ``service`` what is asked from now on, within 2 s.
+
+        Raises:
+            AssertionError: it doesn't.
+        """
+        since = now_ns()
+
+        def good(event: Event) -> bool:
+            return (event.kind == "reply" and event.data["service"] == service and event.data["ok"]
+                    and event.data["sent_ns"] > since and event.data["from"] == node)
+        try:
+            self.run.log.wait_for(good, 2.0, f"{service} answered by {node}", since)
+        except Timeout as error:
+            raise AssertionError(error.message) from None
+
+    def forbid_from_now(self, predicate: Callable[[int], Callable[[Event], bool]], seconds: float, what: str) -> None:
+        """Demands that no event satisfies ``predicate(now)`` in the next ``seconds``.
+
+        Raises:
+            AssertionError: one did.
+        """
+        since = now_ns()
+        try:
+            event, waited = self.run.log.wait_for(predicate(since), seconds, what, since)
+        except Timeout:
+            return
+        raise AssertionError(f"{what}, {waited:.1f} s after this step began: {event.data}")
+
+    def expect_whole(self, within: float) -> float:
+        """Demands a whole cluster: all members, all resources, all answering; counted from the last fault or heal.
+
+        Raises:
+            AssertionError: it was not whole in time.
+        """
+        left = max(0.5, within - (now_ns() - self.last_fault_ns) / 1e9)
+        try:
+            self.cluster.wait_whole(left)
+        except ClusterError as error:
+            raise NotInTime(error.message) from error
+        return (now_ns() - self.last_fault_ns) / 1e9
+
+    # -- the judge, asked in between -----------------------------------------------------------------------
+
+    def finding(self, promise: str) -> Finding:
+        """What the judge finds on ``promise`` in the log so far."""
+        return next(finding for finding in judge(self.run.log.events(), self.cluster.topology).findings
+                    if finding.check == promise)
+
+    def is_broken(self, promise: str) -> bool:
+        """Whether the log so far shows ``promise`` to be broken, expected or not."""
+        events = [event for event in self.run.log.events() if event.kind != "expect"]
+        return any(finding.check == promise and finding.verdict is Verdict.FAIL
+                   for finding in judge(events, self.cluster.topology).findings)
+
+    def outages(self, service: str) -> list[Outage]:
+        """What the clients of ``service`` lost so far."""
+        found = judge(self.run.log.events(), self.cluster.topology).outages
+        return [outage for outage in found if outage.service == service]
+
+
+class NotInTime(AssertionError):
+    """A promise about time was broken."""

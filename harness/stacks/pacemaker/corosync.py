@@ -1,0 +1,56 @@
+"""corosync.conf from a topology; see corosync.conf(5) and votequorum(5)."""
+
+from __future__ import annotations
+
+from harness.model.addressing import address, management_address
+from harness.model.topology import Topology
+
+AUTHKEY_BYTES = 256  # what corosync-keygen(8) makes
+
+
+def node_id(topology: Topology, node: str) -> int:
+    """The corosync node id: 1, 2, ... in the file's order."""
+    return topology.cluster_nodes.index(node) + 1
+
+
+def corosync_conf(topology: Topology) -> str:
+    """The configuration file, the same on all nodes."""
+    stack = topology.stack
+    links = topology.networks_with("heartbeat")
+    lines = ["totem {", "    version: 2", f"    cluster_name: {topology.name}", "    transport: knet",
+             f"    token: {stack.token * 1000:.0f}",
+             # the configured token holds for any number of nodes; corosync adds 650 ms a node beyond two otherwise
+             "    token_coefficient: 0"]
+    if stack.consensus is not None:
+        lines.append(f"    consensus: {stack.consensus * 1000:.0f}")
+    if stack.secauth:
+        lines += ["    crypto_cipher: aes256", "    crypto_hash: sha256"]
+    if len(links) > 1:
+        lines.append("    link_mode: passive")
+    for number, network in enumerate(links):
+        lines += ["    interface {", f"        linknumber: {number}", "    }"]
+    lines += ["}", "nodelist {"]
+    for node in topology.cluster_nodes:
+        lines += ["    node {", f"        name: {node}", f"        nodeid: {node_id(topology, node)}"]
+        lines += [f"        ring{number}_addr: {address(topology, node, network)}"
+                  for number, network in enumerate(links)]
+        lines.append("    }")
+    lines += ["}", "quorum {", "    provider: corosync_votequorum"]
+    quorum = stack.quorum
+    if quorum.policy == "two_node":
+        lines.append("    two_node: 1")
+    # two_node switches wait_for_all on by itself, so that it must be said in both directions; a quorum device
+    # excludes it (corosync-qdevice(8))
+    if quorum.policy != "qdevice":
+        lines.append(f"    wait_for_all: {int(quorum.wait_for_all)}")
+    else:
+        votes = 1 if quorum.algorithm == "ffsplit" else len(topology.cluster_nodes) - 1
+        lines += ["    device {", "        model: net", f"        votes: {votes}", "        timeout: 3000",
+                  "        sync_timeout: 6000", "        net {",
+                  f"            host: {management_address(topology, quorum.device)}",
+                  f"            algorithm: {quorum.algorithm}",
+                  # the certificates of pcs or crmsh are for set-ups over SSH; the fabric is closed
+                  "            tls: off", "            connect_timeout: 2000", "        }", "    }"]
+    lines += ["}", "logging {", "    to_logfile: yes", "    logfile: /var/log/corosync/corosync.log",
+              "    to_syslog: no", "    timestamp: hires", "}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,130 @@
+"""Pacemaker on Corosync behind the stack protocol."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+
+from harness.errors import ClusterError, FencelineError
+from harness.guest.seed import Seed
+from harness.guest.ssh import Session
+from harness.model.topology import Topology
+from harness.stacks.pacemaker import crm_mon
+from harness.stacks.pacemaker.cib import NGINX_CONF, cib_xml
+from harness.stacks.pacemaker.corosync import AUTHKEY_BYTES, corosync_conf
+from harness.stacks.state import ClusterState
+
+#: Daemons that a fault may kill or stop, and how pgrep -x (15 characters) knows them.
+DAEMONS = {"corosync": "corosync", "pacemakerd": "pacemakerd", "pacemaker-controld": "pacemaker-contr",
+           "pacemaker-based": "pacemaker-based", "pacemaker-fenced": "pacemaker-fence",
+           "pacemaker-execd": "pacemaker-execd", "pacemaker-schedulerd": "pacemaker-sched",
+           "pacemaker-attrd": "pacemaker-attrd"}
+
+LOGS = ("/var/log/corosync/corosync.log", "/var/log/pacemaker/pacemaker.log")
+
+
+class PacemakerStack:
+    """Configures, watches and commands the cluster of ``topology`` through ``sessions`` (one per node)."""
+
+    name = "pacemaker"
+    daemons = DAEMONS
+    logs = LOGS
+
+    def __init__(self, topology: Topology, sessions: Mapping[str, Session], bmc_password: str,
+                 is_reachable: Callable[[str], bool]) -> None:
+        self.topology = topology
+        self._sessions = sessions
+        self._is_reachable = is_reachable
+        self._bmc_password = bmc_password
+        self._authkey = secrets.token_hex(AUTHKEY_BYTES // 2)
+
+    def seed_member(self, node: str, seed: Seed) -> None:
+        """Makes the node of ``seed`` a member that starts its cluster software at every boot."""
+        seed.add("/etc/corosync/corosync.conf", corosync_conf(self.topology))
+        seed.add("/etc/corosync/authkey", self._authkey, 0o400)
+        seed.add("/etc/fenceline/cib.xml", cib_xml(self.topology, self._bmc_password), 0o600)
+        for name, service in self.topology.services.items():
+            if service.daemon:
+                root = service.daemon.document_root or service.filesystem.mountpoint
+                seed.add(NGINX_CONF.format(service=name), _nginx_conf(service.daemon.port, root))
+            if service.filesystem:
+                seed.setup.append(f"mkdir -p {service.filesystem.mountpoint}")
+        # only where there is none: a rebooted node keeps what the cluster has decided since
+        seed.setup += ["mkdir -p /var/log/corosync /var/log/pacemaker /var/lib/nginx /var/log/nginx",
+                       "C=/var/lib/pacemaker/cib; [ -e $C/cib.xml ] || "
+                       "install -o hacluster -g haclient -m 600 /etc/fenceline/cib.xml $C/cib.xml"]
+        seed.units.append("corosync.service")
+        if self.topology.stack.quorum.policy == "qdevice":
+            seed.late.append("systemctl start corosync-qdevice.service")
+        # Pacemaker finds its disk at the first try only if the login is done: late
+        seed.late.append("systemctl start pacemaker.service")
+
+    def seed_quorum_device(self, seed: Seed) -> None:
+        """Makes the node of ``seed`` the quorum device's server."""
+        # TLS off: no certificates, see corosync.py
+        seed.add("/etc/default/corosync-qnetd", 'COROSYNC_QNETD_OPTIONS="-s off"\n')
+        seed.units.append("corosync-qnetd.service")
+
+    def state(self, node: str | None = None, within: float = 10.0) -> ClusterState:
+        """The cluster as ``node`` sees it, or the first member that answers.
+
+        Raises:
+            ClusterError: no member answers.
+        """
+        tried = []
+        for name in [node] if node else self.topology.cluster_nodes:
+            if not self._is_reachable(name):
+                continue
+            try:
+                result = self._sessions[name].run(crm_mon.COMMAND, within=within)
+                return crm_mon.parse(name, result.out)
+            except FencelineError as error:
+                tried.append(error.message)
+        raise ClusterError("no member tells the cluster's state", "\n".join(tried))
+
+    def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
+        """Runs one of the cluster's own commands on ``node`` or the first online member."""
+        name = node or self.state().online()[0]
+        return self._sessions[name].run(arguments, within=within).out
+
+    def move(self, service: str, target: str | None) -> None:
+        """Clean relocation by the cluster's own command; to ``target`` or away from where it is."""
+        where = ["--node", target] if target else []
+        self.command(["crm_resource", "--move", "--resource", service, *where])
+
+    def clear_moves(self, service: str) -> None:
+        """Takes the constraints of ``move`` away again."""
+        self.command(["crm_resource", "--clear", "--resource", service])
+
+    def has_moves(self, service: str) -> bool:
+        """Whether a constraint of ``move`` is in force for ``service``; crm_resource names them cli-..."""
+        out = self.command(["cibadmin", "--query", "--scope", "constraints"])
+        return any(f'{prefix}-{service}"' in out for prefix in ("cli-prefer", "cli-ban")) or f"cli-ban-{service}-on-" in out
+
+    def standby(self, node: str, on: bool) -> None:
+        """Puts ``node`` into standby, or back."""
+        self.command(["crm_attribute", "--node", node, "--name", "standby", "--update", "on" if on else "off"])
+
+    def cleanup(self) -> None:
+        """Forgets failed actions and the fence history, so that the next scenario sees its own only."""
+        self.command(["crm_resource", "--cleanup"])
+
+
+def _nginx_conf(port: int, root: str) -> str:
+    return f"""\
+user www-data;
+worker_processes 1;
+pid /run/nginx.pid;
+error_log /var/log/nginx/error.log;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    default_type text/plain;
+    # which node answered: the client observer reads it
+    add_header X-Node $hostname;
+    server {{
+        listen {port};
+        root {root};
+    }}
+}}
+"""

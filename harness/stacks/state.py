@@ -1,0 +1,64 @@
+"""What every kind of cluster software says about itself, in one form."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class MemberState:
+    """A node as the cluster sees it."""
+
+    name: str
+    online: bool
+    standby: bool = False
+    pending: bool = False
+    unclean: bool = False
+    maintenance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceState:
+    """A resource: ``nodes`` where it is active, ``role`` as the stack calls it, ``group`` it belongs to."""
+
+    name: str
+    agent: str
+    role: str
+    nodes: tuple[str, ...]
+    active: bool
+    failed: bool
+    managed: bool
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """A snapshot taken on node ``seen_by``. ``failures`` are the cluster's own words; ``fencing`` the history of
+    fence actions, newest first."""
+
+    seen_by: str
+    quorate: bool
+    coordinator: str | None
+    members: tuple[MemberState, ...]
+    resources: tuple[ResourceState, ...]
+    failures: tuple[str, ...] = ()
+    fencing: tuple[dict[str, str], ...] = ()
+    maintenance: bool = False
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def online(self) -> tuple[str, ...]:
+        """Names of the nodes that are online."""
+        return tuple(member.name for member in self.members if member.online)
+
+    def owner(self, service: str) -> str | None:
+        """The one node on which the whole group ``service`` runs; None where it is down, in part or spread out."""
+        parts = [resource for resource in self.resources if resource.group == service or resource.name == service]
+        nodes = {node for part in parts for node in part.nodes}
+        if not parts or len(nodes) != 1 or not all(part.active and not part.failed for part in parts):
+            return None
+        return nodes.pop()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The snapshot for the event log."""
+        return asdict(self)

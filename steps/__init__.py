@@ -1,0 +1,1 @@
+"""The Gherkin steps: they parse words and call the harness, nothing else."""

@@ -1,0 +1,179 @@
+"""Then: what must have happened, and what must not. Each has a deadline, counted from the last fault."""
+
+from __future__ import annotations
+
+from harness.judge.invariants import INVARIANTS
+from pytest_bdd import then, when
+
+from harness.machines.protocol import Power
+from harness.model.event import Event
+from harness.model.verdict import Verdict
+from harness.scene import Scene
+from steps.words import phrase
+
+
+def was_fenced(node: str | None = None):
+    """A predicate: ``node`` (or any) stopped executing because its BMC cut its power."""
+    return lambda event: (event.kind == "power.off" and event.data.get("why") == "fence"
+                          and (node is None or event.node == node))
+
+
+def good_reply(service: str, since_ns: int, node: str | None = None):
+    """A predicate: a client got an answer to what it asked after ``since_ns``, from ``node`` if given."""
+    return lambda event: (event.kind == "reply" and event.data["service"] == service and event.data["ok"]
+                          and event.data["sent_ns"] > since_ns and (node is None or event.data["from"] == node))
+
+
+def failed_reply(service: str, since_ns: int):
+    """A predicate: a client got no answer to what it asked after ``since_ns``."""
+    return lambda event: (event.kind == "reply" and event.data["service"] == service and not event.data["ok"]
+                          and event.data["sent_ns"] > since_ns)
+
+
+@then(phrase(r"<node> is fenced within <seconds>"))
+def is_fenced(scene: Scene, node: str, seconds: str) -> None:
+    name = scene.node(node)
+    scene.expect(was_fenced(name), float(seconds), f"{name} fenced")
+
+
+@then(phrase(r"<node> is not fenced for <seconds>"))
+def is_not_fenced(scene: Scene, node: str, seconds: str) -> None:
+    name = scene.node(node)
+    scene.forbid(was_fenced(name), float(seconds), f"{name} was fenced")
+
+
+@then("nobody is fenced")
+def nobody_fenced(scene: Scene) -> None:
+    scene.forbid(was_fenced(), 0.0, "a node was fenced")
+
+
+@then(phrase(r"nobody is fenced for <seconds>"))
+def nobody_fenced_for(scene: Scene, seconds: str) -> None:
+    scene.forbid(was_fenced(), float(seconds), "a node was fenced")
+
+
+@then(phrase(r"<service> relocates to <node> within <seconds>"))
+def relocates(scene: Scene, service: str, node: str, seconds: str) -> None:
+    name = scene.node(node)
+    scene.expect(good_reply(service, scene.last_fault_ns, name), float(seconds), f"{service} answered by {name}")
+
+
+@then(phrase(r"<service> answers within <seconds>"))
+def answers(scene: Scene, service: str, seconds: str) -> None:
+    scene.expect(good_reply(service, scene.last_fault_ns), float(seconds), f"{service} answering")
+
+
+@then(phrase(r"<service> stops answering within <seconds>"))
+def stops_answering(scene: Scene, service: str, seconds: str) -> None:
+    scene.expect(failed_reply(service, scene.last_fault_ns), float(seconds), f"{service} not answering")
+
+
+@then(phrase(r"<service> stays on <node> for <seconds>"))
+def stays(scene: Scene, service: str, node: str, seconds: str) -> None:
+    name = scene.node(node)
+
+    def elsewhere(event: Event) -> bool:
+        return (event.kind == "reply" and event.data["service"] == service and event.data["ok"]
+                and event.data["from"] != name)
+    scene.forbid(elsewhere, float(seconds), f"{service} was answered by another node than {name}")
+    # silence is no proof of staying: it must answer, from there, now
+    scene.expect_reply_now(service, name)
+
+
+@then(phrase(r"<service> does not answer for <seconds>"))
+def stays_away(scene: Scene, service: str, seconds: str) -> None:
+    scene.forbid_from_now(lambda since: good_reply(service, since), float(seconds), f"{service} answered")
+
+
+@then(phrase(r"<service> is restarted in place on <node> within <seconds>"))
+def restarted_in_place(scene: Scene, service: str, node: str, seconds: str) -> None:
+    name = scene.node(node)
+    port = scene.cluster.topology.services[service].daemon.port
+
+    def listens_again(event: Event) -> bool:
+        return (event.kind == "listen" and event.node == name and event.data["port"] == port
+                and event.data["present"])
+    scene.expect(listens_again, float(seconds), f"{service}'s daemon restarted on {name}")
+    scene.expect(good_reply(service, scene.last_fault_ns, name), float(seconds), f"{service} answered by {name}")
+
+
+@then(phrase(r"<node> loses quorum within <seconds>"))
+def loses_quorum(scene: Scene, node: str, seconds: str) -> None:
+    name = scene.node(node)
+    scene.expect(lambda event: event.kind == "quorum" and event.node == name and not event.data["quorate"],
+                 float(seconds), f"{name} without quorum")
+
+
+@then("the surviving partition has quorum")
+def survivors_have_quorum(scene: Scene) -> None:
+    running = [node for node in scene.cluster.topology.cluster_nodes if scene.cluster.is_running(node)]
+    quorate = [node for node in running if (scene.cluster.quorum_of(node) or {}).get("quorate")]
+    assert quorate, f"no running node has quorum; running: {', '.join(running) or 'none'}"
+    state = scene.cluster.stack.state(quorate[0])
+    assert state.quorate, f"{quorate[0]} has quorum, but the partition of its DC {state.coordinator} does not"
+
+
+@then(phrase(r"<service> runs nowhere within <seconds>"))
+def runs_nowhere(scene: Scene, service: str, seconds: str) -> None:
+    cluster = scene.cluster
+
+    def holders() -> list[str]:
+        return [node for node in cluster.topology.cluster_nodes
+                if cluster.machine(node).power() is Power.ON and cluster.holdings_of(node)]
+    scene.expect_poll(lambda: not holders(), float(seconds), f"no node to hold a part of {service}")
+
+
+@then(phrase(r"<node> stops <service> within <seconds>"))
+def node_stops(scene: Scene, node: str, service: str, seconds: str) -> None:
+    name = scene.node(node)
+    scene.expect_poll(lambda: not scene.cluster.holdings_of(name), float(seconds),
+                      f"{name} to have stopped {service}")
+
+
+@then(phrase(r"<node> rejoins within <seconds>"))
+def rejoins(scene: Scene, node: str, seconds: str) -> None:
+    name = scene.node(node)
+    scene.expect_poll(lambda: name in scene.cluster.stack.state().online(), float(seconds), f"{name} online again")
+
+
+@when(phrase(r"the cluster is whole again within <seconds>"))
+@then(phrase(r"the cluster is whole again within <seconds>"))
+def whole_again(scene: Scene, seconds: str) -> None:
+    scene.expect_whole(float(seconds))
+
+
+@then(phrase(r"the outage of <service> was at most <seconds>"))
+def outage_at_most(scene: Scene, service: str, seconds: str) -> None:
+    longest = max((outage.seconds for outage in scene.outages(service)), default=0.0)
+    assert longest <= float(seconds), f"{service} was away for {longest:.2f} s, at most {seconds} s were allowed"
+
+
+def _assert_promise(scene: Scene, promise: str) -> None:
+    finding = scene.finding(promise)
+    assert finding.verdict is Verdict.PASS, f"{promise}: {finding.reason}"
+
+
+@then("the file system was never mounted on two nodes")
+def single_mount(scene: Scene) -> None:
+    _assert_promise(scene, "single mount")
+
+
+@then("the VIP never had two owners")
+def single_vip_owner(scene: Scene) -> None:
+    _assert_promise(scene, "single VIP owner")
+
+
+@then("no service ran without quorum")
+def no_service_without_quorum(scene: Scene) -> None:
+    _assert_promise(scene, "no service without quorum")
+
+
+@then("nothing was taken over before the fencing")
+def fence_before_takeover(scene: Scene) -> None:
+    _assert_promise(scene, "fence before takeover")
+
+
+@then(phrase(r'the promise "(?P<promise>[^"]+)" is broken within <seconds>'))
+def promise_broken(scene: Scene, promise: str, seconds: str) -> None:
+    assert promise in INVARIANTS, f"no promise {promise!r}; there are {', '.join(INVARIANTS)}"
+    scene.expect_poll(lambda: scene.is_broken(promise), float(seconds), f"the promise {promise!r} to break")

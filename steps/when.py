@@ -1,0 +1,105 @@
+"""When: the faults, in the field's words."""
+
+from __future__ import annotations
+
+from pytest_bdd import given, when
+
+from harness.scene import Scene
+from steps.words import phrase
+
+
+def _networks(scene: Scene, role: str) -> tuple[str, ...]:
+    return scene.cluster.topology.networks_with(role)
+
+
+@when(phrase(r"the <network> network of <node> is cut"))
+def network_cut(scene: Scene, network: str, node: str) -> None:
+    scene.inject("network-cut", node=scene.node(node), networks=_networks(scene, network))
+
+
+@when(phrase(r"all networks of <node> are cut"))
+def all_networks_cut(scene: Scene, node: str) -> None:
+    name = scene.node(node)
+    scene.inject("network-cut", node=name, networks=scene.cluster.topology.networks_of(name))
+
+
+@when(phrase(r"the networks of <node> are mended"))
+def networks_mended(scene: Scene, node: str) -> None:
+    scene.heal("network-cut", node=scene.node(node))
+
+
+@when(phrase(r"the power of <node> is cut"))
+def power_cut(scene: Scene, node: str) -> None:
+    scene.inject("power-off", node=scene.node(node))
+
+
+@when(phrase(r"<node> is switched on"))
+def switched_on(scene: Scene, node: str) -> None:
+    scene.heal("power-off", node=scene.node(node))
+
+
+@when(phrase(r"<node> panics"))
+def panics(scene: Scene, node: str) -> None:
+    scene.inject("panic", node=scene.node(node))
+
+
+@when(phrase(r"<node> hangs"))
+def hangs(scene: Scene, node: str) -> None:
+    scene.inject("hang", node=scene.node(node))
+
+
+@when(phrase(r"<node> wakes up"))
+def wakes_up(scene: Scene, node: str) -> None:
+    scene.heal("hang", node=scene.node(node))
+
+
+@when(phrase(r"(?P<percent>\d+(?:\.\d+)?) % of the packets on the <network> network are dropped"))
+def packets_dropped(scene: Scene, percent: str, network: str) -> None:
+    for name in _networks(scene, network):
+        scene.inject("packet-drop", network=name, percent=float(percent))
+
+
+@when(phrase(r"the CPU of <node> is overloaded for <seconds>"))
+def cpu_overloaded(scene: Scene, node: str, seconds: str) -> None:
+    scene.inject("cpu-overload", node=scene.node(node), seconds=float(seconds))
+
+
+@when(phrase(r'the daemon "(?P<daemon>[^"]+)" is killed on <node>'))
+def daemon_killed(scene: Scene, daemon: str, node: str) -> None:
+    scene.inject("daemon-kill", node=scene.node(node), daemon=daemon)
+
+
+@when(phrase(r"the process of <service> is killed"))
+def service_killed(scene: Scene, service: str) -> None:
+    scene.inject("service-kill", node=scene.cluster.owner(service), service=service)
+
+
+@when(phrase(r"<service> is moved to <node>"))
+def moved(scene: Scene, service: str, node: str) -> None:
+    scene.inject("move", service=service, node=scene.node(node))
+
+
+@when(phrase(r"<node> is put into standby"))
+def put_into_standby(scene: Scene, node: str) -> None:
+    scene.inject("standby", node=scene.node(node))
+
+
+@when(phrase(r"<node> is taken out of standby"))
+def taken_out_of_standby(scene: Scene, node: str) -> None:
+    scene.heal("standby", node=scene.node(node))
+
+
+@given(phrase(r"the fencing device of <node> does not answer"))
+@when(phrase(r"the fencing device of <node> stops answering"))
+def fence_device_dead(scene: Scene, node: str) -> None:
+    scene.inject("fence-device-dead", node=scene.node(node))
+
+
+@when(phrase(r"the fencing device of <node> works again"))
+def fence_device_works(scene: Scene, node: str) -> None:
+    scene.heal("fence-device-dead", node=scene.node(node))
+
+
+@when("all faults are healed")
+def all_healed(scene: Scene) -> None:
+    scene.heal_all()
