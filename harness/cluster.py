@@ -21,7 +21,7 @@ from harness.fencing.bmc import BmcRack
 from harness.guest.base import base_seed
 from harness.guest.ssh import Session, make_key, write_private_key
 from harness.health import problems_of
-from harness.journal import Journal, state_dir
+from harness.journal import Journal, open_entries, state_dir
 from harness.machines.drivers import make_driver
 from harness.machines.fabric import Fabric
 from harness.machines.image import ensure_image
@@ -128,7 +128,9 @@ class Cluster:
             self.machines[node].start()
 
     def _close_journal(self) -> None:
-        self.journal.close(remove=True)
+        # what could not be removed stays written down, for `fenceline reap`; faults went with their machines
+        left = [entry for entry in open_entries(self.journal.path) if entry.kind != "fault"]
+        self.journal.close(remove=not left)
 
     def _make_folder(self) -> Path:
         # short, for the sockets in it (108 bytes); on the disk of the system's temporary files

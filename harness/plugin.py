@@ -99,9 +99,10 @@ def scene(request: pytest.FixtureRequest, cluster_pool: object) -> Iterator[obje
     config = request.config
     base = Path(config.getoption("--runs-dir") or config.rootpath / "reports" / "runs")
     tags = tuple(sorted(mark.name for mark in request.node.iter_markers()))
-    info = RunInfo(request.node.name, request.node.nodeid, tags, config.getoption("--fenceline-seed"),
+    title = (request.node.function.__doc__ or "").partition(": ")[2] or request.node.name
+    info = RunInfo(title, request.node.nodeid, tags, config.getoption("--fenceline-seed"),
                    config.getoption("--driver"))
-    scene = Scene(Run(Run.new_folder(base, request.node.name), info, cluster_pool.log), cluster_pool)
+    scene = Scene(Run(Run.new_folder(base, title), info, cluster_pool.log), cluster_pool)
     request.node.stash[_SCENE] = scene
     yield scene
     if scene.has_cluster:
@@ -146,6 +147,7 @@ class NotJudged(FencelineError):
 
 def _show(item: pytest.Function, scene: object, judgement: Judgement, failed: bool) -> None:
     from reports.allure_bridge import attach_run
+
     from reports.tables import findings_table_text, phases_table_text
     text = "\n".join([f"verdict {judgement.verdict}: {judgement.reason}", phases_table_text(judgement),
                       findings_table_text(judgement) if failed else "", f"run folder: {scene.run.folder}"])

@@ -35,7 +35,7 @@ def reap(folder: Path | None = None) -> list[Reaped]:
     """Undoes every journal in ``folder`` whose run is dead; leaves those of living runs alone. Safe to repeat and
     to run beside others."""
     base = folder or state_dir() / "journal"
-    return [_reap_one(path) for path in sorted(base.glob("*.jsonl"))] if base.is_dir() else []
+    return [reap_one(path) for path in sorted(base.glob("*.jsonl"))] if base.is_dir() else []
 
 
 @contextmanager
@@ -52,7 +52,8 @@ def _owned(path: Path):
         os.close(fd)
 
 
-def _reap_one(path: Path) -> Reaped:
+def reap_one(path: Path) -> Reaped:
+    """Undoes the journal at ``path`` if its run is dead."""
     try:
         with _owned(path) as dead:
             if not dead:

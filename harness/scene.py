@@ -150,6 +150,17 @@ class Scene:
             raise ClusterError("could not be healed: " + "; ".join(problems))
         self.last_fault_ns = now_ns()
 
+    def await_event(self, predicate: Callable[[Event], bool], within: float, what: str) -> float:
+        """Waits for an event that the scenario needs before it can go on; returns the seconds waited.
+
+        Raises:
+            FaultError: it did not come: the scenario's precondition does not hold, and its verdict is INVALID.
+        """
+        try:
+            return self.run.log.wait_for(predicate, within, what, self.last_fault_ns)[1]
+        except Timeout as error:
+            raise FaultError(error.message) from error
+
     # -- expectations --------------------------------------------------------------------------------------
 
     def expect(self, predicate: Callable[[Event], bool], within: float, what: str) -> float:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import yaml
-from harness.judge.invariants import INVARIANTS
 from pytest_bdd import given
 
 from harness.errors import FaultError
+from harness.judge.invariants import INVARIANTS
 from harness.scene import Scene
 from steps.words import phrase
 

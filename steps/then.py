@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.judge.invariants import INVARIANTS
 from pytest_bdd import then, when
 
+from harness.judge.invariants import INVARIANTS
 from harness.machines.protocol import Power
 from harness.model.event import Event
 from harness.model.verdict import Verdict
@@ -70,11 +70,12 @@ def stops_answering(scene: Scene, service: str, seconds: str) -> None:
 
 @then(phrase(r"<service> stays on <node> for <seconds>"))
 def stays(scene: Scene, service: str, node: str, seconds: str) -> None:
-    name = scene.node(node)
+    name, since = scene.node(node), scene.last_fault_ns
 
     def elsewhere(event: Event) -> bool:
         return (event.kind == "reply" and event.data["service"] == service and event.data["ok"]
                 and event.data["from"] != name)
+    # what was in flight at the fault may still come from wherever it ran before: only later questions count
     scene.forbid(elsewhere, float(seconds), f"{service} was answered by another node than {name}")
     # silence is no proof of staying: it must answer, from there, now
     scene.expect_reply_now(service, name)

@@ -17,6 +17,11 @@ def network_cut(scene: Scene, network: str, node: str) -> None:
     scene.inject("network-cut", node=scene.node(node), networks=_networks(scene, network))
 
 
+@when(phrase(r'the network "(?P<name>[^"]+)" of <node> is cut'))
+def named_network_cut(scene: Scene, name: str, node: str) -> None:
+    scene.inject("network-cut", node=scene.node(node), networks=(name,))
+
+
 @when(phrase(r"all networks of <node> are cut"))
 def all_networks_cut(scene: Scene, node: str) -> None:
     name = scene.node(node)
@@ -98,6 +103,13 @@ def fence_device_dead(scene: Scene, node: str) -> None:
 @when(phrase(r"the fencing device of <node> works again"))
 def fence_device_works(scene: Scene, node: str) -> None:
     scene.heal("fence-device-dead", node=scene.node(node))
+
+
+@when(phrase(r"<other> has lost sight of <node> within <seconds>"))
+def lost_sight(scene: Scene, other: str, node: str, seconds: str) -> None:
+    seer, seen = scene.node(other), scene.node(node)
+    scene.await_event(lambda event: event.kind == "quorum" and event.node == seer
+                      and seen not in event.data["members"], float(seconds), f"{seer} to lose sight of {seen}")
 
 
 @when("all faults are healed")

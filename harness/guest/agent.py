@@ -232,10 +232,9 @@ class LogTail:
 class QuorumWatch(threading.Thread):
     """Corosync's own notifications, by its client library.
 
-    Not by ``corosync-quorumtool -m``: that is silent on the present state, buffers what it writes to a pipe,
-    and after each notification waits for one of votequorum. None follows when quorum changes and membership
-    does not, and then it keeps the last change to itself. In a thread, as the library blocks while corosync
-    does."""
+    Not by ``corosync-quorumtool -m``: that keeps back what it writes to a pipe until 4 kB are together, and
+    after each notification it waits for a second one, of votequorum, before it says anything. In a thread, as
+    the library blocks while corosync does."""
 
     CURRENT_AND_CHANGES, BLOCKING, OK = 3, 3, 1
     NOTIFY = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint32,

@@ -1,0 +1,246 @@
+"""The fencing devices: one virtual IPMI BMC per cluster node, wired to the power of its machine, and able to
+misbehave in the ways that real ones do."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from harness.errors import FencelineError, HostError
+from harness.fencing.ipmi import FAILED, NOT_IN_THIS_STATE, OK, Answer, Endpoint
+from harness.machines.protocol import Machine, Power
+from harness.model.addressing import bmc_address
+from harness.model.topology import Topology
+from harness.observe.log import EventLog
+from harness.observe.loop import ObserverLoop
+
+USER = "fenceline"
+PORT = 623  # UDP: asf-rmcp
+_CLOSE_PATIENCE = 10.0  # s that ``close`` waits for actions in progress
+
+
+@dataclass(frozen=True, slots=True)
+class BmcMode:
+    """How a BMC behaves.
+
+    ``NORMAL``; ``SILENT``: nothing is answered; ``WRONG_PASSWORD``: no login is accepted; ``LIES``: says that it
+    did what it was told, and that the power is as it was told, and does nothing; ``SLOW(seconds)``: each command
+    is done, and then answered, so much later; ``WRONG_NODE(other)``: wired to the power of ``other``.
+    """
+
+    kind: str
+    seconds: float = 0.0
+    other: str | None = None
+
+    NORMAL: ClassVar[BmcMode]
+    SILENT: ClassVar[BmcMode]
+    WRONG_PASSWORD: ClassVar[BmcMode]
+    LIES: ClassVar[BmcMode]
+
+    @staticmethod
+    def SLOW(seconds: float) -> BmcMode:
+        """Answers ``seconds`` s late."""
+        return BmcMode("slow", seconds=seconds)
+
+    @staticmethod
+    def WRONG_NODE(other: str) -> BmcMode:
+        """Switches ``other``."""
+        return BmcMode("wrong-node", other=other)
+
+
+BmcMode.NORMAL = BmcMode("normal")
+BmcMode.SILENT = BmcMode("silent")
+BmcMode.WRONG_PASSWORD = BmcMode("wrong-password")
+BmcMode.LIES = BmcMode("lies")
+
+
+class _Device:
+    """One BMC: its socket and what it believes."""
+
+    def __init__(self, node: str, sock: socket.socket) -> None:
+        self.node, self.socket = node, sock
+        self.mode = BmcMode.NORMAL
+        self.claims_on: bool | None = None  # what a liar says of the power, since it lied
+        self.endpoint: Endpoint | None = None
+
+
+class BmcRack:
+    """The BMCs of all cluster nodes of ``topology``, at UDP 623 of their addresses in the management network.
+
+    One thread speaks IPMI for all of them; each power action runs in a thread of its own, so that no machine's
+    slowness delays another BMC. ``power`` gives the machine of a node.
+
+    "off", "cycle" and "reset" are answered when the machine has stopped executing; a start is not waited for.
+    Each command is a ``bmc.request`` when it arrives and a ``bmc.done`` when its answer is known ("on": when
+    the machine was started). A BMC that misbehaves adds ``mode`` to ``bmc.done``; ``ok`` is what its client
+    hears.
+
+    Raises:
+        HostError: an address can't be bound, or the thread can't enter the fabric.
+    """
+
+    def __init__(self, fabric: Any, topology: Topology, log: EventLog, password: str,
+                 power: Mapping[str, Machine] | Callable[[str], Machine]) -> None:
+        self._log = log
+        self._machine_of = power.__getitem__ if isinstance(power, Mapping) else power
+        self._passwords = {USER: password}
+        self._switches = {node: threading.Lock() for node in topology.cluster_nodes}
+        self._workers: set[threading.Thread] = set()
+        self._closed = False
+        self._loop = ObserverLoop(log, source="bmc")
+        self._devices: dict[str, _Device] = {}
+        try:
+            for node in topology.cluster_nodes:
+                self._devices[node] = self._make(node, fabric, str(bmc_address(topology, node)))
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self, node: str, fabric: Any, address: str) -> _Device:
+        with fabric.entered():
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.bind((address, PORT))
+        except OSError as error:
+            sock.close()
+            raise HostError(f"the BMC of {node} can't listen on {address}:{PORT}: {error.strerror}") from error
+        device = _Device(node, sock)
+        device.endpoint = Endpoint(sock, dict(self._passwords), lambda *asked: self._asked(device, *asked))
+        self._loop.add(sock, lambda: self._receive(device))
+        return device
+
+    def set_mode(self, node: str, mode: BmcMode) -> None:
+        """From now on the BMC of ``node`` behaves as ``mode`` says. What a liar claimed is forgotten.
+
+        Raises:
+            FencelineError: ``node``, or the other one of WRONG_NODE, has no BMC.
+        """
+        for name in (node, mode.other):
+            if name is not None and name not in self._devices:
+                raise FencelineError(f"{name!r} has no BMC; there are {', '.join(self._devices)}")
+        device = self._devices[node]
+        self._loop.call(lambda: self._set(device, mode))
+
+    def mode(self, node: str) -> BmcMode:
+        """How the BMC of ``node`` behaves."""
+        return self._devices[node].mode
+
+    def close(self) -> None:
+        """Ends the BMCs; waits for power actions in progress, at most 10 s. May be repeated."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.stop()
+        for device in self._devices.values():
+            device.socket.close()
+        for worker in list(self._workers):
+            worker.join(_CLOSE_PATIENCE)
+            if worker.is_alive():
+                self._log.record("scenario", None, "broken",
+                                 {"reason": f"a BMC's power action hangs: {worker.name}"})
+
+    def _set(self, device: _Device, mode: BmcMode) -> None:
+        device.mode, device.claims_on = mode, None
+        wrong = mode == BmcMode.WRONG_PASSWORD
+        device.endpoint.passwords[USER] = secrets.token_hex(8) if wrong else self._passwords[USER]
+        if wrong or mode == BmcMode.SILENT:
+            device.endpoint.forget_all()
+
+    def _receive(self, device: _Device) -> None:
+        if device.mode == BmcMode.SILENT:
+            device.endpoint.drain()
+        else:
+            device.endpoint.receive()
+
+    def _asked(self, device: _Device, action: str, client: str, answer: Answer) -> None:
+        self._log.record("bmc", device.node, "bmc.request", {"action": action, "from": client})
+        mode = device.mode
+
+        def act() -> None:
+            if mode == BmcMode.LIES:
+                self._lie(device, action, answer)
+            else:
+                self._spawn(device, mode, action, answer)
+
+        if mode.seconds:
+            self._loop.later(mode.seconds, act)
+        else:
+            act()
+
+    def _lie(self, device: _Device, action: str, answer: Answer) -> None:
+        if action == "status" and device.claims_on is None:
+            self._spawn(device, device.mode, action, answer)  # nothing to lie about yet
+            return
+        if action != "status":
+            device.claims_on = action != "off"
+        self._done(device, device.mode, action, None)
+        answer(OK, bool(device.claims_on))
+
+    def _spawn(self, device: _Device, mode: BmcMode, action: str, answer: Answer) -> None:
+        node = mode.other or device.node
+
+        def work() -> None:
+            try:
+                self._switch(device, mode, self._machine_of(node), action, self._in_loop(device, answer))
+            finally:
+                self._workers.discard(threading.current_thread())
+
+        worker = threading.Thread(target=work, daemon=True, name=f"bmc-{device.node}-{action}")
+        self._workers.add(worker)
+        worker.start()
+
+    def _in_loop(self, device: _Device, answer: Answer) -> Answer:
+        """``answer``, to be called from a worker: a session belongs to the loop's thread."""
+        def send(code: int, is_on: bool) -> None:
+            if device.mode != BmcMode.SILENT:
+                answer(code, is_on)
+
+        return lambda code, is_on: self._loop.call_soon(lambda: send(code, is_on))
+
+    def _switch(self, device: _Device, mode: BmcMode, machine: Machine, action: str, answer: Answer) -> None:
+        """Does ``action``, in a worker's thread."""
+        try:
+            if action == "status":
+                is_on = machine.power() is not Power.OFF  # a machine that hangs is on
+                self._done(device, mode, action, None)
+                answer(OK, is_on)
+            elif action == "on":
+                answer(OK, True)
+                self._done(device, mode, action, self._start(machine))
+            else:
+                self._cut(device, mode, machine, action, answer)
+        except Exception as error:  # whatever the driver raises: the client must hear that it failed
+            self._done(device, mode, action, str(error) or repr(error))
+            answer(FAILED, False)
+
+    def _cut(self, device: _Device, mode: BmcMode, machine: Machine, action: str, answer: Answer) -> None:
+        with self._switches[machine.name]:
+            if action != "off" and machine.power() is Power.OFF:
+                self._done(device, mode, action, "it is off")
+                answer(NOT_IN_THIS_STATE, False)
+                return
+            machine.power_off(why="fence")
+        self._done(device, mode, action, None)
+        answer(OK, False)
+        if action != "off" and (error := self._start(machine)):
+            self._done(device, mode, "on", error)  # the reset was answered already: told as the "on" it is
+
+    def _start(self, machine: Machine) -> str | None:
+        """Starts ``machine`` if it is off; returns what went wrong, as that has been answered already."""
+        try:
+            with self._switches[machine.name]:
+                if not self._closed and machine.power() is Power.OFF:
+                    machine.start()
+        except Exception as error:  # whatever the driver raises
+            return str(error) or repr(error)
+        return None
+
+    def _done(self, device: _Device, mode: BmcMode, action: str, error: str | None) -> None:
+        data: dict[str, Any] = {"action": action, "ok": error is None, "error": error}
+        if mode != BmcMode.NORMAL:
+            data["mode"] = mode.kind
+        self._log.record("bmc", device.node, "bmc.done", data)

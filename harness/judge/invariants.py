@@ -1,0 +1,107 @@
+"""The promises that are judged over the whole log of every scenario, whether or not it names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from harness.judge.evidence import evidence
+from harness.judge.exclusive import CUTTING, fence_before_takeover, single_mount, single_vip_owner
+from harness.judge.findings import Tally, as_dict
+from harness.judge.history import History, action
+from harness.judge.liveness import liveness
+from harness.judge.quorum import no_service_without_quorum
+from harness.model.verdict import Finding, Verdict
+
+Check = Callable[[History], Finding]
+
+
+def healthy_cluster_fences_nobody(history: History) -> Finding:
+    """Between ready and the first fault (administrative ones count as faults) nothing is fenced and nothing moves.
+
+    What happens while the cluster forms is left out: it is not healthy yet.
+    """
+    tally = Tally("healthy cluster fences nobody")
+    begin_ns = history.ready_ns() or history.start_ns
+    fault_ns = history.first_fault_ns()
+
+    def healthy(ns: int) -> bool:
+        return ns > begin_ns and (fault_ns is None or ns < fault_ns)
+
+    for event in history.kinds("power.off"):
+        if event.data.get("why") == "fence" and healthy(event.t_ns):
+            tally.add(Verdict.FAIL, event.t_ns, f"{event.node} was fenced at {history.at(event.t_ns)}, before any "
+                      "fault", event)
+    for event in history.kinds("bmc.request"):
+        if event.data.get("action") in CUTTING and healthy(event.t_ns):
+            tally.add(Verdict.FAIL, event.t_ns, f"{event.data.get('from', 'somebody')} asked the fencing device of "
+                      f"{event.node} for \"{event.data['action']}\" at {history.at(event.t_ns)}, before any fault",
+                      event)
+    for key, intervals in (*history.held("mount"), *history.held("address")):
+        for before, now in zip(intervals, intervals[1:], strict=False):
+            if now.node != before.node and healthy(now.start.latest_ns):
+                tally.add(Verdict.FAIL, now.start.latest_ns, f"{now.node} {action(key)} at "
+                          f"{history.at(now.start.latest_ns)}, which {before.node} had, before any fault",
+                          *before.events, *now.events)
+    return tally.finding("nobody was fenced and nothing moved before the first fault" if fault_ns is not None
+                         else "nobody was fenced and nothing moved")
+
+
+#: By name, in the order of the findings. Those in ``SAFETY`` are proven by the log alone.
+INVARIANTS: dict[str, Check] = {
+    "evidence": evidence,
+    "single mount": single_mount,
+    "single VIP owner": single_vip_owner,
+    "fence before takeover": fence_before_takeover,
+    "no service without quorum": no_service_without_quorum,
+    "healthy cluster fences nobody": healthy_cluster_fences_nobody,
+    "liveness at the end": liveness,
+}
+SAFETY = frozenset({"single mount", "single VIP owner", "fence before takeover", "no service without quorum"})
+
+
+def check(name: str, history: History) -> Finding:
+    """What the invariant ``name`` came to, expected breaks taken into account.
+
+    Raises:
+        KeyError: there is no such invariant.
+    """
+    return expected(INVARIANTS[name](history), history)
+
+
+def judge_invariants(history: History) -> tuple[Finding, ...]:
+    """Every invariant's finding, PASS too, in the order of ``INVARIANTS``."""
+    return tuple(check(name, history) for name in INVARIANTS)
+
+
+def expected(finding: Finding, history: History) -> Finding:
+    """``finding`` as the scenario's ``expect`` events turn it: an expected break that came is PASS, one that did
+    not come is FAIL. What is undecided stays so, and evidence can't be expected to be missing."""
+    if finding.check == "evidence":
+        return _with_expectations(finding, history)
+    wanted = [event for event in history.kinds("expect") if event.data.get("break") == finding.check]
+    if not wanted:
+        return finding
+    if finding.verdict is Verdict.FAIL:
+        return replace(finding, verdict=Verdict.PASS, reason=f"broken as expected: {finding.reason}")
+    if finding.verdict is Verdict.PASS:
+        return replace(finding, verdict=Verdict.FAIL, at_ns=wanted[0].t_ns, evidence=(as_dict(wanted[0]),),
+                       reason=f"expected to break and did not: {finding.reason}")
+    return finding
+
+
+def _with_expectations(finding: Finding, history: History) -> Finding:
+    """A scenario that expects something which does not exist would never be disappointed: INVALID."""
+    breakable = [name for name in INVARIANTS if name != "evidence"]
+    tally = Tally("evidence")
+    for event in history.kinds("expect"):
+        if "break" in event.data and event.data["break"] not in breakable:
+            tally.add(Verdict.INVALID, event.t_ns, f"the scenario expects a break of {event.data['break']!r}; there "
+                      f"are {', '.join(breakable)}", event)
+        if "outage" in event.data and event.data["outage"] not in history.topology.services:
+            tally.add(Verdict.INVALID, event.t_ns, f"the scenario expects an outage of {event.data['outage']!r}; "
+                      f"there are {', '.join(history.topology.services)}", event)
+    wrong = tally.finding("")
+    if wrong.verdict is Verdict.PASS or finding.verdict in (Verdict.INVALID, Verdict.BROKEN):
+        return finding
+    return wrong

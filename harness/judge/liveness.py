@@ -1,0 +1,109 @@
+"""Whether the services were back when they had to be."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import islice
+
+from harness.judge.faultlog import Impairment, impairments, obstacle, serves_clients
+from harness.judge.findings import Tally
+from harness.judge.history import SECOND, History
+from harness.judge.outages import outages
+from harness.judge.requests import requests_of
+from harness.model.verdict import Finding, Outage, Verdict
+
+#: A service whose last answer is older than this (ns) at the end is not known to answer.
+_FRESH_NS = 2 * SECOND
+
+
+def liveness(history: History, found: Iterable[Outage] | None = None) -> Finding:
+    """Every outage was within its service's ``failover_budget`` and every service answered at the end, unless too
+    little was left to run it (then it is not demanded, and the reason says so) or the scenario expects the outage.
+
+    ``found`` are the outages, where the caller has them already. A service that nothing could run for a while must
+    be back, once that is over, within the time that booting and forming the cluster may take plus the budget.
+    """
+    tally = Tally("liveness at the end")
+    found = outages(history) if found is None else tuple(found)
+    expected = {event.data["outage"]: str(event.data.get("why", "")) for event in history.kinds("expect")
+                if "outage" in event.data}
+    when = impairments(history)
+    notes = []
+    for name, service in history.topology.services.items():
+        if not serves_clients(service):
+            continue
+        if name in expected:
+            notes.append(f"the outage of {name} is expected" + (f" ({expected[name]})" if expected[name] else ""))
+            continue
+        mine = [outage for outage in found if outage.service == name]
+        excuses = [excuse for outage in mine if (excuse := _judge_outage(history, tally, outage, when))]
+        notes += [f"{name} is not demanded: {excuse}" for excuse in dict.fromkeys(excuses)]
+        _judge_last(history, tally, name)
+        longest = max((outage.seconds for outage in mine), default=None)
+        if longest is None:
+            notes.append(f"{name} had no outage")
+        elif not excuses:
+            notes.append(f"{name} was back within {longest:.3f} s, budget {service.failover_budget:g} s")
+    return tally.finding("; ".join(notes) or "there is no service that clients could ask")
+
+
+def _judge_outage(history: History, tally: Tally, outage: Outage, when: list[tuple[int, Impairment]]) -> str | None:
+    """Judges one outage; returns why it is not demanded to have been short, if so."""
+    end_ns = outage.end_ns or history.end_ns
+    stretches = list(_stretches(history, outage, end_ns, when))
+    excuse = next((why for _, _, why in stretches if why), None)
+    budget_s = history.topology.services[outage.service].failover_budget
+    late_s = budget_s + _recovery_s(history)
+    for index, (begin_ns, until_ns, why) in enumerate(stretches):
+        if why:
+            continue
+        limit_s = budget_s if index == 0 else late_s
+        last = index == len(stretches) - 1
+        _judge_stretch(history, tally, outage, begin_ns, until_ns, limit_s, last)
+    return excuse
+
+
+def _judge_stretch(history: History, tally: Tally, outage: Outage, begin_ns: int, until_ns: int, limit_s: float,
+                   last: bool) -> None:
+    seconds = (until_ns - begin_ns) / SECOND
+    is_open = outage.end_ns is None and last
+    begun = f"{outage.service} did not answer from {history.at(begin_ns)}"
+    if seconds - outage.plus_minus > limit_s:
+        until = "to the end" if is_open else f"to {history.at(until_ns)}"
+        tally.add(Verdict.FAIL, begin_ns, f"{begun} {until}: {seconds:.3f} s, budget {limit_s:g} s")
+    elif is_open:
+        tally.add(Verdict.UNKNOWN, begin_ns, f"{begun} to the end; the log ends after {seconds:.3f} s, before its "
+                  f"budget of {limit_s:g} s was used up")
+    elif seconds > limit_s:
+        tally.add(Verdict.UNKNOWN, begin_ns, f"{begun} for {seconds:.3f} s, budget {limit_s:g} s, which the error of "
+                  f"{outage.plus_minus:.3f} s leaves open")
+
+
+def _stretches(history: History, outage: Outage, end_ns: int, when: list[tuple[int, Impairment]],
+               ) -> Iterable[tuple[int, int, str | None]]:
+    """The outage cut where it began or ceased to be excused: (from, to, why it is excused or None)."""
+    first = max(bisect_right(when, outage.start_ns, key=lambda item: item[0]) - 1, 0)
+    begin_ns, current = outage.start_ns, obstacle(history.topology, outage.service, when[first][1])
+    for at_ns, impairment in islice(when, first + 1, None):
+        if at_ns >= end_ns:
+            break
+        why = obstacle(history.topology, outage.service, impairment)
+        if (why is None) != (current is None):
+            yield begin_ns, at_ns, current
+            begin_ns, current = at_ns, why
+    yield begin_ns, end_ns, current
+
+
+def _recovery_s(history: History) -> float:
+    """What booting and forming anew may take (s); the scenario says if its machines are slower than real ones."""
+    slowdown = next((float(event.data.get("slowdown", 1)) for event in history.kinds("scenario.begin")), 1.0)
+    return (history.topology.boot_deadline + history.topology.form_deadline) * slowdown
+
+
+def _judge_last(history: History, tally: Tally, service: str) -> None:
+    requests = requests_of(history, service)
+    last_ns = max((request.t_ns for request in requests), default=history.start_ns)
+    if history.end_ns - last_ns > _FRESH_NS:
+        tally.add(Verdict.UNKNOWN, last_ns, f"whether {service} answered at the end is not known: the last request "
+                  f"ended at {history.at(last_ns)}, {(history.end_ns - last_ns) / SECOND:.1f} s before")

@@ -1,0 +1,190 @@
+"""What the clients lost, and what the time went into. Inside, all times are ns; in the result, seconds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.judge.exclusive import CUTTING
+from harness.judge.history import SECOND, Edge, History, Key
+from harness.judge.requests import PROBE_NS, Gap, Request, lost_gaps, requests_of
+from harness.model.event import Event
+from harness.model.topology import Service
+from harness.model.verdict import Outage, Phase
+
+PHASES = ("detect", "quorum", "fence", "storage", "vip", "service", "first reply")
+
+
+def outages(history: History) -> tuple[Outage, ...]:
+    """Every outage of every service that the clients met, by its start.
+
+    ``start_ns`` is the stamp of the last good reply before, ``end_ns`` that of the first good reply after; what
+    counts as an outage is in ``lost_gaps``. Outages that were over before the cluster was ready are left out.
+    """
+    ready_ns = history.ready_ns() or history.start_ns
+    membership = _Membership(history)
+    found = []
+    for name in history.topology.services:
+        requests = requests_of(history, name)
+        sends = sorted(request.sent_ns for request in requests)
+        before_send = dict(zip(sends[1:], sends, strict=False))
+        for gap in lost_gaps(requests, history.end_ns):
+            if gap.until is None or gap.until.t_ns > ready_ns:
+                found.append(_outage(history, name, gap, requests, before_send, membership))
+    return tuple(sorted(found, key=lambda outage: (outage.start_ns, outage.service)))
+
+
+def _outage(history: History, name: str, gap: Gap, requests: list[Request], before_send: dict[int, int],
+            membership: _Membership) -> Outage:
+    start_ns = gap.before.t_ns if gap.before else requests[0].sent_ns
+    end_ns = gap.until.t_ns if gap.until else max(history.end_ns, start_ns)
+    begin = Edge(start_ns - (gap.before.event.late_ns if gap.before else 0), start_ns)
+    # between two questions nothing is known: the service may have been back since the one before
+    unasked = max(PROBE_NS, gap.until.sent_ns - before_send.get(gap.until.sent_ns, gap.until.sent_ns)
+                  if gap.until else 0)
+    end = Edge(end_ns - unasked - (gap.until.event.late_ns if gap.until else 0), end_ns)
+    service = history.topology.services[name]
+    owner_before = _owner(history, service, gap.before, start_ns)
+    owner_after = _owner(history, service, gap.until, end_ns)
+    steps = _Steps(history, service, begin, end, owner_before, owner_after, membership)
+    return Outage(name, start_ns, gap.until.t_ns if gap.until else None, (end_ns - start_ns) / SECOND,
+                  (_width(begin) + _width(end)) / SECOND, steps.phases(), owner_before, owner_after)
+
+
+def _owner(history: History, service: Service, request: Request | None, ns: int) -> str | None:
+    """Who answered ``request``, as the answer says; else who had the address then."""
+    said = request.event.data.get("from") if request else None
+    if said or service.vip is None:
+        return said
+    return history.holder(("address", str(service.vip.address)), ns)
+
+
+def _width(edge: Edge) -> int:
+    return edge.latest_ns - edge.earliest_ns
+
+
+class _Membership:
+    """Who saw whom leave. Built once: a drop is a node in one quorum event of an observer and not in the next."""
+
+    def __init__(self, history: History) -> None:
+        last: dict[str, frozenset[str]] = {}
+        self._drops: dict[str, list[Event]] = defaultdict(list)
+        self.events: dict[str, list[Event]] = defaultdict(list)
+        for event in history.kinds("quorum"):
+            members = frozenset(event.data.get("members") or ())
+            for gone in sorted(last.get(event.node, frozenset()) - members):
+                self._drops[gone].append(event)
+            last[event.node] = members
+            self.events[event.node].append(event)
+
+    def drops_of(self, node: str, by: str | None) -> list[Event]:
+        """The events in which ``by`` (None: any other node) saw ``node`` leave."""
+        return [event for event in self._drops.get(node, ()) if event.node != node and by in (None, event.node)]
+
+    def knows_without(self, node: str, by: str, ns: int) -> bool:
+        """Whether ``by`` had ``node`` out of its membership at ``ns`` already."""
+        known = [event for event in self.events.get(by, ()) if event.t_ns <= ns]
+        return bool(known) and node not in (known[-1].data.get("members") or ())
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The way from the last good reply to the first good one, on whichever node it led to."""
+
+    history: History
+    service: Service
+    begin: Edge
+    end: Edge
+    old: str | None
+    new: str | None
+    membership: _Membership
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The seven phases; they add up to the outage to the nanosecond.
+
+        Each ends with an observed step; a step that was not seen, or came out of this order, takes no time of its
+        own, and its time counts for the next one that was.
+        """
+        detect = self._detect()
+        ends = (detect, self._quorum(detect), self._fence(), *(self._part(key) for key in self._keys()), self.end)
+        found, last = [], self.begin
+        for name, edge in zip(PHASES, ends, strict=True):
+            if edge is None or edge.latest_ns <= last.latest_ns:
+                found.append(Phase(name, 0.0, 0.0))
+                continue
+            edge = edge if edge.latest_ns <= self.end.latest_ns else self.end
+            taken_ns = edge.latest_ns - last.latest_ns
+            error_ns = _width(last) + _width(edge)
+            found.append(Phase(name, taken_ns / SECOND, error_ns / SECOND if taken_ns else 0.0))
+            last = edge
+        return tuple(found)
+
+    def _within(self, events: Iterable[Event]) -> list[Edge]:
+        """Of ``events`` those that may have happened during the outage."""
+        return [edge for edge in map(Edge.of, events)
+                if edge.latest_ns >= self.begin.latest_ns and edge.earliest_ns <= self.end.latest_ns]
+
+    def _detect(self) -> Edge | None:
+        """A survivor dropped the old owner; else the first that the stack was seen to do about it."""
+        if self.old is not None:
+            by = self.new if self.new != self.old else None
+            if by is not None and self.membership.knows_without(self.old, by, self.begin.latest_ns):
+                return self.begin
+            drops = self._within(self.membership.drops_of(self.old, by))
+            if drops:
+                return drops[0]
+        events = self.history.between(self.begin.latest_ns, self.end.latest_ns)
+        return next(iter(self._within(event for event in events if self._reaction(event))), None)
+
+    def _reaction(self, event: Event) -> bool:
+        if event.kind == "bmc.request":
+            return event.data.get("action") in CUTTING
+        if event.kind == "mount":
+            return ("mount", event.data["mountpoint"]) in self._keys()
+        if event.kind == "address":
+            return ("address", event.data["ip"]) in self._keys()
+        # a port that closes may be the fault itself
+        return event.kind == "listen" and event.data["present"] and ("listen", event.data["port"]) in self._keys()
+
+    def _quorum(self, detect: Edge | None) -> Edge | None:
+        """The new owner was quorate without the old one."""
+        if self.old is None or self.new in (None, self.old) or detect is None:
+            return None
+        return next(iter(self._within(
+            event for event in self.membership.events.get(self.new, ())
+            if event.data["quorate"] and self.old not in (event.data.get("members") or ())
+            and event.t_ns >= detect.latest_ns)), None)
+
+    def _fence(self) -> Edge | None:
+        """The old owner's power was cut by fencing; of one that was off already, its fencing device said so."""
+        if self.old is None:
+            return None
+        fenced = self._within(event for event in self.history.by_kind.get("power.off", ())
+                              if event.node == self.old and event.data.get("why") == "fence")
+        said = self._within(event for event in self.history.by_kind.get("bmc.done", ())
+                            if event.node == self.old and event.data.get("ok")
+                            and event.data.get("action") in CUTTING)
+        return next(iter(fenced or said), None)
+
+    def _keys(self) -> tuple[Key | None, Key | None, Key | None]:
+        """Mount, address and port of the service, in the order of the phases."""
+        service = self.service
+        return (("mount", service.filesystem.mountpoint) if service.filesystem else None,
+                ("address", str(service.vip.address)) if service.vip else None,
+                ("listen", service.daemon.port) if service.daemon else None)
+
+    def _part(self, key: Key | None) -> Edge | None:
+        """The last start of ``key`` on the new owner: an attempt that failed is not what brought it back."""
+        if key is None:
+            return None
+        starts = [interval.start for interval in self.history.facts.get(key, ())
+                  if self.new in (None, interval.node)
+                  and interval.start.latest_ns >= self.begin.latest_ns
+                  and interval.start.earliest_ns <= self.end.latest_ns]
+        if starts or key[0] != "address":
+            return starts[-1] if starts else None
+        claims = self._within(event for event in self.history.by_kind.get("arp", ())
+                              if event.data.get("ip") == key[1] and event.data.get("how") == "gratuitous"
+                              and event.node is not None and self.new in (None, event.node))
+        return claims[0] if claims else None

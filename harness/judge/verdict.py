@@ -1,0 +1,133 @@
+"""The whole answer of a run: one verdict, from the log alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.judge.faultlog import FaultRecord, fault_records
+from harness.judge.findings import Tally
+from harness.judge.history import SECOND, History, build_history
+from harness.judge.invariants import INVARIANTS, SAFETY, expected
+from harness.judge.liveness import liveness
+from harness.judge.outages import outages
+from harness.judge.requests import requests_of
+from harness.model.event import Event
+from harness.model.load import load_topology
+from harness.model.topology import Topology
+from harness.model.verdict import Finding, Judgement, Outage, Verdict
+
+
+def judge(events: Iterable[Event], topology: Topology) -> Judgement:
+    """What the run came to.
+
+    The first of these that applies is the verdict:
+
+    1. FAIL, if a safety invariant was certainly broken. Two mounts at once stay two mounts, whatever the harness
+       or the fault did; it must never hide behind a broken run.
+    2. BROKEN, 3. INVALID: the rest of the findings then prove nothing. A late service, a failed step or a fence
+       without cause may well come from a stalled host or from a fault that was not there.
+    4. FAIL, if a step failed, a service was too late, a healthy cluster fenced, or an expected break did not come.
+    5. UNKNOWN, if the evidence leaves any check open.
+    6. PASS.
+    """
+    history = build_history(events, topology)
+    found = outages(history)
+    met = [liveness(history, found) if check is liveness else check(history) for check in INVARIANTS.values()]
+    findings = [expected(finding, history) for finding in met] + [_steps(history)]
+    # broken before and after the scenario's expectations: one that was only expected to break proves nothing
+    violated = any(finding.check in SAFETY and finding.verdict is after.verdict is Verdict.FAIL
+                   for finding, after in zip(met, findings, strict=False))
+    verdict = Verdict.FAIL if violated else _worst(findings)
+    # the reason is the first finding with the verdict: a safety violation before what it may have caused
+    findings.sort(key=lambda finding: finding.check not in SAFETY)
+    return Judgement(verdict, tuple(findings), found, _figures(history, found))
+
+
+def _worst(findings: Iterable[Finding]) -> Verdict:
+    seen = {finding.verdict for finding in findings}
+    order = (Verdict.BROKEN, Verdict.INVALID, Verdict.FAIL, Verdict.UNKNOWN)
+    return next((verdict for verdict in order if verdict in seen), Verdict.PASS)
+
+
+def _steps(history: History) -> Finding:
+    """The scenario's own steps: one that failed is a promise that was not kept."""
+    tally = Tally("steps")
+    passed = 0
+    for event in history.kinds("step"):
+        if event.data.get("status") == "failed":
+            tally.add(Verdict.FAIL, event.t_ns, f"\"{event.data.get('text')}\" failed at {history.at(event.t_ns)}: "
+                      f"{event.data.get('error') or 'no error given'}", event)
+        passed += event.data.get("status") == "passed"
+    return tally.finding(f"{passed} steps passed")
+
+
+def _figures(history: History, found: tuple[Outage, ...]) -> dict[str, Any]:
+    requests = [request for name in history.topology.services for request in requests_of(history, name)]
+    longest = max(found, key=lambda outage: outage.seconds, default=None)
+    fenced = [event for event in history.kinds("power.off") if event.data.get("why") == "fence"]
+    return {
+        "seconds": (history.end_ns - history.start_ns) / SECOND,
+        "events": len(history.events),
+        "requests": len(requests),
+        "requests_failed": sum(not request.ok for request in requests),
+        "requests_slow": sum(request.slow for request in requests),
+        "outages": len(found),
+        "longest_outage_s": longest.seconds if longest else 0.0,
+        "longest_outage_plus_minus_s": longest.plus_minus if longest else 0.0,
+        "total_outage_s": round(sum(outage.seconds for outage in found), 9),
+        "fenced": [{"node": event.node, "at_s": (event.t_ns - history.start_ns) / SECOND} for event in fenced],
+        "faults": [_fault_figures(history, record) for record in fault_records(history)],
+    }
+
+
+def _fault_figures(history: History, record: FaultRecord) -> dict[str, Any]:
+    def seconds(ns: int | None) -> float | None:
+        return None if ns is None else (ns - history.start_ns) / SECOND
+
+    return {"id": record.id, "fault": record.name, "targets": list(record.targets),
+            "begin_s": seconds(record.begin.t_ns), "confirmed_s": seconds(record.confirmed_ns),
+            "healed_s": seconds(record.healed_ns)}
+
+
+def judgement_to_json(judgement: Judgement) -> str:
+    """``judgement`` as JSON text, the same bytes for the same judgement."""
+    raw = {"verdict": judgement.verdict, "reason": judgement.reason,
+           "findings": [asdict(finding) for finding in judgement.findings],
+           "outages": [asdict(outage) for outage in judgement.outages], "figures": judgement.figures}
+    return json.dumps(raw, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def load_run(folder: Path | str) -> tuple[list[Event], Topology]:
+    """The events and the topology of a saved run: ``folder``/events.jsonl and ``folder``/topology.yaml.
+
+    A last line that was not finished is left out: the run's harness died while it wrote it.
+
+    Raises:
+        OSError: there is no events.jsonl.
+        ValueError: a line before the last is no event.
+        harness.model.load.TopologyError: no topology, or a bad one.
+    """
+    folder = Path(folder)
+    topology = load_topology(str(folder / "topology.yaml"))
+    text = (folder / "events.jsonl").read_bytes()
+    lines = text.split(b"\n")
+    events = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            events.append(Event.from_json(line.decode()))
+        except ValueError as error:  # UnicodeDecodeError and JSONDecodeError too
+            if number == len(lines):
+                break
+            raise ValueError(f"{folder / 'events.jsonl'}:{number}: {error}") from error
+    return events, topology
+
+
+def judge_folder(folder: Path | str) -> Judgement:
+    """The judgement of a saved run."""
+    return judge(*load_run(folder))

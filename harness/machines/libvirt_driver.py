@@ -1,0 +1,163 @@
+"""Machines from libvirt: QEMU with KVM where KVM really works, emulated (TCG) elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from pathlib import Path
+
+from harness.errors import HostError
+
+try:
+    import libvirt
+except ImportError as missing:
+    raise HostError("the libvirt driver needs libvirt-python, which is built on the host: apt-get install "
+                    "libvirt-dev gcc pkg-config python3-dev, then pip install libvirt-python") from missing
+
+from harness.machines import libvirt_checkpoint
+from harness.machines.kvm import kvm_usable
+from harness.machines.libvirt_domain import Hypervisor
+from harness.machines.libvirt_machine import LibvirtMachine
+from harness.machines.libvirt_run import Hypervisors, Run
+from harness.machines.libvirtd import Libvirtd, ensure_event_loop, open_connection
+from harness.machines.protocol import DriverContext, MachineSpec
+from harness.model.event import now_ns
+
+#: By what factor an emulated guest is slower than one with KVM, for deadlines.
+EMULATION_SLOWDOWN = 5.0
+
+
+class LibvirtDriver:
+    """Makes libvirt machines; see ``protocol.Driver`` and ``protocol.Checkpointing``.
+
+    Without ``uri`` a libvirtd of its own is started inside the fabric. The libvirt at a given ``uri`` must run
+    inside the fabric's namespace too, for that is where the machines' taps are.
+
+    Raises:
+        HostError: libvirt or QEMU is not installed, or can't be reached.
+    """
+
+    name = "libvirt"
+
+    def __init__(self, context: DriverContext, uri: str | None = None) -> None:
+        self._machines: dict[str, LibvirtMachine] = {}
+        self._by_uuid: dict[str, LibvirtMachine] = {}
+        self._ends: queue.SimpleQueue[tuple[LibvirtMachine, Run, str, int] | None] = queue.SimpleQueue()
+        self._daemon: Libvirtd | None = None
+        self._connection: libvirt.virConnect | None = None
+        self._callback: int | None = None
+        self._worker: threading.Thread | None = None
+        ensure_event_loop()
+        try:
+            if uri is None:
+                self._daemon = Libvirtd(context.fabric, context.journal, context.folder / "libvirt")
+                self._daemon.start()
+            self._connection = open_connection(uri or self._daemon.uri)
+            kind = self._kind(context)
+            self.slowdown = EMULATION_SLOWDOWN if kind == "qemu" else 1.0
+            self._host = Hypervisors(context, self._connection, kind, uri or self._daemon.uri, self.slowdown,
+                                     self._daemon)
+            self._callback = self._connection.domainEventRegisterAny(
+                None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, None)
+        except libvirt.libvirtError as error:
+            self.close()
+            raise HostError(f"libvirt at {uri or 'our own daemon'}: {error}") from error
+        except BaseException:
+            self.close()
+            raise
+        self._worker = threading.Thread(target=self._tell_ends, name="libvirt-ends", daemon=True)
+        self._worker.start()
+
+    def _kind(self, context: DriverContext) -> Hypervisor:
+        if self._connection.getType() == "TEST":
+            return "test"
+        return "kvm" if kvm_usable(context.image)[0] else "qemu"
+
+    def create(self, spec: MachineSpec) -> LibvirtMachine:
+        machine = LibvirtMachine(spec, self._host)
+        self._machines[spec.name] = machine
+        self._by_uuid[machine.uuid] = machine
+        return machine
+
+    def _on_lifecycle(self, _connection: libvirt.virConnect, domain: libvirt.virDomain, event: int, _detail: int,
+                      _opaque: object) -> None:
+        """In libvirt's event thread, which every wait for an event relies on: takes no lock, calls no libvirt."""
+        stamp = now_ns()
+        machine = self._by_uuid.get(domain.UUIDString())
+        run = machine.run if machine else None
+        if run is None:
+            return
+        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
+            run.gone.set()
+            self._ends.put((machine, run, "crash", stamp))
+        elif event == libvirt.VIR_DOMAIN_EVENT_CRASHED:
+            run.panicked.set()
+            self._ends.put((machine, run, "panic", stamp))
+
+    def _tell_ends(self) -> None:
+        while (end := self._ends.get()) is not None:
+            machine, run, why, stamp = end
+            machine.ended_by_itself(run, why, stamp)
+
+    def checkpoint(self, folder: Path) -> None:
+        """Saves the memory and disks of all machines at one instant to ``folder``; they go on afterwards. Machines
+        that are off are saved as such. The service stands still for the time that it takes (seconds).
+
+        Raises:
+            MachineError: a machine can't be saved; those that were lost in it are off.
+            HostError: ``folder`` can't be written.
+        """
+        libvirt_checkpoint.save(self._host, list(self._machines.values()), folder)
+
+    def restore(self, folder: Path) -> None:
+        """Puts all machines back to what ``checkpoint`` saved in ``folder``; may be repeated.
+
+        Raises:
+            MachineError: there is no checkpoint, or it is of other machines, or one can't be restored.
+        """
+        libvirt_checkpoint.restore(self._host, list(self._machines.values()), folder)
+
+    def close(self) -> None:
+        """Powers every machine off and removes all that the driver made. May be repeated."""
+        with contextlib.ExitStack() as undo:  # runs all of it, last first, even if one step fails
+            if self._daemon is not None:
+                undo.callback(self._daemon.stop)
+            undo.callback(self._disconnect)
+            for machine in self._machines.values():
+                undo.callback(machine.close)
+
+    def _disconnect(self) -> None:
+        if self._worker is not None:
+            self._ends.put(None)
+            self._worker.join(5)
+            self._worker = None
+        if self._connection is not None:
+            with contextlib.suppress(libvirt.libvirtError):  # the daemon may have died
+                if self._callback is not None:
+                    self._connection.domainEventDeregisterAny(self._callback)
+                self._connection.close()
+            self._connection = None
+
+
+def undefine_domain(uri: str, name: str, uuid: str) -> None:
+    """Stops and removes the domain ``name`` at ``uri``, if there is one and it has this ``uuid``.
+
+    Raises:
+        HostError: libvirt can't be reached there, or refuses.
+    """
+    connection = open_connection(uri)
+    try:
+        domain = connection.lookupByUUIDString(uuid)
+        if domain.name() != name:
+            raise HostError(f"refused: the domain {uuid} at {uri} is {domain.name()}, not {name}")
+        is_persistent = domain.isPersistent()
+        if domain.isActive():
+            domain.destroy()
+        if is_persistent:
+            domain.undefine()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise HostError(f"can't remove the domain {name} at {uri}: {error}") from error
+    finally:
+        connection.close()

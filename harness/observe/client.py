@@ -1,0 +1,216 @@
+"""The client: what a user of each service gets, asked from outside every 20 ms.
+
+Each question is a new TCP connection, as a browser would make it: an old connection would tell of the old
+node only. This is the one source of outage figures.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from harness.errors import Timeout
+from harness.model.event import Event, now_ns
+from harness.model.topology import Topology
+from harness.observe.log import EventLog
+from harness.observe.loop import READ, WRITE, ObserverLoop, Timer
+
+INTERVAL = 0.020  # s between two questions to one service
+PATIENCE = 1.0  # s that an answer may take
+OUTSTANDING = 64  # questions without an answer per service: PATIENCE / INTERVAL, and some room
+_LARGEST = 1 << 20  # bytes of an answer that are read at most
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, 0 s: close sends RST and leaves nothing in TIME_WAIT
+
+SocketFactory = Callable[[], socket.socket]
+
+
+class Reply:
+    """What arrived of an answer, and what it says. A pure parser."""
+
+    def __init__(self) -> None:
+        self._raw = b""
+
+    def feed(self, chunk: bytes) -> tuple[int, str | None] | None:
+        """Takes the next bytes, b"" at the end of the stream.
+
+        Returns:
+            (status, value of X-Node) when the answer is whole: its headers, and as much of a body as
+            Content-Length says; None while more must come.
+
+        Raises:
+            ValueError: it is no HTTP answer, or it was cut short.
+        """
+        self._raw += chunk
+        head, separator, body = self._raw.partition(b"\r\n\r\n")
+        if not separator:
+            if not chunk:
+                raise ValueError("the connection was closed before the headers were complete")
+            if len(head) > 65536 or (len(head) >= 5 and not head.startswith(b"HTTP/")):
+                raise ValueError(f"not an HTTP answer: {head[:40]!r}")
+            return None
+        first, *lines = head.decode("latin-1").split("\r\n")
+        words = first.split(None, 2)
+        if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdigit():
+            raise ValueError(f"not an HTTP answer: {first[:40]!r}")
+        headers = {name.strip().lower(): value.strip()
+                   for name, _, value in (line.partition(":") for line in lines)}
+        length = headers.get("content-length", "")
+        if length.isdigit() and len(body) < min(int(length), _LARGEST):
+            if not chunk:
+                raise ValueError(f"the connection was closed after {len(body)} of {length} bytes")
+            return None
+        return int(words[1]), headers.get("x-node")
+
+
+class _Question:
+    """One connection, from its SYN to its event."""
+
+    def __init__(self, service: str, sock: socket.socket) -> None:
+        self.service, self.socket = service, sock
+        self.sent_ns = now_ns()
+        self.connected = False
+        self.reply = Reply()
+
+
+class ClientObserver:
+    """Asks every service that has an address and a daemon; each answer, or the lack of one, is one ``reply``.
+
+    ``socket_factory`` makes the sockets; by default they are made in the fabric.
+
+    Event data: ``sent_ns`` when the question was begun; ``status`` None if no answer came; ``error`` says at
+    which stage it failed: a refused connection, no connection within the time, or a connection and then no
+    answer (a slow node rather than an absent one).
+    """
+
+    def __init__(self, fabric: Any, topology: Topology, log: EventLog, loop: ObserverLoop,
+                 socket_factory: SocketFactory | None = None) -> None:
+        self._fabric, self._log, self._loop = fabric, log, loop
+        self._make = socket_factory or self._in_fabric
+        self._targets = {name: (str(service.vip.address), service.daemon.port)
+                         for name, service in topology.services.items() if service.vip and service.daemon}
+        self._nodes = set(topology.nodes)
+        self._open: dict[str, list[_Question]] = {name: [] for name in self._targets}
+        self._timer: Timer | None = None
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services that are asked."""
+        return tuple(self._targets)
+
+    def start(self) -> None:
+        """Begins to ask. May be repeated."""
+        if self._timer is None:
+            self._timer = self._loop.every(INTERVAL, self._ask_all)
+
+    def stop(self) -> None:
+        """Stops asking; questions in progress get no event."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._loop.call(self._drop_all)
+
+    def _drop_all(self) -> None:
+        for questions in self._open.values():
+            for question in list(questions):
+                self._loop.remove(question.socket)
+                question.socket.close()
+            questions.clear()
+
+    def wait_answering(self, service: str, within: float, since_ns: int | None = None) -> float:
+        """Waits for a good answer to a question that was asked at ``since_ns`` (now, by default) or later.
+
+        Returns:
+            The time waited, in s.
+
+        Raises:
+            harness.errors.Timeout: none came within ``within`` s; the message says what came instead.
+        """
+        since = now_ns() if since_ns is None else since_ns
+        last: list[Event] = []
+
+        def good(event: Event) -> bool:
+            if event.kind != "reply" or event.data["service"] != service or event.data["sent_ns"] < since:
+                return False
+            last[:] = [event]
+            return bool(event.data["ok"])
+
+        address, port = self._targets[service]
+        try:
+            return self._log.wait_for(good, within, f'"{service}" to answer at {address}:{port}', since)[1]
+        except Timeout as timeout:
+            found = last[0].data["error"] if last else "the client did not ask"
+            raise Timeout(f"{timeout.message}; last: {found}", timeout.waited) from None
+
+    def _in_fabric(self) -> socket.socket:
+        with self._fabric.entered():  # 16 us
+            return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
+    def _ask_all(self) -> None:
+        for service, questions in self._open.items():
+            self._give_up_on_old(questions)
+            if len(questions) < OUTSTANDING:
+                self._ask(service)
+
+    def _give_up_on_old(self, questions: list[_Question]) -> None:
+        limit = now_ns() - int(PATIENCE * 1e9)
+        while questions and questions[0].sent_ns <= limit:
+            stage = "connected, but no answer" if questions[0].connected else "no connection"
+            self._finish(questions[0], error=f"{stage} within {PATIENCE:g} s")
+
+    def _ask(self, service: str) -> None:
+        question = _Question(service, self._make())
+        self._open[service].append(question)
+        sock = question.socket
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        code = sock.connect_ex(self._targets[service])
+        if code in (0, errno.EINPROGRESS):
+            self._loop.add(sock, lambda: self._guard(question, self._connected), WRITE)
+        else:
+            self._finish(question, error=os.strerror(code))
+
+    def _guard(self, question: _Question, step: Callable[[_Question], None]) -> None:
+        try:
+            step(question)
+        except (BlockingIOError, InterruptedError):
+            pass  # level-triggered: we are called again
+        except OSError as error:
+            stage = "connected, then: " if question.connected else ""
+            self._finish(question, error=f"{stage}{error.strerror or error}")
+        except ValueError as error:
+            self._finish(question, error=str(error))
+
+    def _connected(self, question: _Question) -> None:
+        code = question.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+        question.connected = True
+        request = f"GET / HTTP/1.0\r\nHost: {question.service}\r\nUser-Agent: fenceline\r\n\r\n"
+        question.socket.send(request.encode())  # far smaller than an empty send buffer: sent as a whole
+        self._loop.add(question.socket, lambda: self._guard(question, self._readable), READ)
+
+    def _readable(self, question: _Question) -> None:
+        answer = question.reply.feed(question.socket.recv(65536))
+        if answer is not None:
+            status, node = answer
+            self._finish(question, status, node, None if status == 200 else f"status {status}")
+
+    def _finish(self, question: _Question, status: int | None = None, node: str | None = None,
+                error: str | None = None) -> None:
+        self._open[question.service].remove(question)
+        self._loop.remove(question.socket)
+        question.socket.close()
+        known = node if node in self._nodes else None
+        late = min(self._loop.late_ns(), now_ns() - question.sent_ns)
+        self._log.record("client", known, "reply", {
+            "service": question.service, "ok": status == 200, "sent_ns": question.sent_ns, "from": known,
+            "status": status, "error": error}, late_ns=late)
+
+
+def round_trip(event: Event) -> float:
+    """How long the answer of a ``reply`` event took, in s."""
+    return (event.t_ns - event.data["sent_ns"]) / 1e9

@@ -1,0 +1,151 @@
+"""What the agents inside the guests tell, as events stamped with the host's clock."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import Any
+
+from harness.model.event import Event, now_ns
+from harness.observe.log import EventLog
+from harness.observe.loop import ObserverLoop
+
+#: Bounds on how much earlier than its line's arrival a thing happened, ns: pushed; polled each 100 or 250 ms.
+LATE_NS = {"listen": 120_000_000, "log": 270_000_000}
+PUSHED_LATE_NS = 20_000_000
+_SILENCE_NS = 500_000_000  # two ticks: an agent that was silent for longer did not run, and tells late
+_LONGEST = 64 * 1024  # bytes of a line
+_KEYS = {
+    "agent.start": (), "tick": (), "mount": ("source", "mountpoint", "fstype", "mounted"),
+    "address": ("ip", "device", "present"), "listen": ("port", "present"), "quorum": ("quorate", "members"),
+    "log": ("file", "line"),
+}
+
+
+def parse_line(line: bytes) -> tuple[str, dict[str, Any]]:
+    """The kind and the data of an agent's ``line``.
+
+    Raises:
+        ValueError: it is none: noise on the serial port, or a kind or data that we don't know.
+    """
+    try:
+        raw = json.loads(line)
+        kind, data = raw["kind"], raw["data"]
+        missing = [key for key in _KEYS[kind] if key not in data]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"not a line of the agent: {line[:80]!r}") from error
+    if missing:
+        raise ValueError(f"{kind} without {', '.join(missing)}: {line[:80]!r}")
+    return kind, data
+
+
+class GuestObserver:
+    """The observer of one guest. ``current`` is the node's state as last told: its keys are ("mount",
+    mountpoint), ("address", ip, device), ("listen", port) and ("quorum",). It is void when the power goes,
+    and when the agent restarts.
+
+    ``late_ns`` of its events: 20 ms for what the kernel pushes, 120 ms for ports, 270 ms for log lines. If
+    the agent had been silent for more than 500 ms (it ticks 4 times a second), by that silence more.
+    """
+
+    def __init__(self, machine_name: str, log: EventLog, loop: ObserverLoop) -> None:
+        self.name = machine_name
+        self.garbage = 0  # lines that were none
+        self.current: dict[tuple, dict[str, Any]] = {}
+        self._log, self._loop = log, loop
+        self._fd = -1
+        self._rest = b""
+        self._heard_ns = 0
+        log.listeners.append(self._on_event)
+        loop.at_stop.append(self.close)
+
+    def attach(self, fd: int) -> None:
+        """Reads from ``fd`` from now on, in place of an earlier one; it is ours to close."""
+        self._loop.call(lambda: self._attach(fd))
+
+    def _attach(self, fd: int) -> None:
+        self._detach()
+        os.set_blocking(fd, False)
+        self._fd, self._rest, self._heard_ns = fd, b"", 0
+        self._loop.add(fd, lambda: self._read(fd))
+
+    def detach(self) -> None:
+        """Stops reading, and closes the stream. May be repeated."""
+        self._loop.call(self._detach)
+
+    def _detach(self) -> None:
+        if self._fd >= 0:
+            self._loop.remove(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def close(self) -> None:
+        """Detaches, and lets go of the log."""
+        self.detach()
+        with contextlib.suppress(ValueError):
+            self._log.listeners.remove(self._on_event)
+
+    def baseline(self) -> None:
+        """Records the current state anew: for the start of a segment."""
+        for (kind, *_), data in list(self.current.items()):
+            self._log.record("guest", self.name, kind, dict(data), late_ns=LATE_NS.get(kind, PUSHED_LATE_NS))
+
+    def silence(self) -> float | None:
+        """For how long (s) the agent has not been heard; None if it never was since ``attach``."""
+        return (now_ns() - self._heard_ns) / 1e9 if self._heard_ns else None
+
+    def _on_event(self, event: Event) -> None:
+        if event.kind == "power.off" and event.node == self.name:
+            self.current.clear()
+
+    def _read(self, fd: int) -> None:
+        try:
+            chunk = os.read(fd, 65536)
+        except BlockingIOError:
+            return
+        except OSError:  # EIO: the other end of a pseudo terminal is closed
+            chunk = b""
+        if not chunk:
+            self.detach()
+            return
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > _LONGEST:
+            lines.append(self._rest)
+            self._rest = b""
+        arrived = now_ns()
+        silence = arrived - self._heard_ns if self._heard_ns else 0
+        self._heard_ns = arrived
+        for line in lines:
+            if line.strip():
+                self._take(line, arrived, silence if silence > _SILENCE_NS else 0)
+
+    def _take(self, line: bytes, arrived: int, silence: int) -> None:
+        try:
+            kind, data = parse_line(line)
+        except ValueError as error:
+            self.garbage += 1
+            if self.garbage == 1:  # told once; ``garbage`` counts the others
+                self._log.record("guest", self.name, "log",
+                             {"file": "agent", "line": f"[fenceline: {error}]"})
+            return
+        self._remember(kind, data)
+        late = LATE_NS.get(kind, PUSHED_LATE_NS) + silence
+        self._log.record("guest", self.name, kind, data, arrived, late)
+
+    def _remember(self, kind: str, data: dict[str, Any]) -> None:
+        if kind == "agent.start":
+            self.current.clear()
+        elif kind == "mount":
+            self.current["mount", data["mountpoint"]] = data
+        elif kind == "address":
+            self._remember_address(data)
+        elif kind == "listen":
+            self.current["listen", data["port"]] = data
+        elif kind == "quorum":
+            self.current["quorum",] = data
+
+    def _remember_address(self, data: dict[str, Any]) -> None:
+        if data["present"]:
+            self.current.pop(("address", data["ip"], ""), None)  # "on no device" holds no more
+        self.current["address", data["ip"], data["device"]] = data

@@ -1,0 +1,233 @@
+"""One thread for all observers: it waits for descriptors and timers, and says when it was late itself."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from harness.errors import HostError
+from harness.model.event import now_ns
+from harness.observe.log import EventLog
+
+READ = selectors.EVENT_READ
+WRITE = selectors.EVENT_WRITE
+STALL = 0.5  # s: a timer that is later than this is worth an event: for so long, nobody looked
+_PULSE = 0.1  # s between two checks of our own lateness
+_IMMEDIATE = 200_000  # ns: a poll shorter than this may have found something that had been ready before it
+
+
+class Timer:
+    """What ``every`` and ``later`` return."""
+
+    def __init__(self, due: float, period: float | None, callback: Callable[[], None]) -> None:
+        self.due, self.period, self.callback = due, period, callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Not called again. From any thread; a call in progress ends."""
+        self.cancelled = True
+
+
+class ObserverLoop:
+    """The thread; it runs as soon as this is made. With a ``fabric`` it lives inside of it: sockets that
+    callbacks make are in the fabric then.
+
+    Callbacks run in the thread, one after the other, and must not block. What one raises becomes a ``broken``
+    event (once per message) and the loop goes on. A timer that is more than ``STALL`` late becomes one event
+    ``observer.stall`` {seconds} of ``source``: in that time nothing was observed.
+
+    Raises:
+        HostError: the thread can't enter the fabric.
+    """
+
+    def __init__(self, log: EventLog, fabric: Any | None = None, source: str = "client") -> None:
+        self.fabric = fabric
+        self._log = log
+        self._source = source
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._count = itertools.count()
+        self._soon: deque[Callable[[], None]] = deque()
+        self._complaints: set[str] = set()
+        #: Called by ``stop`` when the thread has ended: for what observers must close then.
+        self.at_stop: list[Callable[[], None]] = []
+        self._wake_in, self._wake_out = socket.socketpair()
+        for end in (self._wake_in, self._wake_out):
+            end.setblocking(False)
+        self._selector.register(self._wake_in, READ, self._drain)
+        self._polled_ns = self._ready_ns = now_ns()
+        self._stopping = False
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._start()
+
+    def _start(self) -> None:
+        entered: deque[BaseException | None] = deque()
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._main, args=(entered, ready), daemon=True,
+                                        name=f"fenceline-{self._source}")
+        self._thread.start()
+        ready.wait()
+        if entered and entered[0] is not None:
+            self._thread = None
+            self.stop()
+            raise HostError(f"the observers can't enter the fabric: {entered[0]}") from entered[0]
+
+    def add(self, file: Any, callback: Callable[[], None], events: int = READ) -> None:
+        """Calls ``callback`` whenever ``file`` (descriptor or socket) is ready; it replaces an earlier one."""
+        self.call(lambda: self._add(file, callback, events))
+
+    def remove(self, file: Any) -> None:
+        """No more calls for ``file`` when this returns: it may be closed then. Unknown files are no error."""
+        self.call(lambda: self._remove(file))
+
+    def every(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Calls ``callback`` each ``seconds`` s from now on. Missed turns are left out, not caught up on."""
+        return self._schedule(Timer(time.monotonic() + seconds, seconds, callback))
+
+    def later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Calls ``callback`` once, in ``seconds`` s."""
+        return self._schedule(Timer(time.monotonic() + seconds, None, callback))
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Calls ``callback`` in the thread, as soon as it can. From any thread."""
+        self._soon.append(callback)
+        with contextlib.suppress(OSError):  # full: it will wake up anyway; closed: it has stopped
+            self._wake_out.send(b"x")
+
+    def late_ns(self) -> int:
+        """In a callback: how long (ns) ago at most the file that it is called for became ready."""
+        return max(0, now_ns() - self._ready_ns)
+
+    def stop(self) -> None:
+        """Ends the thread and closes what the loop made. May be repeated."""
+        self._stopping = True
+        self.call_soon(lambda: None)
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(5)
+            if thread.is_alive():
+                self._log.record("scenario", None, "broken",
+                                 {"reason": f"the {self._source} observers' thread hangs in a callback"})
+                return
+        self._thread = None
+        for close in self.at_stop:
+            close()
+        self.at_stop.clear()
+        for end in (self._wake_in, self._wake_out):
+            end.close()
+        self._selector.close()
+
+    def _schedule(self, timer: Timer) -> Timer:
+        with self._lock:
+            heapq.heappush(self._timers, (timer.due, next(self._count), timer))
+        self.call_soon(lambda: None)
+        return timer
+
+    def call(self, action: Callable[[], None]) -> None:
+        """Runs ``action`` in the loop's thread (here, when that has ended) and waits until it was done."""
+        thread = self._thread
+        if thread is None or thread is threading.current_thread() or not thread.is_alive():
+            action()
+            return
+        done = threading.Event()
+
+        def run() -> None:
+            try:
+                action()
+            finally:
+                done.set()
+
+        self.call_soon(run)
+        while not done.wait(0.2) and thread.is_alive():
+            pass  # it may end without having come to us
+
+    def _add(self, file: Any, callback: Callable[[], None], events: int) -> None:
+        self._remove(file)  # or the stale entry of a closed descriptor whose number came back
+        self._selector.register(file, events, callback)
+
+    def _remove(self, file: Any) -> None:
+        # KeyError: unknown; ValueError: closed already; RuntimeError: the selector is closed
+        with contextlib.suppress(KeyError, ValueError, RuntimeError):
+            self._selector.unregister(file)
+
+    def _drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._wake_in.recv(4096):
+                pass
+
+    def _main(self, entered: deque[BaseException | None], ready: threading.Event) -> None:
+        try:
+            with self.fabric.entered() if self.fabric is not None else contextlib.nullcontext():
+                entered.append(None)
+                ready.set()
+                self.every(_PULSE, lambda: None)
+                while not self._stopping:
+                    self._turn()
+        except Exception as error:
+            if not entered:
+                entered.append(error)
+            else:
+                self._complain(error)
+        finally:
+            ready.set()
+
+    def _turn(self) -> None:
+        with self._lock:
+            due = self._timers[0][0] if self._timers else None
+        wait = None if due is None else max(0.0, due - time.monotonic())
+        begin, before = now_ns(), self._polled_ns
+        ready = self._selector.select(0 if self._soon else wait)
+        self._polled_ns = now_ns()
+        # what a poll finds at once may have been waiting ever since the one before it
+        self._ready_ns = before if self._polled_ns - begin < _IMMEDIATE else self._polled_ns
+        for key, _ in ready:
+            if self._selector.get_map().get(key.fd) is key:  # not removed by a callback before it
+                self._call(key.data)
+        for _ in range(len(self._soon)):
+            self._call(self._soon.popleft())
+        self._run_timers()
+
+    def _run_timers(self) -> None:
+        now, worst = time.monotonic(), 0.0
+        while True:
+            with self._lock:
+                if not self._timers or self._timers[0][0] > now:
+                    break
+                _, _, timer = heapq.heappop(self._timers)
+            if timer.cancelled:
+                continue
+            worst = max(worst, now - timer.due)
+            self._call(timer.callback)
+            if timer.period is not None and not timer.cancelled:
+                missed = max(0, int((now - timer.due) / timer.period))
+                timer.due += timer.period * (missed + 1)
+                with self._lock:
+                    heapq.heappush(self._timers, (timer.due, next(self._count), timer))
+        if worst > STALL:
+            self._log.record(self._source, None, "observer.stall", {"seconds": round(worst, 3)},
+                             late_ns=int(worst * 1e9))
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except Exception as error:
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        where = error.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        place = f" ({where.tb_frame.f_code.co_filename}:{where.tb_lineno})" if where else ""
+        reason = f"an observer of {self._source} failed: {error!r}{place}"
+        if reason not in self._complaints:  # a callback that fails each 20 ms would drown the log
+            self._complaints.add(reason)
+            self._log.record("scenario", None, "broken", {"reason": reason})

@@ -1,0 +1,186 @@
+"""The wire: who says on the service network that a floating address is his.
+
+An ARP answer shows who sends it, and it is seen even when the cluster software believes otherwise: two owners
+of one VIP are seen here and nowhere else. As an owner that nobody asks is silent, we ask.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import socket
+import struct
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from harness.model.addressing import harness_address, node_of_mac
+from harness.model.event import now_ns
+from harness.model.topology import Topology
+from harness.observe.log import EventLog
+from harness.observe.loop import ObserverLoop, Timer
+
+ASK_EVERY = 0.200  # s between two who-has
+REPEAT = 1.0  # s: an unchanged claim is logged again after so long
+_LATE_NS = 1_000_000  # from the guest's card to the bridge, where the kernel stamps it
+_ETH_P_ARP = 0x0806
+_SO_TIMESTAMPNS = 35  # asm-generic/socket.h, the form with 64-bit time on 64-bit machines
+_PACKET_ADD_MEMBERSHIP, _PACKET_MR_PROMISC = 1, 1
+_SOL_PACKET = 263
+_SIOCGIFINDEX = 0x8933
+_REQUEST, _REPLY = 1, 2
+_BROADCAST = b"\xff" * 6
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An ARP frame in which ``mac`` says that it has ``ip``."""
+
+    ip: str
+    mac: str
+    how: str  # gratuitous or reply
+
+
+def dissect(frame: bytes) -> Claim | None:
+    """The claim in an Ethernet ``frame``; None for other frames, for questions and for address probes (from
+    0.0.0.0: those ask whether an address is free, they don't claim it)."""
+    if len(frame) < 42 or frame[12:14] != b"\x08\x06":
+        return None
+    hardware, protocol, hlen, plen, operation = struct.unpack("!HHBBH", frame[14:22])
+    if (hardware, protocol, hlen, plen) != (1, 0x0800, 6, 4) or operation not in (_REQUEST, _REPLY):
+        return None
+    sender_mac, sender, target = frame[22:28], frame[28:32], frame[38:42]
+    if sender == bytes(4):
+        return None
+    if sender == target or (operation == _REPLY and frame[:6] == _BROADCAST):
+        how = "gratuitous"
+    elif operation == _REPLY:
+        how = "reply"
+    else:
+        return None
+    return Claim(socket.inet_ntoa(sender), sender_mac.hex(":"), how)
+
+
+def who_has(ip: str, own_ip: str, own_mac: bytes) -> bytes:
+    """The broadcast frame that asks for ``ip``."""
+    header = struct.pack("!HHHBBH", _ETH_P_ARP, 1, 0x0800, 6, 4, _REQUEST)
+    return b"".join((_BROADCAST, own_mac, header,
+                     own_mac, socket.inet_aton(own_ip), bytes(6), socket.inet_aton(ip)))
+
+
+class Throttle:
+    """Which claims are news: a new owner, or one not logged for ``REPEAT`` s. A pure state machine."""
+
+    def __init__(self) -> None:
+        self._owner: dict[str, str] = {}
+        self._logged: dict[Claim, int] = {}
+
+    def is_news(self, claim: Claim, t_ns: int) -> bool:
+        """Whether ``claim``, seen at ``t_ns`` (ns), is to be logged."""
+        changed = self._owner.get(claim.ip) != claim.mac
+        self._owner[claim.ip] = claim.mac
+        last = self._logged.get(claim)
+        if not changed and last is not None and t_ns - last < REPEAT * 1e9:
+            return False
+        self._logged[claim] = t_ns
+        return True
+
+
+class WireObserver:
+    """Watches the service bridges for claims to the topology's VIPs; each that is news is an event ``arp``.
+
+    Stamps are the kernel's, from when the frame passed the bridge. In a new segment of the log every owner is
+    news again.
+
+    Raises:
+        OSError: from ``start``, without the right to open packet sockets in the fabric.
+    """
+
+    def __init__(self, fabric: Any, topology: Topology, log: EventLog, loop: ObserverLoop) -> None:
+        self._fabric, self._topology, self._log, self._loop = fabric, topology, log, loop
+        self._vips = [str(service.vip.address) for service in topology.services.values() if service.vip]
+        self._throttle, self._segment = Throttle(), log.segment
+        self._sockets: list[tuple[socket.socket, str]] = []
+        self._timer: Timer | None = None
+
+    def start(self) -> None:
+        """Begins to watch and to ask. May be repeated."""
+        if self._timer is not None or not self._vips:
+            return
+        for network in self._topology.networks_with("service"):
+            with self._fabric.entered():
+                # protocol 0 at first: nothing is queued from other interfaces before it is bound
+                sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            # ETH_P_ARP, not ETH_P_ALL: leaves out what we send ourselves
+            sock.bind((self._fabric.bridge(network), _ETH_P_ARP))
+            # promiscuous, for the answers that one guest gives another
+            index = _interface_index(sock, self._fabric.bridge(network))
+            sock.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP,
+                            struct.pack("iHH8s", index, _PACKET_MR_PROMISC, 0, b""))
+            self._sockets.append((sock, str(harness_address(self._topology, network))))
+            self._loop.add(sock, lambda sock=sock: self._read(sock))
+        self._timer = self._loop.every(ASK_EVERY, self._ask)
+
+    def stop(self) -> None:
+        """Stops watching. May be repeated."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._loop.call(self._close)
+
+    def _close(self) -> None:
+        for sock, _ in self._sockets:
+            self._loop.remove(sock)
+            sock.close()
+        self._sockets.clear()
+
+    def _ask(self) -> None:
+        for sock, own_ip in self._sockets:
+            own_mac = sock.getsockname()[4]  # asked each time: a bridge's changes when it gets its first port
+            for vip in self._vips:
+                try:
+                    sock.send(who_has(vip, own_ip, own_mac))
+                except OSError as error:
+                    if error.errno not in (errno.ENETDOWN, errno.ENOBUFS, errno.EAGAIN):
+                        raise
+
+    def _read(self, sock: socket.socket) -> None:
+        while True:
+            try:
+                frame, ancillary, _, _ = sock.recvmsg(2048, 64)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno == errno.ENETDOWN:  # told once when the bridge goes down; it may come back
+                    return
+                raise
+            claim = dissect(frame)
+            if claim is None or claim.ip not in self._vips:
+                continue
+            if self._segment != self._log.segment:
+                self._throttle, self._segment = Throttle(), self._log.segment
+            t_ns = stamp_of(ancillary)
+            if self._throttle.is_news(claim, t_ns):
+                self._log.record("wire", node_of_mac(self._topology, claim.mac), "arp",
+                                 {"ip": claim.ip, "mac": claim.mac, "how": claim.how}, t_ns, _LATE_NS)
+
+
+def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """The kernel's stamp of a message, in ns of CLOCK_MONOTONIC; now, if it has none.
+
+    The kernel stamps with CLOCK_REALTIME. The offset between the two clocks is sampled now, a moment after
+    the stamp, so that a step of the host's wall clock harms no more than the messages of that moment.
+    """
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) >= 16:
+            seconds, nanoseconds = struct.unpack("qq", data[:16])
+            age = time.time_ns() - (seconds * 1_000_000_000 + nanoseconds)
+            return now_ns() - min(max(age, 0), 5_000_000_000)
+    return now_ns()
+
+
+def _interface_index(sock: socket.socket, name: str) -> int:
+    """The index of ``name`` in the namespace of ``sock`` (if_nametoindex would ask in the thread's)."""
+    answer = fcntl.ioctl(sock, _SIOCGIFINDEX, struct.pack("16s16x", name.encode()))
+    return int(struct.unpack_from("i", answer, 16)[0])

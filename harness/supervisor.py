@@ -1,0 +1,343 @@
+"""The process behind ``fenceline up``: owns one cluster and its run, keeps BMCs and observers alive, and does what
+it is asked over the control socket (see ``harness.control``), until it is asked to end or gets SIGTERM.
+
+``fenceline up`` starts it and reads its progress from a pipe, a JSON line each: {"say": ...}, and at last
+{"ready": true} or {"error": ..., "detail": ...}. If nobody reads that pipe any more before the cluster is whole,
+the cluster is taken down again: who waited for it is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socketserver
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from harness.control import Claim, Entry, read_line
+from harness.errors import ClusterError, FencelineError
+from harness.judge import judgement_to_json
+from harness.model.load import TopologyError, parse_topology
+from harness.model.topology import Topology
+from harness.model.verdict import Judgement, Verdict
+from harness.observe.log import EventLog
+from harness.reap import reap_one
+from harness.run import Run, RunInfo
+from harness.status import cluster_status, fault_status
+
+_REQUEST_WITHIN = 10.0  # s that a client may take to send its one line
+_FAULT_WITHIN = 60.0  # s that the end waits for a fault that is just being injected or healed
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """Told to end while the cluster was coming up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to bring up. ``topology`` as plain data; ``run`` is the run's folder, which exists."""
+
+    name: str
+    topology: dict[str, Any]
+    run: str
+    driver: str = "auto"
+    uri: str | None = None
+
+
+class Tell:
+    """The pipe to who waits for the cluster; everything is said in the supervisor's own log (stderr) too."""
+
+    def __init__(self, fd: int) -> None:
+        os.set_inheritable(fd, False)  # a machine that had it would keep ``fenceline up`` waiting
+        self._fd = fd
+
+    def say(self, text: str) -> None:
+        """A line of progress."""
+        print(text, file=sys.stderr, flush=True)
+        self._send({"say": text})
+
+    def ready(self) -> None:
+        """The cluster is whole."""
+        self._send({"ready": True})
+        self.close()
+
+    def error(self, message: str, detail: str = "") -> None:
+        """It did not come up."""
+        print(f"{message}\n{detail}", file=sys.stderr, flush=True)
+        self._send({"error": message, "detail": detail})
+        self.close()
+
+    def _send(self, line: dict[str, Any]) -> None:
+        if self._fd < 0:
+            return
+        try:
+            os.write(self._fd, (json.dumps(line) + "\n").encode())
+        except BrokenPipeError:
+            self.close()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def close(self) -> None:
+        """No more is said but in the log."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class Supervisor:
+    """One cluster in the background. ``make_cluster`` takes (topology, log, consoles, order, say)."""
+
+    def __init__(self, order: Order, claim: Claim, tell: Tell, make_cluster: Callable[..., Any]) -> None:
+        self.order = order
+        self.topology: Topology = parse_topology(order.topology, f"topology of {order.name}")
+        self.log = EventLog()
+        self.run = Run(Path(order.run), RunInfo(f"fenceline up {order.name}", "fenceline up", (), 0, order.driver),
+                       self.log)
+        self._claim = claim
+        self._tell = tell
+        self._make = make_cluster
+        self._cluster: Any = None
+        self._one_fault_at_a_time = threading.Lock()
+        self._is_building = True
+        self._end = threading.Event()
+        self._by_request = False
+        self._ended = threading.Event()
+        self._judgement: Judgement | None = None
+        self._problems: list[str] = []
+        self._waiting: list[threading.Thread] = []
+        self.entry = Entry(order.name, os.getpid(), self.topology.name, order.run,
+                           datetime.now().astimezone().isoformat(timespec="seconds"), driver=order.driver)
+
+    # -- its life ------------------------------------------------------------------------------------------
+
+    def live(self) -> int:
+        """The whole life; returns the exit status."""
+        for number in _SIGNALS:
+            signal.signal(number, self._on_signal)
+        self._claim.publish(self.entry)
+        try:
+            self._bring_up()
+        except Stopped:
+            self._tell.error(f"{self.order.name}: stopped while it came up; it has been taken down again")
+            return 130
+        except Exception as error:
+            self._tell.error(*_words(error))
+            return 1
+        with self._serving():
+            self._tell.ready()
+            self._end.wait()
+            self._take_down()
+        return 0
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._end.set()
+        if self._is_building:
+            # once: what is being removed must not be interrupted
+            self._is_building = False
+            raise Stopped
+
+    def _bring_up(self) -> None:
+        self.run.begin(self.topology, {"python": sys.version.split()[0]})
+        try:
+            self._cluster = self._make(self.topology, self.log, self.run.folder / "consoles", self.order,
+                                       self._tell.say)
+            self._cluster.up()
+            self._is_building = False
+        except BaseException as error:
+            self._is_building = False
+            self.run.broken(error)
+            with contextlib.suppress(Exception):  # the error that counts is the one we have
+                self.run.end()
+            raise
+        self.log.record("scenario", None, "ready", {"service": next(iter(self.topology.services), None)})
+
+    @contextlib.contextmanager
+    def _serving(self):
+        server = _Server(self)
+        server.socket.close()
+        server.socket = self._claim.listen()
+        thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True, name="control")
+        thread.start()
+        cluster = self._cluster
+        self.entry = replace(self.entry, ready=True, id=cluster.identity, driver=cluster.driver.name,
+                             namespace=cluster.fabric.namespace, folder=str(cluster.folder))
+        self._claim.publish(self.entry)
+        try:
+            yield
+        finally:
+            server.shutdown()
+            # no new ``up`` of this name meets the old one, and who asked for the end gets its answer after it
+            self._claim.release()
+            self._ended.set()
+            for waiting in self._waiting:
+                waiting.join(5)
+            server.server_close()
+
+    def _take_down(self) -> None:
+        print("taking it down", file=sys.stderr, flush=True)
+        got = self._one_fault_at_a_time.acquire(timeout=_FAULT_WITHIN)
+        try:
+            # judged before anything is switched off: what we remove ourselves is no crash
+            self._judgement = self.run.end()
+            if self._judgement.verdict is not Verdict.PASS and self._by_request:
+                self._cluster.collect_logs(self.run.folder / "logs")
+        except Exception:
+            traceback.print_exc()
+        finally:
+            self.log.switch(None)
+            self._problems = self._remove()
+            if got:
+                self._one_fault_at_a_time.release()
+
+    def _remove(self) -> list[str]:
+        """Takes the cluster down; returns what could not be removed, in words."""
+        try:
+            self._cluster.down()
+            return []
+        except Exception as error:
+            problems = [_words(error)[0]]
+        # by the journal then: it is there as long as there is something left
+        done = reap_one(self._cluster.journal.path)
+        print(f"{'; '.join(problems)}; removed by the journal: {', '.join(done.undone) or 'nothing'}",
+              file=sys.stderr, flush=True)
+        return problems + list(done.problems) if done.problems else []
+
+    # -- requests ------------------------------------------------------------------------------------------
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The reply to one request."""
+        operations = {"status": self._status, "inject": self._inject, "heal": self._heal, "down": self._down}
+        arguments = dict(request)
+        operation = operations.get(arguments.pop("op", None))
+        if operation is None:
+            return {"ok": False, "error": f"not a request that this version knows: {request.get('op')!r}"}
+        try:
+            return {"ok": True, "result": operation(**arguments)}
+        except Exception as error:
+            message, detail = _words(error)
+            return {"ok": False, "error": message, "detail": detail}
+
+    def _status(self) -> dict[str, Any]:
+        return cluster_status(self._cluster, self.log, self.entry)
+
+    def _inject(self, fault: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        from harness.faults import make_fault
+        made = make_fault(fault, **parameters)
+        self._check_names(made)
+        with self._one_fault_at_a_time:
+            self._refuse_at_the_end()
+            return fault_status(self._cluster.faults.inject(made))
+
+    def _check_names(self, fault: Any) -> None:
+        # before it is in the log: a slip of the pen shall not make the run INVALID
+        topology = self.topology
+        known = {"node": topology.nodes, "network": topology.networks, "networks": topology.networks,
+                 "service": topology.services}
+        for parameter, value in asdict(fault).items():
+            for name in value if isinstance(value, (tuple, list)) else [value]:
+                if parameter in known and name not in known[parameter]:
+                    raise ClusterError(f"no {parameter.removesuffix('s')} {name!r} in {topology.name}; "
+                                       f"there are {', '.join(known[parameter])}")
+
+    def _heal(self, fault: str) -> list[dict[str, Any]]:
+        with self._one_fault_at_a_time:
+            self._refuse_at_the_end()
+            active = list(reversed(self._cluster.faults.active))
+            chosen = [one for one in active if fault in ("all", str(one.id))]
+            if not chosen and fault != "all":
+                there = ", ".join(f"{one.id} ({one.fault.name})" for one in active) or "none"
+                raise ClusterError(f"no fault {fault} is in force; there are: {there}")
+            problems = []
+            for one in chosen:
+                try:
+                    self._cluster.faults.heal(one)
+                except FencelineError as error:
+                    problems.append(f"{one.fault.name} (fault {one.id}): {error.message}")
+            if problems:
+                raise ClusterError(f"could not be healed: {'; '.join(problems)}; try again, or take the cluster down")
+            return [fault_status(one) for one in chosen]
+
+    def _refuse_at_the_end(self) -> None:
+        if self._end.is_set():
+            raise ClusterError(f"{self.order.name} is being taken down")
+
+    def _down(self) -> dict[str, Any]:
+        self._waiting.append(threading.current_thread())
+        self._by_request = True
+        self._end.set()
+        self._ended.wait()
+        judgement = json.loads(judgement_to_json(self._judgement)) if self._judgement else None
+        return {"run": self.order.run, "judgement": judgement, "problems": self._problems}
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """A thread for each request: a status is told while a fault waits for its confirmation."""
+
+    daemon_threads = True
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        super().__init__("", _Handler, bind_and_activate=False)
+        self.supervisor = supervisor
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.settimeout(_REQUEST_WITHIN)
+        try:
+            request = json.loads(read_line(self.request) or b"null")
+        except (OSError, ValueError):
+            request = None
+        if not isinstance(request, dict):
+            return  # nobody who speaks our protocol
+        reply = self.server.supervisor.answer(request)
+        with contextlib.suppress(OSError):  # who asked may have left
+            self.request.sendall(json.dumps(reply).encode() + b"\n")
+
+
+def _words(error: Exception) -> tuple[str, str]:
+    if isinstance(error, FencelineError):
+        return error.message, error.detail
+    if isinstance(error, TopologyError):
+        return str(error), ""
+    traceback.print_exception(error)
+    return f"a mistake in Fenceline: {type(error).__name__}: {error}", "the supervisor's log has the details"
+
+
+def _cluster(topology: Topology, log: EventLog, consoles: Path, order: Order, say: Callable[[str], None]) -> Any:
+    from harness.cluster import Cluster, ClusterOptions
+    from harness.progress import Progress
+    return Cluster(topology, log, consoles, ClusterOptions(order.driver, order.uri), Progress(say))
+
+
+def main(make_cluster: Callable[..., Any] = _cluster) -> int:
+    """The supervisor's process: the order on stdin, the number of the pipe's descriptor as the only argument."""
+    tell = Tell(int(sys.argv[1]))
+    for number in _SIGNALS:
+        signal.signal(number, _stop)
+    order = Order(**json.load(sys.stdin))
+    claim = None
+    try:
+        claim = Claim(order.name)
+        return Supervisor(order, claim, tell, make_cluster).live()
+    except (FencelineError, TopologyError) as error:
+        tell.error(*_words(error))
+        return 1
+    except Stopped:
+        tell.error(f"{order.name}: stopped before anything was made")
+        return 130
+    finally:
+        if claim is not None:
+            claim.release()
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped

@@ -1,0 +1,162 @@
+"""Single mount, single VIP owner, fence before takeover: each rule red and green."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.model.verdict import Verdict
+from tests.judge.logs import A, B, Log
+
+MOUNTED, OWNER, FENCE = "single mount", "single VIP owner", "fence before takeover"
+PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
+
+
+def base() -> Log:
+    return Log().baseline()
+
+
+def judged(log: Log, check: str):
+    return log.end(60).finding(check)
+
+
+@pytest.mark.parametrize(("what", "build", "verdict"), [
+    ("never moved", lambda log: log, PASS),
+    ("a clean relocate", lambda log: log.mount(10, A, False).mount(10.1, B), PASS),
+    ("a clean relocate, reported late", lambda log: log.mount(10, A, False, late=.3).mount(10.1, B, late=.5), PASS),
+    ("mounted before the unmount", lambda log: log.mount(10, B).mount(10.2, A, False), FAIL),
+    ("never unmounted", lambda log: log.mount(10, B), FAIL),
+    ("the bounds overlap", lambda log: log.mount(10, B, late=.3).mount(10.2, A, False, late=.3), UNKNOWN),
+    ("too close to tell", lambda log: log.mount(10, A, False).mount(10.05, B, late=.1), UNKNOWN),
+    ("close, but known exactly", lambda log: log.mount(10, A, False).mount(10.05, B, late=.0), PASS),
+    ("the agent was starved", lambda log: log.mount(10, A, False).mount(12, B, late=3), UNKNOWN),
+    ("starved, but long after", lambda log: log.mount(10, A, False).mount(14, B, late=3), PASS),
+    ("after the power cut", lambda log: log.off(10, A).mount(12, B), PASS),
+    ("before the power cut", lambda log: log.mount(9, B).off(10, A), FAIL),
+    ("a paused node still has it", lambda log: log.power(9, A, "paused").mount(12, B), FAIL),
+    ("paused, fenced, taken over", lambda log: log.power(9, A, "paused").off(11, A).mount(12, B), PASS),
+    ("rebooted and mounted again", lambda log: log.off(10, A).mount(12, B).power(13, A, "on").agent(15, A)
+        .mount(20, A), FAIL),
+    ("rebooted and clean", lambda log: log.off(10, A).mount(12, B).power(13, A, "on").agent(15, A), PASS),
+    ("back and forth", lambda log: log.mount(10, A, False).mount(11, B).mount(20, B, False).mount(21, A), PASS),
+    ("mounted again in place", lambda log: log.mount(10, A, False).mount(10.01, A), PASS),
+    ("the last event of the log", lambda log: log.end(60).mount(61, B), FAIL),
+])
+def test_single_mount(what, build, verdict):
+    finding = judged(build(base()), MOUNTED)
+    assert finding.verdict is verdict, finding.reason
+
+
+def test_a_cluster_file_system_may_be_mounted_everywhere():
+    log = Log().mount(1, A, fstype="ocfs2").mount(2, B, fstype="ocfs2").end(9)
+    assert log.finding(MOUNTED).verdict is PASS
+    assert log.finding(FENCE).verdict is PASS
+
+
+def test_the_reason_names_nodes_and_times_and_the_evidence_is_the_events():
+    log = base().mount(10.5, B)
+    finding = judged(log, MOUNTED)
+    for word in (A, B, "/srv/www", "10.500 s", "0.010 s", "the end of the log"):
+        assert word in finding.reason
+    assert [(e["kind"], e["node"]) for e in finding.evidence] == [("mount", A), ("mount", B)]
+    assert finding.at_ns == finding.evidence[1]["t_ns"]
+
+
+@pytest.mark.parametrize(("what", "build", "verdict"), [
+    ("never moved", lambda log: log, PASS),
+    ("a clean relocate", lambda log: log.vip(10, A, False).vip(10.1, B).arp(10.11, B, "gratuitous"), PASS),
+    ("both at once", lambda log: log.vip(10, B).vip(10.5, A, False), FAIL),
+    ("the bounds overlap", lambda log: log.vip(10, B, late=.3).vip(10.2, A, False, late=.3), UNKNOWN),
+    ("paused nodes answer nobody", lambda log: log.power(9, A, "paused").vip(12, B), PASS),
+    ("resumed with the address", lambda log: log.power(9, A, "paused").vip(12, B).power(20, A, "resumed"), FAIL),
+    ("resumed, and dropped at once", lambda log: log.power(9, A, "paused").vip(12, B).power(20, A, "resumed")
+        .vip(20.5, A, False), FAIL),
+    ("paused, then fenced", lambda log: log.power(9, A, "paused").vip(12, B).off(20, A), PASS),
+    ("dropped before it was resumed for good", lambda log: log.vip(8, A, False).power(9, A, "paused").vip(12, B)
+        .power(20, A, "resumed"), PASS),
+    ("after the power cut", lambda log: log.off(10, A).vip(11, B).arp(11.1, B), PASS),
+    ("restart in place", lambda log: log.vip(10, A, False).vip(11, A).arp(11.1, A), PASS),
+    ("on the wire: back again without having got it", lambda log: log.vip(10, A, False).vip(11, B).arp(11.1, B)
+        .arp(12, A), FAIL),
+    ("on the wire: back again, having got it", lambda log: log.vip(10, A, False).vip(11, B).arp(11.1, B)
+        .vip(15, B, False).vip(16, A).arp(16.1, A), PASS),
+    ("the wire is faster than the guest", lambda log: log.vip(10, A, False).vip(11, B).arp(11.1, B)
+        .vip(15, B, False).arp(15.9, A).vip(16, A), PASS),
+    ("on the wire: twice the same", lambda log: log.arp(5, A).arp(6, A), PASS),
+    ("on the wire: both by turns", lambda log: log.arp(5, A).arp(6, B).arp(7, A).arp(8, B), FAIL),
+    ("a stranger", lambda log: log.arp(5, None), FAIL),
+    ("a stranger at another address", lambda log: log.add(5, "wire", None, "arp", ip="192.168.98.7", mac="0",
+                                                           how="reply"), PASS),
+])
+def test_single_vip_owner(what, build, verdict):
+    finding = judged(build(base()), OWNER)
+    assert finding.verdict is verdict, finding.reason
+
+
+def test_a_stranger_is_called_one():
+    assert "a stranger, 00:16:3e:00:00:66" in judged(base().arp(5, None), OWNER).reason
+
+
+@pytest.mark.parametrize("take", [Log.mount, Log.vip])
+@pytest.mark.parametrize(("what", "before", "verdict", "word"), [
+    ("fenced", lambda log, take: log.off(10, A), PASS, ""),
+    ("fenced within the error bound of the start", lambda log, take: log.off(11.99, A), UNKNOWN, "other way round"),
+    ("fenced afterwards", lambda log, take: log.off(13, A), FAIL, "powered off only at 13.000 s"),
+    ("never", lambda log, take: log, FAIL, "never released"),
+    ("released", lambda log, take: take(log, 10, A, False), PASS, ""),
+    ("released afterwards", lambda log, take: take(log, 13, A, False), FAIL, "released it only at 13.000 s"),
+    ("paused only", lambda log, take: log.power(10, A, "paused"), FAIL, "only paused"),
+    ("paused, then fenced", lambda log, take: log.power(9, A, "paused").off(10, A), PASS, ""),
+    ("its power was cut, not by fencing", lambda log, take: log.off(10, A, "power_off"), PASS, ""),
+    ("its agent restarted around then", lambda log, take: log.agent(13, A), UNKNOWN, "agent restarted"),
+])
+def test_fence_before_takeover(take, what, before, verdict, word):
+    finding = judged(take(before(base(), take), 12, B), FENCE)
+    assert finding.verdict is verdict, finding.reason
+    assert word in finding.reason
+
+
+def test_without_a_takeover_it_says_so():
+    assert judged(base(), FENCE).reason == "nothing was taken over"
+
+
+@pytest.mark.parametrize(("what", "build", "verdict"), [
+    ("honest", lambda log: log.bmc(10, A).off(10.05, A), PASS),
+    ("stamped a little later", lambda log: log.bmc(10, A).off(10.9, A), PASS),
+    ("a lie", lambda log: log.bmc(10, A), FAIL),
+    ("a lie: stopped much later", lambda log: log.bmc(10, A).off(15, A), FAIL),
+    ("a lie about off", lambda log: log.bmc(10, A, "off"), FAIL),
+    ("a lie about a cycle", lambda log: log.bmc(10, A, "cycle"), FAIL),
+    ("it admits its failure", lambda log: log.bmc(10, A, ok=False), PASS),
+    ("only asked", lambda log: log.bmc(10, A, "status"), PASS),
+    ("switched on", lambda log: log.bmc(10, A, "on"), PASS),
+    ("off already", lambda log: log.off(5, A, "power_off").bmc(10, A, "off"), PASS),
+    ("on again by the time it is done", lambda log: log.bmc(10, A, "cycle", took=3).off(11, A).power(12, A, "on"),
+        PASS),
+    ("off and on long before", lambda log: log.off(5, A).power(6, A, "on").bmc(10, A), FAIL),
+    ("paused is not off", lambda log: log.power(9, A, "paused").bmc(10, A, "off"), FAIL),
+    ("shot the other one", lambda log: log.bmc(10, A, "off").off(10.05, B), FAIL),
+])
+def test_the_fencing_device_tells_the_truth(what, build, verdict):
+    finding = judged(build(base()), FENCE)
+    assert finding.verdict is verdict, finding.reason
+    if verdict is FAIL:
+        assert "went on executing" in finding.reason
+
+
+def test_a_log_that_ends_at_the_answer_does_not_convict_the_device():
+    assert base().bmc(10, A).finding(FENCE).verdict is UNKNOWN
+
+
+def test_an_answer_whose_request_was_not_seen():
+    done = {"action": "off", "ok": True, "error": None}
+    assert base().off(9.9, A).add(10, "bmc", A, "bmc.done", **done).end(60).finding(FENCE).verdict is PASS
+    assert base().add(10, "bmc", A, "bmc.done", **done).end(60).finding(FENCE).verdict is FAIL
+
+
+def test_many_violations_are_counted_and_the_first_decides():
+    log = base()
+    for second in range(10, 20):
+        log.arp(second, None)
+    finding = judged(log, OWNER)
+    assert "10.000 s" in finding.reason and "(and 7 more)" in finding.reason
+    assert len(finding.evidence) == 10

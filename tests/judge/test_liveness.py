@@ -1,0 +1,141 @@
+"""Liveness: demanded when it is due, and only then."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.judge import survivable
+from harness.judge.faultlog import Impairment, obstacle
+from harness.model.verdict import Verdict
+from tests.judge.logs import SAN, A, B, C, Log, topology
+
+PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(("about", "out", "expected"), [
+    (topology(2), {}, True),
+    (topology(2), {"off": [A]}, True),
+    (topology(2), {"off": [A], "paused": [B]}, False),
+    (topology(2), {"off": [SAN]}, False),
+    (topology(3), {"cut": [A]}, True),
+    (topology(3), {"cut": [A], "off": [B]}, False),
+    (topology(3, without_quorum="ignore"), {"cut": [A], "off": [B]}, True),
+    (topology(4), {"off": [A]}, True),
+    (topology(4), {"off": [A, B]}, False),
+    (topology(4, policy="qdevice"), {"off": [A, B]}, True),
+    (topology(4, policy="qdevice"), {"off": [A, B, "qd-01"]}, False),
+    (topology(4, policy="qdevice"), {"off": ["qd-01"]}, True),
+    (topology(3, policy="qdevice", algorithm="lms"), {"off": [A, B]}, True),
+    (topology(3, policy="qdevice", algorithm="lms"), {"off": [A, "qd-01"]}, False),
+    (topology(3, policy="qdevice", algorithm="lms"), {"off": ["qd-01"]}, True),
+])
+def test_survivable(about, out, expected):
+    assert survivable(about, **out) is expected
+
+
+def test_a_restricted_domain_must_keep_a_node():
+    about = topology(3)
+    domain = about.services["web"].domain.model_copy(update={"nodes": (A,), "restricted": True})
+    web = about.services["web"].model_copy(update={"domain": domain})
+    about = about.model_copy(update={"services": {"web": web}})
+    assert not survivable(about, off=[A])
+    assert survivable(about, off=[B])
+
+
+def test_a_node_that_cannot_be_fenced_blocks():
+    impairment = Impairment(lost=frozenset({A}), unfenceable=frozenset({A}))
+    assert "can't be fenced" in obstacle(topology(2), "web", impairment)
+    assert obstacle(topology(2, fencing="none"), "web", impairment) is None
+    assert obstacle(topology(2), "web", Impairment(unfenceable=frozenset({A}))) is None
+
+
+def base(nodes: int = 2) -> Log:
+    return Log(topology(nodes)).baseline().ready(0.5)
+
+
+def outage(log: Log, end: float, begin: float = 5.0, until: float = 300.0) -> Log:
+    """web is away from ``begin`` to ``end``; the log ends at ``until``."""
+    return log.good(0, begin, A, every=.1).bad(begin, end, took=.001, every=.1).good(
+        end, until, B, every=.1).end(until)
+
+
+def cut(log: Log, node: str = A, t: float = 5, networks=("heartbeat",), **more) -> Log:
+    return log.fault(t, "network-cut", node, node=node, networks=list(networks), **more)
+
+
+@pytest.mark.parametrize(("what", "log", "verdict", "word"), [
+    ("no outage", outage(base(), 5), PASS, "no outage"),
+    ("in time", outage(cut(base()), 12), PASS, "was back within"),
+    ("too late", outage(cut(base()), 17), FAIL, "budget 10 s"),
+    ("too late, by less than the error", outage(cut(base()), 14.95), UNKNOWN, "leaves open"),
+    ("too late without any fault", outage(base(), 17), FAIL, "budget"),
+    ("too late, though healed", outage(cut(base(), healed=8), 17), FAIL, "budget"),
+    ("still away, time is left", outage(cut(base()), 12, until=12), UNKNOWN, "before its budget"),
+    ("still away, time is up", outage(cut(base()), 20, until=20), FAIL, "to the end"),
+    ("both off", outage(base().fault(5, "power-off", A).fault(6, "power-off", B, id=2), 300), PASS, "not demanded"),
+    ("both off, but one only after it was due", outage(base().fault(5, "power-off", A)
+        .fault(40, "power-off", B, id=2), 300), FAIL, "to 40.000 s"),
+    ("storage off", outage(base().fault(5, "power-off", SAN), 300), PASS, "storage host"),
+    ("storage cut", outage(cut(base(), SAN, networks=["storage"]), 300), PASS, "storage host"),
+    ("storage cut from one node", outage(cut(base(), A, networks=["storage"]), 300), FAIL, "budget"),
+    ("storage cut from every node", outage(cut(cut(base(), A, networks=["storage"]), B, networks=["storage"],
+                                               id=2), 300), PASS, "failover domain"),
+    ("all healed, never back", outage(base().fault(5, "power-off", A, healed=30).fault(6, "power-off", B, id=2,
+                                                                                     healed=30), 600, until=600), FAIL,
+     "budget 250 s"),
+    ("all healed, back after booting", outage(base().fault(5, "power-off", A, healed=30).fault(
+        6, "power-off", B, id=2, healed=30), 90), PASS, "not demanded"),
+    ("unhealed counts as in force", outage(base().fault(5, "hang", A).fault(6, "hang", B, id=2).add(
+        9, "fault", None, "fault.unhealed", id=1, reason="x"), 300), PASS, "not demanded"),
+    ("two of three cut", outage(cut(cut(base(3)), B, 6, id=2), 300), PASS, "no quorum"),
+    ("one of three cut", outage(cut(base(3)), 300), FAIL, "budget"),
+    ("parts of three", outage(base(3).fault(5, "partition", A, B, C, groups=[[A], [B, C]]), 300), FAIL, "budget"),
+    ("parts of one", outage(base(3).fault(5, "partition", A, B, C, groups=[[A], [B], [C]]), 300), PASS, "no quorum"),
+    ("standby of both", outage(base().fault(5, "standby", A).fault(6, "standby", B, id=2), 300), PASS, "domain"),
+    ("a move takes nothing away", outage(base().fault(5, "move", B), 300), FAIL, "budget"),
+    ("a killed service is restarted", outage(base().fault(5, "service-kill", A), 300), FAIL, "budget"),
+    ("the fencing device is dead too", outage(cut(base().fault(4, "fence-device-dead", A, id=2)), 300), PASS,
+     "can't be fenced"),
+    ("the heartbeat loses a little", outage(base().fault(5, "packet-drop", network="heartbeat", percent=5), 300),
+     FAIL, "budget"),
+    ("the heartbeat loses most", outage(base().fault(5, "packet-drop", network="heartbeat", percent=90), 300), PASS,
+     "not demanded"),
+    ("the clients' network loses packets", outage(base().fault(5, "packet-drop", network="service", percent=20), 300),
+     PASS, "not demanded"),
+    ("expected", outage(cut(base().add(.2, "scenario", None, "expect", outage="web", why="no budget")), 300), PASS,
+     "the outage of web is expected (no budget)"),
+])
+def test_liveness(what, log, verdict, word):
+    finding = log.finding("liveness at the end")
+    assert finding.verdict is verdict, finding.reason
+    assert word in finding.reason
+
+
+def test_a_cluster_whose_nodes_fence_each_other_has_no_excuse():
+    # the standby was not at fault: fencing it as well is the cluster's own doing
+    log = outage(cut(base()).off(6, A).off(6.1, B), 300)
+    assert log.finding("liveness at the end").verdict is FAIL
+
+
+def test_a_fenced_node_that_still_boots_is_no_reserve():
+    # the victim of the first fault is on again, but no member yet, when the other node's power is cut
+    log = cut(base(), healed=8).off(6, A).power(6.5, A, "on")
+    log.fault(10, "power-off", B, id=2).off(10, B, "power_off").agent(11, A).quorum(80, A, True, A)
+    finding = outage(log, 90, begin=10).finding("liveness at the end")
+    assert finding.verdict is PASS and "not demanded" in finding.reason
+
+
+def test_a_slow_machine_may_take_longer_to_come_back():
+    def log(**begin):
+        both = base().add(0, "scenario", None, "scenario.begin", name="x", **begin)
+        both.events.pop(0)  # the baseline's own
+        both.fault(5, "power-off", A, healed=30).fault(6, "power-off", B, id=2, healed=30)
+        return outage(both, 400, until=500)
+    assert log().finding("liveness at the end").verdict is FAIL
+    assert log(slowdown=5).finding("liveness at the end").verdict is PASS
+
+
+def test_an_end_that_nobody_saw_is_not_known():
+    log = base().good(0, 5, A).end(9)
+    finding = log.finding("liveness at the end")
+    assert finding.verdict is UNKNOWN and "4.0 s before" in finding.reason

@@ -1,0 +1,184 @@
+"""The client, against servers on the loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from types import SimpleNamespace as Thing
+
+import pytest
+
+from harness.errors import Timeout
+from harness.observe import client as client_module
+from harness.observe.client import ClientObserver, Reply, round_trip
+
+
+class Server:
+    """Answers every connection with ``answer`` after ``delay`` s; None: never."""
+
+    def __init__(self, answer: bytes | None = b"HTTP/1.0 200 OK\r\nX-Node: n1\r\nContent-Length: 2\r\n\r\nok") -> None:
+        self.answer, self.delay = answer, 0.0
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self.socket.getsockname()[1]
+        self.held: list[socket.socket] = []
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.socket.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection.recv(4096)
+            time.sleep(self.delay)
+            if self.answer is None:
+                self.held.append(connection)
+                return
+            connection.sendall(self.answer)
+            connection.close()
+
+    def close(self) -> None:
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        for connection in self.held:
+            connection.close()
+
+
+def topology(port: int):
+    service = Thing(vip=Thing(address="127.0.0.1"), daemon=Thing(port=port))
+    return Thing(services={"web": service, "vipless": Thing(vip=None, daemon=None)}, nodes={"n1": 1, "n2": 2})
+
+
+@contextlib.contextmanager
+def observing(server_or_port, log, loop):
+    port = server_or_port if isinstance(server_or_port, int) else server_or_port.port
+    observer = ClientObserver(None, topology(port), log, loop,
+                              lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    observer.start()
+    try:
+        yield observer
+    finally:
+        observer.stop()
+
+
+@pytest.fixture
+def server():
+    made = Server()
+    yield made
+    with contextlib.suppress(OSError):
+        made.close()
+
+
+def replies(log):
+    return [event for event in log.events() if event.kind == "reply"]
+
+
+def test_an_answer_every_20_ms(log, loop, server):
+    with observing(server, log, loop) as observer:
+        assert observer.services == ("web",)
+        observer.wait_answering("web", 2)
+        time.sleep(1)
+    found = replies(log)
+    assert 40 <= len(found) <= 55
+    assert all(event.data["ok"] and event.node == event.data["from"] == "n1" for event in found)
+    assert all(0 <= round_trip(event) < 0.2 and event.late_ns < 100_000_000 for event in found)
+    assert not [event for event in log.events() if event.kind == "broken"]
+
+
+def test_no_time_wait_is_left(log, loop, server):
+    with observing(server, log, loop) as observer:
+        observer.wait_answering("web", 2)
+        time.sleep(0.3)
+    suffix = f":{server.port:04X}"
+    with open("/proc/net/tcp") as file:
+        states = [line.split()[3] for line in file.readlines()[1:] if line.split()[2].endswith(suffix)]
+    assert "06" not in states
+
+
+def test_a_refused_connection_is_told_at_once(log, loop):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with observing(port, log, loop):
+        event, waited = log.wait_for(lambda e: e.kind == "reply", 2, "a refusal")
+    assert not event.data["ok"]
+    assert event.data["error"] == "Connection refused"
+    assert event.data["status"] is None and event.data["from"] is None
+    assert waited < 0.5
+
+
+def test_other_answers_are_not_ok(log, loop, server):
+    server.answer = b"HTTP/1.1 503 Service Unavailable\r\nX-Node: n2\r\n\r\n"
+    with observing(server, log, loop):
+        event, _ = log.wait_for(lambda e: e.kind == "reply", 2, "an answer")
+    assert (event.data["ok"], event.data["status"], event.data["from"]) == (False, 503, "n2")
+    assert event.data["error"] == "status 503"
+
+
+def test_an_answer_that_is_cut_short_is_not_ok(log, loop, server):
+    server.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"
+    with observing(server, log, loop):
+        event, _ = log.wait_for(lambda e: e.kind == "reply", 2, "an answer")
+    assert not event.data["ok"]
+    assert "after 4 of 100 bytes" in event.data["error"]
+
+
+def test_a_silent_server_is_told_from_an_absent_one(log, loop, server, monkeypatch):
+    monkeypatch.setattr(client_module, "PATIENCE", 0.2)
+    server.answer = None
+    with observing(server, log, loop):
+        event, waited = log.wait_for(lambda e: e.kind == "reply", 2, "a time-out")
+    assert event.data["error"] == "connected, but no answer within 0.2 s"
+    assert 0.15 < waited < 0.6
+    assert 0.2 <= round_trip(event) < 0.5
+
+
+def test_a_slow_answer_counts(log, loop, server):
+    server.delay = 0.4
+    with observing(server, log, loop) as observer:
+        observer.wait_answering("web", 3)
+    assert round_trip(next(event for event in replies(log) if event.data["ok"])) >= 0.4
+
+
+def test_outstanding_questions_are_bounded(log, loop, server, monkeypatch):
+    monkeypatch.setattr(client_module, "OUTSTANDING", 5)
+    server.answer = None
+    with observing(server, log, loop) as observer:
+        time.sleep(0.5)
+        assert len(observer._open["web"]) == 5
+    assert len(observer._open["web"]) == 0
+
+
+def test_wait_answering_says_what_came_instead(log, loop, server):
+    server.answer = b"HTTP/1.1 503 Service Unavailable\r\n\r\n"
+    with observing(server, log, loop) as observer, \
+            pytest.raises(Timeout, match='"web" to answer at 127.0.0.1:.*; last: status 503'):
+        observer.wait_answering("web", 0.4)
+
+
+def test_wait_answering_does_not_take_an_old_answer(log, loop, server):
+    with observing(server, log, loop) as observer:
+        observer.wait_answering("web", 2)
+        server.close()
+        time.sleep(0.2)
+        with pytest.raises(Timeout, match="Connection refused"):
+            observer.wait_answering("web", 0.3)
+
+
+def test_the_parser_takes_bytes_as_they_come():
+    raw = b"HTTP/1.1 200 OK\r\nX-Node:  n2 \r\nContent-Length: 3\r\n\r\nabc"
+    reply = Reply()
+    assert [reply.feed(raw[index:index + 1]) for index in range(len(raw))][-1] == (200, "n2")
+    assert Reply().feed(b"HTTP/1.0 200 OK\r\n\r\n") == (200, None)
+
+
+@pytest.mark.parametrize("raw", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 abc\r\n\r\n", b"", b"HTTP/1.1 200 OK\r\n"])
+def test_the_parser_goes_red(raw):
+    reply = Reply()
+    with pytest.raises(ValueError):
+        if reply.feed(raw) is None:
+            reply.feed(b"")

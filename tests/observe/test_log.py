@@ -1,0 +1,96 @@
+"""The event log."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from harness.errors import HostError, Timeout
+from harness.model.event import Event, now_ns
+from harness.observe.log import EventLog
+
+
+def test_each_event_is_in_the_file_at_once(log):
+    event = log.record("guest", "n1", "listen", {"port": 80, "present": True}, late_ns=5)
+    assert Event.from_json(log.path.read_text()) == event
+    assert log.events() == [event]
+
+
+def test_a_switch_begins_an_empty_segment(log, tmp_path):
+    log.record("guest", "n1", "tick")
+    first, segment = log.path, log.segment
+    log.switch(tmp_path / "second" / "events.jsonl")
+    log.record("guest", "n2", "tick")
+    assert [event.node for event in log.events()] == ["n2"]
+    assert len(first.read_text().splitlines()) == 1
+    assert log.segment != segment
+
+
+def test_wait_for_finds_what_is_there_and_what_comes(log):
+    log.record("guest", "n1", "tick")
+    assert log.wait_for(lambda e: e.kind == "tick", 0, "a tick")[0].node == "n1"
+    since = now_ns()
+    timer = threading.Timer(0.1, lambda: log.record("guest", "n2", "tick"))
+    timer.start()
+    event, waited = log.wait_for(lambda e: e.kind == "tick", 5, "a tick", since)
+    assert event.node == "n2"
+    assert 0.05 < waited < 1
+
+
+def test_wait_for_says_what_it_waited_for(log):
+    log.record("guest", "n1", "tick")
+    with pytest.raises(Timeout, match="for rs-01 to be fenced") as caught:
+        log.wait_for(lambda e: e.kind == "power.off", 0.1, "rs-01 to be fenced")
+    assert 0.1 <= caught.value.waited < 1
+
+
+def test_wait_for_survives_a_switch(log):
+    log.record("guest", "n1", "tick")
+
+    def later():
+        log.switch(None)
+        log.record("guest", "n2", "quorum")
+    threading.Timer(0.1, later).start()
+    assert log.wait_for(lambda e: e.kind == "quorum", 5, "quorum")[0].node == "n2"
+
+
+def test_many_threads_lose_nothing(log):
+    def work(number):
+        for _ in range(200):
+            log.record("client", str(number), "tick")
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    begin = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - begin < 5
+    assert len(log.events()) == 1600
+    assert len([Event.from_json(line) for line in log.path.read_text().splitlines()]) == 1600
+
+
+def test_a_listener_that_fails_makes_the_run_broken(log):
+    heard = []
+    log.listeners += [lambda event: 1 / 0, heard.append]
+    log.record("guest", "n1", "tick")
+    assert [event.kind for event in heard] == ["tick"]
+    assert "ZeroDivisionError" in log.events()[1].data["reason"]
+
+
+def test_a_full_disk_makes_the_run_broken_and_nothing_is_lost():
+    from pathlib import Path
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full")
+    log = EventLog(full)
+    for _ in range(3):
+        log.record("guest", "n1", "tick")
+    assert [event.kind for event in log.events()] == ["tick", "broken", "tick", "tick"]
+
+
+def test_a_path_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HostError, match="event log"):
+        EventLog(tmp_path / "file" / "events.jsonl")
