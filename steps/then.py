@@ -73,9 +73,9 @@ def stays(scene: Scene, service: str, node: str, seconds: str) -> None:
     name, since = scene.node(node), scene.last_fault_ns
 
     def elsewhere(event: Event) -> bool:
+        # what was asked before the fault may still be answered from where it ran then
         return (event.kind == "reply" and event.data["service"] == service and event.data["ok"]
-                and event.data["from"] != name)
-    # what was in flight at the fault may still come from wherever it ran before: only later questions count
+                and event.data["sent_ns"] > since and event.data["from"] != name)
     scene.forbid(elsewhere, float(seconds), f"{service} was answered by another node than {name}")
     # silence is no proof of staying: it must answer, from there, now
     scene.expect_reply_now(service, name)
