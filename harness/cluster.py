@@ -20,7 +20,7 @@ from harness.faults import FaultControl
 from harness.fencing.bmc import BmcRack
 from harness.guest.base import base_seed
 from harness.guest.ssh import Session, make_key, write_private_key
-from harness.health import problems_of
+from harness.health import is_quorate_and_complete, problems_of
 from harness.journal import Journal, open_entries, state_dir
 from harness.machines.drivers import make_driver
 from harness.machines.fabric import Fabric
@@ -295,6 +295,15 @@ class Cluster:
     def problems(self) -> list[str]:
         """What keeps the cluster from being whole: formed, healthy, answering; empty if nothing does."""
         return problems_of(self)
+
+    def wait_members(self, within: float) -> float:
+        """Waits until every node sees every other and quorum; returns the seconds it took.
+
+        Raises:
+            ClusterError: some node doesn't within ``within`` seconds.
+        """
+        return self.poll(lambda: all(is_quorate_and_complete(self, node) for node in self.topology.cluster_nodes),
+                         within, "every node to see every other, with quorum")
 
     def wait_whole(self, within: float) -> float:
         """Waits until nothing is wrong with the cluster any more; returns the seconds it took.

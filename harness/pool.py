@@ -59,6 +59,7 @@ class ClusterPool:
         problems = cluster.faults.heal_all()
         if not problems and self._reuse:
             try:
+                cluster.wait_members(cluster.boot_deadline)
                 cluster.stack.cleanup()
                 cluster.wait_whole(cluster.boot_deadline)
                 return []

@@ -209,7 +209,7 @@ class Supervisor:
         done = reap_one(self._cluster.journal.path)
         print(f"{'; '.join(problems)}; removed by the journal: {', '.join(done.undone) or 'nothing'}",
               file=sys.stderr, flush=True)
-        return problems + list(done.problems) if done.problems else []
+        return problems + list(done.problems) if done.alive or done.problems else []
 
     # -- requests ------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ def corosync_conf(topology: Topology) -> str:
         lines += ["    crypto_cipher: aes256", "    crypto_hash: sha256"]
     if len(links) > 1:
         lines.append("    link_mode: passive")
-    for number, network in enumerate(links):
+    for number in range(len(links)):
         lines += ["    interface {", f"        linknumber: {number}", "    }"]
     lines += ["}", "nodelist {"]
     for node in topology.cluster_nodes:

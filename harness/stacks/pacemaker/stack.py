@@ -84,7 +84,10 @@ class PacemakerStack:
 
     def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
         """Runs one of the cluster's own commands on ``node`` or the first online member."""
-        name = node or self.state().online()[0]
+        online = (node,) if node else self.state().online()
+        if not online:
+            raise ClusterError(f"no member is online that could run `{' '.join(arguments)}`")
+        name = next((name for name in online if self._is_reachable(name)), online[0])
         return self._sessions[name].run(arguments, within=within).out
 
     def move(self, service: str, target: str | None) -> None:
@@ -99,7 +102,7 @@ class PacemakerStack:
     def has_moves(self, service: str) -> bool:
         """Whether a constraint of ``move`` is in force for ``service``; crm_resource names them cli-..."""
         out = self.command(["cibadmin", "--query", "--scope", "constraints"])
-        return any(f'{prefix}-{service}"' in out for prefix in ("cli-prefer", "cli-ban")) or f"cli-ban-{service}-on-" in out
+        return f'"cli-prefer-{service}"' in out or f'"cli-ban-{service}-on-' in out
 
     def standby(self, node: str, on: bool) -> None:
         """Puts ``node`` into standby, or back."""
