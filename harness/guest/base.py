@@ -24,6 +24,8 @@ def base_seed(topology: Topology, node: str, key: KeyPair, host_key: KeyPair) ->
     seed.add("/usr/lib/fenceline/agent.py", _AGENT.read_text(), 0o755)
     seed.add("/etc/fenceline/agent.json", json.dumps(_agent_settings(topology, node)))
     seed.setup += [f"hostname {node}", "chmod 700 /root /root/.ssh"]
+    # a panic of the guest's own becomes known to QEMU at once; UML has no need of it
+    seed.setup.append("[ -e /dev/ubda ] || modprobe -q pvpanic-mmio")
     seed.setup += _address_lines(topology, node)
     seed.units += ["ssh.service", "fenceline-agent.service"]
     return seed

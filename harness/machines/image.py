@@ -227,7 +227,10 @@ def _build(key: str, store: Path, progress: Callable[[str], None]) -> GuestImage
         (result / "image.json").write_text(json.dumps(facts, indent=2) + "\n")
         shutil.rmtree(result / "uml" / "modules")  # they are in the root file system
         result.chmod(0o755)
-        os.sync()
+        # On disk before it can be found: a power cut must not leave a hollow image with a good name.
+        for path in result.iterdir():
+            if path.is_file():
+                _flush(path)
         if final.exists():  # no image.json in it, else it would have been found
             shutil.rmtree(final)
         result.rename(final)
@@ -241,6 +244,14 @@ def _build(key: str, store: Path, progress: Callable[[str], None]) -> GuestImage
     image = _load(final)
     assert image is not None
     return image
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _make_rootfs(
@@ -309,10 +320,13 @@ cp -r --no-preserve=ownership '{RECIPE}/overlay/.' "$root/"
 cp -r --no-preserve=ownership '{modules}' "$root/usr/lib/modules/{kernel.version}"
 # An "extract" package may be a metapackage (linux-image-amd64): its dependency is meant.
 for name in {" ".join(packages.extract)}; do
-    real=$(chroot "$root" apt-cache depends "$name" | sed -n 's/^ *Depends: \\(linux-image-[0-9].*\\)/\\1/p')
-    (cd "$root/fenceline-debs" && chroot "$root" sh -c "cd /fenceline-debs && apt-get -o APT::Sandbox::User=root download ${{real:-$name}}")
+    real=$(chroot "$root" apt-cache depends "$name" |
+        sed -n 's/^ *Depends: \\(linux-image-[0-9].*\\)/\\1/p')
+    chroot "$root" sh -c 'cd /fenceline-debs && exec apt-get -o APT::Sandbox::User=root download "$1"' \\
+        download "${{real:-$name}}"
 done
-when=$(cat "$root"/var/lib/apt/lists/*InRelease | sed -n 's/^Date: //p' | while read -r d; do date -d "$d" +%s; done | sort -n | tail -n 1)
+when=$(sed -n 's/^Date: //p' "$root"/var/lib/apt/lists/*InRelease |
+    while read -r day; do date -d "$day" +%s; done | sort -n | tail -n 1)
 mkdir "$root/fenceline-tools"
 cp '{RECIPE}/prune-modules' '{RECIPE}/make-initrd' '{RECIPE}/customize.sh' "$root/fenceline-tools/"
 chroot "$root" sh /fenceline-tools/customize.sh

@@ -23,16 +23,16 @@ EMULATOR = "qemu-system-x86_64"
 #: Seconds that the kernel may take to its first line; a second where KVM works.
 PROBE_LIMIT = 10.0
 _FIRST_LINE = b"Linux version"
+DEVICE = Path("/dev/kvm")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def kvm_usable(image: GuestImage) -> tuple[bool, str]:
     """Whether KVM boots ``image``'s kernel, and why (not). The first call on a host takes up to ``PROBE_LIMIT``
     seconds; later ones read the answer from the cache."""
-    device = Path("/dev/kvm")
-    if not device.exists():
+    if not DEVICE.exists():
         return False, "there is no /dev/kvm: the CPU or the hypervisor above offers no virtualisation"
-    if not os.access(device, os.R_OK | os.W_OK):
+    if not os.access(DEVICE, os.R_OK | os.W_OK):
         return False, "/dev/kvm can't be opened: add the user to the group kvm"
     emulator = shutil.which(EMULATOR)
     if emulator is None:
@@ -69,17 +69,19 @@ def probe(command: list[str], limit: float) -> tuple[bool, str]:
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, start_new_session=True) as child:
         try:
-            seen = _read_until(child.stdout.fileno(), _FIRST_LINE, time.monotonic() + limit)
+            seen, has_ended = _read_until(child.stdout.fileno(), _FIRST_LINE, time.monotonic() + limit)
         finally:
             child.kill()
     if _FIRST_LINE in seen:
         return True, "KVM booted the guest image's kernel"
     last = seen.decode(errors="replace").strip().splitlines()[-1:]
-    return False, (f"/dev/kvm is there, but the guest image's kernel does not boot with it within {limit:g} s"
+    what = "QEMU fails with it" if has_ended else f"the guest image's kernel hangs with it ({limit:g} s)"
+    return False, (f"/dev/kvm is there, but {what}"
                    + (f"; its last words: {last[0].strip()}" if last else ""))
 
 
-def _read_until(fd: int, wanted: bytes, deadline: float) -> bytes:
+def _read_until(fd: int, wanted: bytes, deadline: float) -> tuple[bytes, bool]:
+    """What came from ``fd`` until ``wanted`` or the ``deadline``, and whether it ended."""
     seen = b""
     with selectors.DefaultSelector() as selector:
         selector.register(fd, selectors.EVENT_READ)
@@ -87,6 +89,6 @@ def _read_until(fd: int, wanted: bytes, deadline: float) -> bytes:
             if selector.select(left):
                 chunk = os.read(fd, 65536)
                 if not chunk:
-                    break
+                    return seen, True
                 seen += chunk
-    return seen
+    return seen, False

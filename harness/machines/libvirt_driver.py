@@ -85,7 +85,7 @@ class LibvirtDriver:
         """In libvirt's event thread, which every wait for an event relies on: takes no lock, calls no libvirt."""
         stamp = now_ns()
         machine = self._by_uuid.get(domain.UUIDString())
-        run = machine.run if machine else None
+        run = machine.last if machine else None
         if run is None:
             return
         if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:

@@ -18,6 +18,7 @@ from harness.machines import process
 from harness.machines.libvirt_domain import DomainSettings, domain_xml, interface_xml, is_plugged
 from harness.machines.libvirt_run import (
     STOP_LIMIT,
+    FileTail,
     Hypervisors,
     Run,
     base_image,
@@ -58,11 +59,11 @@ class LibvirtMachine:
         self.host = host
         self.lock = threading.RLock()
         self.run: Run | None = None
+        self.last: Run | None = None  # the present run, or the one that libvirt may not have forgotten yet
         self._is_paused = False
         self._stopped_at = 0
         self._stream: int | None = None
         self._held_end: int | None = None
-        self._last: Run | None = None
         self._unplugged: set[str] = set()
         self.domain_name = f"{host.context.fabric.namespace}-{spec.name}"
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{self.domain_name}.fenceline"))
@@ -104,8 +105,11 @@ class LibvirtMachine:
 
     @property
     def _start_flags(self) -> int:
-        # paused, so that the journal knows of QEMU before the guest executes, and the stamp is close
-        return 0 if self.host.kind == "test" else libvirt.VIR_DOMAIN_START_PAUSED
+        # paused, so that the journal knows of QEMU before the guest executes, and the stamp is close; libvirt ends
+        # the domain when our connection goes, so even a harness that dies before the journal knows leaves none
+        if self.host.kind == "test":
+            return 0
+        return libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY
 
     def open_agent(self) -> None:
         """A new FIFO for the agent's lines: the old stream is closed."""
@@ -141,7 +145,7 @@ class LibvirtMachine:
             for entry in entries:
                 journal.done(entry)
             raise
-        self.run = self._last = run
+        self.run = self.last = run
         self._is_paused = is_paused
         if host.daemon is not None:
             run.pid = host.daemon.qemu_pid(self.domain_name)
@@ -191,11 +195,14 @@ class LibvirtMachine:
     def _wait_until_forgotten(self) -> None:
         """Until libvirt has noticed that the last run is over: only then is the domain's name free. It may wait for
         the host's init to reap QEMU, so nobody but the next start waits for it."""
-        last = self._last
+        last = self.last
         if last is not None and not last.gone.wait(STOP_LIMIT):
-            with machine_errors(f"libvirt does not notice that {self.name} is off"):
+            try:
                 last.domain.destroy()
-        self._last = None
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                    raise MachineError(f"libvirt does not notice that {self.name} is off: {error}") from error
+        self.last = None
 
     def end(self, why: str, stamp: int) -> int:
         """Writes down and tells that the machine stopped at ``stamp`` (ns); returns it."""
@@ -263,32 +270,18 @@ class LibvirtMachine:
             run = self._running()
             if self._is_paused:
                 raise MachineError(f"{self.name} is paused: it can't panic")
-            offset = self._console_size()
+            console = FileTail(self.spec.console)
             with machine_errors(f"{self.name} can't be given an NMI"):
                 run.domain.injectNMI()
             limit = _PANIC_LIMIT * self.host.slowdown
             deadline = time.monotonic() + limit
-            while not (run.panicked.wait(0.02) or self._console_says(_PANIC_WORDS, offset)):
+            while not (run.panicked.wait(0.02) or console.says(_PANIC_WORDS)):
                 if run.gone.is_set():
                     break
                 if time.monotonic() > deadline:
                     raise MachineError(f"{self.name} did not panic within {limit:g} s of an NMI: "
                                        "is kernel.unknown_nmi_panic off in the guest?")
             self.end("panic", self.cut(run))
-
-    def _console_size(self) -> int:
-        try:
-            return self.spec.console.stat().st_size
-        except OSError:
-            return 0
-
-    def _console_says(self, words: bytes, offset: int) -> bool:
-        try:
-            with self.spec.console.open("rb") as console:
-                console.seek(offset)
-                return words in console.read()
-        except OSError:
-            return False
 
     def power(self) -> Power:
         with self.lock:

@@ -83,6 +83,23 @@ def kill_process(pid: int, started: int | None, within: float = STOP_LIMIT) -> N
         os.close(fd)
 
 
+class FileTail:
+    """What is written to the file ``path`` from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = path.stat().st_size if path.exists() else 0
+
+    def says(self, words: bytes) -> bool:
+        """Whether ``words`` are in it by now."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                return words in file.read()
+        except OSError:
+            return False
+
+
 def base_image(rootfs: Path) -> Path:
     """A copy of the raw image ``rootfs`` beside it, for QEMU alone: a UML node locks the whole of its base, and
     QEMU takes that for a writer and refuses to start. Made once for an image (seconds, 1 GB).

@@ -9,6 +9,7 @@ apt is given its own state directory and source list: the host's apt is read, no
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -244,10 +245,8 @@ def runs_with_seccomp(binary: Path, log: Path) -> bool:
                     break
                 time.sleep(0.05)
         finally:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             child.wait()
         text = console.read_text(errors="replace")
     with log.open("a") as out:
