@@ -147,16 +147,20 @@ class NotJudged(FencelineError):
 
 def _show(item: pytest.Function, scene: object, judgement: Judgement, failed: bool) -> None:
     from reports.allure_bridge import attach_run
-
+    from reports.html import write_run_page
     from reports.tables import findings_table_text, phases_table_text
-    text = "\n".join([f"verdict {judgement.verdict}: {judgement.reason}", phases_table_text(judgement),
-                      findings_table_text(judgement) if failed else "", f"run folder: {scene.run.folder}"])
+    verdict = findings_table_text(judgement) if failed else f"verdict {judgement.verdict}: {judgement.reason}"
+    text = "\n".join([verdict, phases_table_text(judgement), f"run folder: {scene.run.folder}"])
     item.add_report_section("call", "fenceline", text)
     if failed and scene.has_cluster:
         scene.cluster.collect_logs(scene.run.folder / "logs")
     for line in text.splitlines():
         if line.strip():
             scene.say(line)
+    try:
+        write_run_page(scene.run.folder)
+    except Exception as error:  # a page that can't be drawn must not cost the verdict
+        scene.say(f"no report.html in the run folder: {error!r}")
     attach_run(scene.run.folder, judgement)
 
 

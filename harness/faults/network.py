@@ -105,10 +105,10 @@ class PacketDrop:
     def _rules(self, taps: list[str], threshold: int) -> str:
         return "\n".join([
             f"add table bridge {self._table}",
-            f"add counter bridge {self._table} all",
+            f"add counter bridge {self._table} seen",
             f"add counter bridge {self._table} dropped",
             f"add chain bridge {self._table} loss {{ type filter hook prerouting priority 0; }}",
-            f"add rule bridge {self._table} loss iifname {{ {', '.join(taps)} }} counter name all",
+            f"add rule bridge {self._table} loss iifname {{ {', '.join(taps)} }} counter name seen",
             f"add rule bridge {self._table} loss iifname {{ {', '.join(taps)} }} "
             f"numgen random mod 10000 < {threshold} counter name dropped drop", ""])
 
@@ -132,7 +132,7 @@ class PacketDrop:
         listing = json.loads(cluster.fabric.run(["nft", "-j", "list", "counters", "table", "bridge", self._table]))
         counts = {item["counter"]["name"]: item["counter"]["packets"]
                   for item in listing["nftables"] if "counter" in item}
-        return counts["all"], counts["dropped"]
+        return counts["seen"], counts["dropped"]
 
     def heal(self, cluster: Cluster) -> None:
         if self._is_there(cluster):

@@ -1,0 +1,151 @@
+"""What a run came to as tables, in HTML for the report and in plain text for the terminal.
+
+Figures are shown in hundredths of a second, rounded so that the phases still add up to what is shown as their sum.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from html import escape
+
+from harness.model.verdict import Judgement, Outage, Verdict
+
+TOLERANCE_S = 0.001  # phases that miss the outage by more than this do not add up
+TEXT_WIDTH = 110     # columns of the terminal's table
+_STYLE = ("<style>table.fenceline{border-collapse:collapse;font:14px sans-serif}"
+          ".fenceline caption{text-align:left;font-weight:bold;padding:4px 0}"
+          ".fenceline th,.fenceline td{border:1px solid #9aa3ad;padding:3px 9px;text-align:left}"
+          ".fenceline td.n{text-align:right;font-variant-numeric:tabular-nums}"
+          ".fenceline tr.sum td{border-top:3px double #111;font-weight:bold}"
+          ".fenceline tr.bad td:first-child{background:#8f1320;color:#fff}"
+          ".fenceline tr.open td:first-child{background:#f0e2b8}"
+          ".fenceline .warn{color:#8f1320;font-weight:bold}</style>")
+
+
+def phases_gap(outage: Outage) -> float:
+    """By how much (s) the phases miss the outage; 0.0 where they add up or there are none."""
+    if not outage.phases:
+        return 0.0
+    gap = math.fsum(phase.seconds for phase in outage.phases) - outage.seconds
+    return gap if abs(gap) > TOLERANCE_S else 0.0
+
+
+def shown_seconds(outage: Outage) -> list[float]:
+    """Each phase's seconds, in hundredths. The moments between phases are rounded, not the phases: so the sum of
+    what is shown is what is shown as the sum, and no phase is off by more than a hundredth."""
+    shown, total, before = [], 0.0, 0.0
+    for phase in outage.phases:
+        total += phase.seconds
+        shown.append(round(round(total, 2) - before, 2) + 0.0)
+        before = round(total, 2)
+    return shown
+
+
+def away_text(outage: Outage) -> str:
+    """What a client lost, as a sentence: "web was away for 14.92 s ± 0.04 s (rs-01 → rs-02)"."""
+    owners = f" ({outage.owner_before or '?'} → {outage.owner_after or '?'})" if (
+        outage.owner_before or outage.owner_after) else ""
+    if outage.end_ns is None:
+        return f"{outage.service} did not come back: away for at least {outage.seconds:.2f} s{owners}"
+    return f"{outage.service} was away for {outage.seconds:.2f} s ± {outage.plus_minus:.2f} s{owners}"
+
+
+def headline(judgement: Judgement, client_was_there: bool = True) -> str:
+    """The failover time in one line: the worst outage, and how many more there were. ``client_was_there``: there
+    were replies at all; where nobody asked, "no outage" would be a lie."""
+    if not judgement.outages:
+        return "no outage was seen by the client" if client_was_there else "no client asked: outages are not known"
+    # one that never ended is the worst of all
+    worst = max(judgement.outages, key=lambda outage: (outage.end_ns is None, outage.seconds))
+    more = len(judgement.outages) - 1
+    return away_text(worst) + (f", and {more} more outage{'s' if more > 1 else ''}" if more else "")
+
+
+def gap_text(outage: Outage) -> str:
+    """A warning where the phases do not add up, else ""."""
+    gap = phases_gap(outage)
+    return f"The phases do not add up: they miss the outage by {gap:+.3f} s." if gap else ""
+
+
+def phases_table_html(judgement: Judgement) -> str:
+    """A table per outage: every phase with its bound, and their sum."""
+    if not judgement.outages:
+        return f"{_STYLE}<p>{escape(headline(judgement))}</p>"
+    return _STYLE + "".join(_outage_html(outage) for outage in judgement.outages)
+
+
+def _outage_html(outage: Outage) -> str:
+    rows = "".join(
+        f'<tr><td>{escape(phase.name)}</td><td class="n">{seconds:.2f}</td>'
+        f'<td class="n">± {phase.plus_minus:.2f}</td></tr>'
+        for phase, seconds in zip(outage.phases, shown_seconds(outage), strict=True))
+    rows += (f'<tr class="sum"><td>away</td><td class="n">{outage.seconds:.2f}</td>'
+             f'<td class="n">± {outage.plus_minus:.2f}</td></tr>')
+    warning = gap_text(outage)
+    return (f'<table class="fenceline"><caption>{escape(away_text(outage))}</caption>'
+            f"<thead><tr><th>phase</th><th>seconds</th><th>bound</th></tr></thead><tbody>{rows}</tbody></table>"
+            + (f'<p class="fenceline"><span class="warn">{escape(warning)}</span></p>' if warning else ""))
+
+
+def phases_table_text(judgement: Judgement) -> str:
+    """The same for the terminal."""
+    if not judgement.outages:
+        return headline(judgement)
+    return "\n\n".join(_outage_text(outage) for outage in judgement.outages)
+
+
+def _outage_text(outage: Outage) -> str:
+    width = max([12, *(len(_plain(phase.name)) for phase in outage.phases)])
+    lines = [_plain(away_text(outage))]
+    lines += [f"  {_plain(phase.name):<{width}} {seconds:>8.2f} s ± {phase.plus_minus:.2f}"
+              for phase, seconds in zip(outage.phases, shown_seconds(outage), strict=True)]
+    if outage.phases:
+        lines.append("  " + "-" * (width + 20))
+    lines.append(f"  {'away':<{width}} {outage.seconds:>8.2f} s ± {outage.plus_minus:.2f}")
+    return "\n".join([*lines, *filter(None, [gap_text(outage)])])
+
+
+def findings_table_html(judgement: Judgement) -> str:
+    """The verdict first, then each check with what it came to and why."""
+    rows = "".join(
+        f'<tr class="{_row_class(finding.verdict)}"><td>{finding.verdict}</td><td>{escape(finding.check)}</td>'
+        f"<td>{escape(finding.reason)}</td></tr>" for finding in judgement.findings)
+    return (f'{_STYLE}<table class="fenceline"><caption>{judgement.verdict}: {escape(judgement.reason)}</caption>'
+            f"<thead><tr><th>verdict</th><th>check</th><th>reason</th></tr></thead><tbody>"
+            f"{rows or _NO_CHECK_HTML}</tbody></table>")
+
+
+_NO_CHECK_HTML = '<tr><td colspan="3">no check was made</td></tr>'
+
+
+def findings_table_text(judgement: Judgement) -> str:
+    """The same for the terminal, reasons wrapped."""
+    lines = [_plain(f"{judgement.verdict}: {judgement.reason}")]
+    checks = [_plain(finding.check) for finding in judgement.findings]
+    width = max([0, *map(len, checks)])
+    for check, finding in zip(checks, judgement.findings, strict=True):
+        head = f"  {finding.verdict:<8} {check:<{width}}  "
+        reason = textwrap.wrap(_plain(finding.reason), max(30, TEXT_WIDTH - len(head))) or [""]
+        lines += [(head + reason[0]).rstrip(), *(" " * len(head) + line for line in reason[1:])]
+    return "\n".join(lines if checks else [*lines, "  no check was made"])
+
+
+def _row_class(verdict: Verdict) -> str:
+    if verdict is Verdict.PASS:
+        return "good"
+    return "bad" if verdict in (Verdict.FAIL, Verdict.BROKEN) else "open"
+
+
+def _plain(text: str) -> str:
+    """``text`` on one line and without control characters: log text must not move the terminal's cursor."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
+
+
+def table_html(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table of plain cells in the same style; everything is escaped."""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return (f'{_STYLE}<table class="fenceline"><thead><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table>")

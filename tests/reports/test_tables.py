@@ -1,0 +1,129 @@
+"""The tables: they add up, they say the verdict first, they hold any text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from harness.model.verdict import Finding, Judgement, Outage, Phase, Verdict
+from reports.tables import (
+    findings_table_html,
+    findings_table_text,
+    headline,
+    phases_gap,
+    phases_table_html,
+    phases_table_text,
+    shown_seconds,
+)
+from tests.reports import sample
+
+NASTY = "<script>alert(1)</script> & \x1b[2J\nnext"
+
+
+class Cells(HTMLParser):
+    """The cells of all tables, row by row."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self._in_cell = False
+        self.tags: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        if tag == "tr":
+            self.rows.append([])
+        elif tag == "td":
+            self.rows[-1].append("")
+            self._in_cell = True
+
+    def handle_endtag(self, tag):
+        self._in_cell = self._in_cell and tag != "td"
+
+    def handle_data(self, data):
+        if self._in_cell:
+            self.rows[-1][-1] += data
+
+
+def outage(*seconds: float, total: float | None = None) -> Judgement:
+    phases = tuple(Phase(f"phase {number}", value, 0.01) for number, value in enumerate(seconds))
+    whole = sum(seconds) if total is None else total
+    return Judgement(Verdict.PASS, (), (Outage("web", 0, round(whole * 1e9), whole, 0.02, phases),))
+
+
+def test_the_phases_as_html_and_as_text_have_bounds_and_the_sum():
+    rows = [row for row in Cells(phases_table_html(sample.passed())).rows if row]
+    assert rows[0] == ["detect", "1.20", "± 0.25"] and rows[-1] == ["away", "19.20", "± 0.02"]
+    assert sum(float(row[1]) for row in rows[:-1]) == pytest.approx(float(rows[-1][1]))
+    text = phases_table_text(sample.passed())
+    assert text.splitlines()[0] == "web was away for 19.20 s ± 0.02 s (rs-01 → rs-02)"
+    assert re.search(r"fence +7\.30 s ± 0\.05", text) and re.search(r"away +19\.20 s ± 0\.02", text)
+
+
+def test_what_is_shown_adds_up_though_every_phase_is_rounded():
+    judgement = outage(*[0.0049] * 7, 1.2345)
+    shown = [float(row[1]) for row in Cells(phases_table_html(judgement)).rows if row]
+    assert sum(shown[:-1]) == pytest.approx(shown[-1])
+    assert all(abs(one - phase.seconds) <= 0.01 for one, phase in
+               zip(shown_seconds(judgement.outages[0]), judgement.outages[0].phases, strict=True))
+
+
+def test_phases_that_do_not_add_up_are_noticed():
+    wrong = outage(1.0, 2.0, total=3.5)
+    assert phases_gap(wrong.outages[0]) == pytest.approx(-0.5)
+    assert "do not add up: they miss the outage by -0.500 s" in phases_table_text(wrong)
+    assert "do not add up" in phases_table_html(wrong)
+    right = outage(1.0, 2.0)
+    assert "add up" not in phases_table_text(right) and "add up" not in phases_table_html(right)
+    assert phases_gap(outage().outages[0]) == 0.0
+
+
+def test_no_outage_and_an_outage_without_an_end():
+    assert phases_table_text(Judgement(Verdict.PASS)) == "no outage was seen by the client"
+    assert "no outage" in phases_table_html(Judgement(Verdict.PASS))
+    endless = Judgement(Verdict.FAIL, (), (replace(sample.web_outage(), end_ns=None, owner_after=None),))
+    assert phases_table_text(endless).startswith("web did not come back: away for at least 19.20 s (rs-01 → ?)")
+
+
+def test_the_headline_is_the_worst_outage():
+    short = replace(sample.web_outage(), seconds=99.0, phases=())
+    endless = replace(sample.web_outage(), end_ns=None, seconds=3.0)
+    assert headline(Judgement(Verdict.FAIL, (), (short, endless))).startswith("web did not come back")
+    assert headline(Judgement(Verdict.FAIL, (), (short, endless))).endswith("and 1 more outage")
+    assert "not known" in headline(Judgement(Verdict.PASS), client_was_there=False)
+
+
+def test_findings_begin_with_the_verdict_and_give_every_reason():
+    judgement = sample.failed()
+    text = findings_table_text(judgement)
+    assert text.startswith("FAIL: single mount: /srv/www was mounted on rs-01 and rs-02")
+    assert re.search(r"^  PASS +liveness of web +back after 19\.20 s", text, re.MULTILINE)
+    cells = Cells(findings_table_html(judgement))
+    rows = [row for row in cells.rows if row]
+    assert [row[:2] for row in rows] == [[str(finding.verdict), finding.check] for finding in judgement.findings]
+    assert [row[2] for row in rows] == [finding.reason for finding in judgement.findings]
+
+
+def test_a_run_without_checks_says_so():
+    judgement = Judgement(Verdict.BROKEN)
+    assert "no check was made" in findings_table_text(judgement)
+    assert "no check was made" in findings_table_html(judgement)
+
+
+def test_hostile_text_neither_becomes_markup_nor_moves_the_cursor():
+    finding = Finding(NASTY, Verdict.FAIL, NASTY)
+    bad = Outage(NASTY, 0, 1, 1.0, 0.1, (Phase(NASTY, 1.0, 0.1),), NASTY, NASTY)
+    judgement = Judgement(Verdict.FAIL, (finding,), (bad,))
+    for html in (findings_table_html(judgement), phases_table_html(judgement)):
+        assert "script" not in Cells(html).tags and "&lt;script&gt;" in html
+    for text in (findings_table_text(judgement), phases_table_text(judgement)):
+        assert "\x1b" not in text
+
+
+def test_long_reasons_are_wrapped_below_each_other():
+    lines = findings_table_text(Judgement(Verdict.FAIL, (Finding("c", Verdict.FAIL, "word " * 100),))).splitlines()
+    assert all(len(line) <= 110 for line in lines[1:]) and len(lines) > 4
