@@ -113,7 +113,8 @@ class Cluster:
         self._undo.callback(self.driver.close)
         self.progress(f"{topology.name}: {len(topology.nodes)} machines on {self.driver.name}")
         self._make_sessions()
-        self.stack = PacemakerStack(topology, self._sessions, self.bmc_password, self.is_running)
+        self.stack = PacemakerStack(topology, self._sessions, self.bmc_password, self.is_running,
+                                    self.driver.slowdown)
         self._make_machines()
         self.bmcs = BmcRack(self.fabric, topology, self.log, self.bmc_password,
                             {node: self.machines[node] for node in topology.cluster_nodes})
@@ -351,7 +352,9 @@ class Cluster:
     def baseline(self) -> None:
         """Writes what is the case into a log that has just begun: power, mounts, addresses, quorum."""
         for node, machine in self.machines.items():
-            if machine.power() is not Power.OFF:
+            if machine.power() is Power.OFF:
+                self.log.record("machine", node, "power.off", {"baseline": True, "why": "baseline"})
+            else:
                 self.log.record("machine", node, "power.on", {"baseline": True})
             if machine.power() is Power.PAUSED:
                 self.log.record("machine", node, "power.paused", {"baseline": True})

@@ -107,6 +107,7 @@ def _services(topology: Topology) -> list[str]:
     luns = {lun.name: lun for lun in topology.storage.iscsi.luns} if topology.storage.iscsi else {}
     services = topology.networks_with("service")
     seen_vips: dict[object, str] = {}
+    seen_mounts: dict[str, str] = {}
     for name, service in topology.services.items():
         for index, part in enumerate(service.group):
             path = f"services.{name}.group.{index}"
@@ -121,6 +122,10 @@ def _services(topology: Topology) -> list[str]:
                     found.append(f"{path}.address: {part.address} is {seen_vips[part.address]}'s already")
                 seen_vips[part.address] = name
             if part.kind == "filesystem":
+                # mounts are told apart by where they are
+                if part.mountpoint in seen_mounts:
+                    found.append(f"{path}.mountpoint: {part.mountpoint} is {seen_mounts[part.mountpoint]}'s already")
+                seen_mounts[part.mountpoint] = name
                 if part.lun not in luns:
                     found.append(f"{path}.lun: there is no LUN {part.lun!r} in storage.iscsi.luns")
                 elif luns[part.lun].filesystem is None:

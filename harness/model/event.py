@@ -10,7 +10,7 @@ The kinds that the judge understands (``node`` is the cluster node concerned, or
 kind               source    data
 =================  ========  ===============================================================================
 power.on           machine   {}: the machine began executing
-power.off          machine   {why}: it stopped executing for good: power_off, reset, crash, panic, fence
+power.off          machine   {why}: it stopped executing for good: power_off, reset, crash, panic, fence, restore
 power.paused       machine   {}: its CPUs stopped; it may go on later
 power.resumed      machine   {}
 link.down          fabric    {network}: the node's cable in this network was cut
@@ -25,7 +25,8 @@ tick               guest     {}: the guest agent was scheduled (4 a second)
 log                guest     {file, line}
 agent.start        guest     {}: the agent (re)started: what was known of this guest is void
 bmc.request        bmc       {action: on | off | cycle | reset | status, from: ip}
-bmc.done           bmc       {action, ok: bool, error}
+bmc.done           bmc       {action, ok: bool, error}; {mode} too where the BMC misbehaves
+observer.stall     client    {seconds}: nobody looked for so long (also from source bmc)
 state              stack     ClusterState.as_dict(): a normalised snapshot
 fault.begin        fault     {id, fault, targets: [node, ...], params}
 fault.injected     fault     {id}

@@ -31,8 +31,9 @@ class PacemakerStack:
     logs = LOGS
 
     def __init__(self, topology: Topology, sessions: Mapping[str, Session], bmc_password: str,
-                 is_reachable: Callable[[str], bool]) -> None:
+                 is_reachable: Callable[[str], bool], slowdown: float = 1.0) -> None:
         self.topology = topology
+        self._slowdown = slowdown
         self._sessions = sessions
         self._is_reachable = is_reachable
         self._bmc_password = bmc_password
@@ -66,7 +67,8 @@ class PacemakerStack:
         seed.units.append("corosync-qnetd.service")
 
     def state(self, node: str | None = None, within: float = 10.0) -> ClusterState:
-        """The cluster as ``node`` sees it, or the first member that answers.
+        """The cluster as ``node`` sees it, or the first member that answers; ``within`` seconds each, more where
+        machines are emulated.
 
         Raises:
             ClusterError: no member answers.
@@ -76,7 +78,7 @@ class PacemakerStack:
             if not self._is_reachable(name):
                 continue
             try:
-                result = self._sessions[name].run(crm_mon.COMMAND, within=within)
+                result = self._sessions[name].run(crm_mon.COMMAND, within=within * self._slowdown)
                 return crm_mon.parse(name, result.out)
             except FencelineError as error:
                 tried.append(error.message)
@@ -88,7 +90,7 @@ class PacemakerStack:
         if not online:
             raise ClusterError(f"no member is online that could run `{' '.join(arguments)}`")
         name = next((name for name in online if self._is_reachable(name)), online[0])
-        return self._sessions[name].run(arguments, within=within).out
+        return self._sessions[name].run(arguments, within=within * self._slowdown).out
 
     def move(self, service: str, target: str | None) -> None:
         """Clean relocation by the cluster's own command; to ``target`` or away from where it is."""
