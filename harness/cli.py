@@ -23,16 +23,18 @@ exit status, by the verdict:
   4  UNKNOWN  the evidence does not decide
 """
 _UP_EPILOG = """\
-The cluster stays up in the background until `fenceline down`. Ctrl-C, or a failure, removes all of it again; only its
-run folder stays, with the event log and the consoles. Its log grows by some 45 MB an hour.
+The cluster stays up in the background until `fenceline down`. Ctrl-C, or a failure, removes all of it again;
+only its run folder stays, with the event log and the consoles. The log grows by some 45 MB an hour.
 """
 _CLUSTER = "its name or id; may be left out while only one is up"
 
 
 def _lazy(module: str, function: str) -> Callable[[argparse.Namespace], int]:
     """Imports what a command needs only when it is run: --help and the shell's completion stay quick."""
+
     def run(args: argparse.Namespace) -> int:
         return getattr(importlib.import_module(f"harness.commands.{module}"), function)(args)
+
     return run
 
 
@@ -42,10 +44,17 @@ class _Words:
     def __init__(self, parser: argparse.ArgumentParser, dest: str) -> None:
         self._sub = parser.add_subparsers(dest=dest, metavar="COMMAND", required=True, title="commands")
 
-    def add(self, name: str, run: Callable[[argparse.Namespace], int] | None, text: str,
-            epilog: str = "") -> argparse.ArgumentParser:
-        parser = self._sub.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=epilog,
-                                      formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    def add(
+        self, name: str, run: Callable[[argparse.Namespace], int] | None, text: str, epilog: str = ""
+    ) -> argparse.ArgumentParser:
+        parser = self._sub.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
         if run is not None:
             parser.set_defaults(run=run)
         return parser
@@ -54,82 +63,140 @@ class _Words:
 def make_parser() -> argparse.ArgumentParser:
     """The parser of ``fenceline``; the chosen command is ``run`` in what it returns."""
     parser = argparse.ArgumentParser(
-        prog="fenceline", epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
-        description="Chaos and acceptance tests for high-availability clusters, on real machines. `pytest features/` "
-                    "runs the tests; this command is for\nthe host, for clusters to try things on, and for saved runs.")
+        prog="fenceline",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        description="Chaos and acceptance tests for high-availability clusters, on real machines.\n"
+        "`pytest features/` runs the tests; this command is for the host, for clusters to\n"
+        "try things on, and for saved runs.",
+    )
     words = _Words(parser, "command_name")
-    words.add("doctor", _lazy("host", "doctor"), "say what this host can do, what is missing and how to install it")
+    words.add(
+        "doctor", _lazy("host", "doctor"), "say what this host can do, what is missing and how to install it"
+    )
     _add_image(words)
     _add_cluster(words)
     _add_fault(words)
-    judge = words.add("judge", _lazy("runs", "judge"), "judge a saved run again; needs no root and no cluster",
-                      _JUDGE_EPILOG)
+    judge = words.add(
+        "judge",
+        _lazy("runs", "judge"),
+        "judge a saved run again; needs no root and no cluster",
+        _JUDGE_EPILOG,
+    )
     judge.add_argument("run_folder", metavar="RUN", help="a run folder, or its name in the runs folder")
     judge.add_argument("--json", action="store_true", help="the whole judgement as JSON")
     _add_runs_dir(judge)
-    words.add("reap", _lazy("host", "reap"), "remove what runs left that were killed; living runs are left alone")
+    words.add(
+        "reap", _lazy("host", "reap"), "remove what runs left that were killed; living runs are left alone"
+    )
     _add_topology(words)
     return parser
 
 
 def _add_image(words: _Words) -> None:
     image = _Words(words.add("image", None, "build or find the guest image"), "image_command")
-    image.add("build", _lazy("host", "image_build"), "build the guest image, unless it is in the cache",
-              "Takes some minutes, once. Packages come from the mirror in the host's /etc/apt. The cache is\n"
-              "~/.cache/fenceline; FENCELINE_CACHE names another folder.")
+    image.add(
+        "build",
+        _lazy("host", "image_build"),
+        "build the guest image, unless it is in the cache",
+        "Takes some minutes, once. Packages come from the mirror in the host's /etc/apt. The cache is\n"
+        "~/.cache/fenceline; FENCELINE_CACHE names another folder.",
+    )
     image.add("path", _lazy("host", "image_path"), "print the folder of the guest image")
 
 
 def _add_cluster(words: _Words) -> None:
     from harness.machines.drivers import DRIVERS
+
     up = words.add("up", _lazy("cluster", "up"), "bring a cluster up and leave it standing", _UP_EPILOG)
-    up.add_argument("topology", metavar="TOPOLOGY", help="a name (see `fenceline topology list`) or a YAML file")
-    up.add_argument("--driver", choices=DRIVERS, default="auto",
-                    help="where machines come from (default: auto: libvirt where KVM works, else uml)")
-    up.add_argument("--libvirt-uri", metavar="URI", help="use this libvirt instead of a private one in the fabric")
+    up.add_argument(
+        "topology", metavar="TOPOLOGY", help="a name (see `fenceline topology list`) or a YAML file"
+    )
+    up.add_argument(
+        "--driver",
+        choices=DRIVERS,
+        default="auto",
+        help="where machines come from (default: auto: libvirt where KVM works, else uml)",
+    )
+    up.add_argument(
+        "--libvirt-uri", metavar="URI", help="use this libvirt instead of a private one in the fabric"
+    )
     up.add_argument("--name", help="what to call the cluster (default: as the topology)")
     _add_runs_dir(up)
-    status = words.add("status", _lazy("cluster", "status"),
-                       "show nodes, quorum, resources, owners, faults in force and the last outage")
+    status = words.add(
+        "status",
+        _lazy("cluster", "status"),
+        "show nodes, quorum, resources, owners, faults in force and the last outage",
+    )
     status.add_argument("cluster", metavar="CLUSTER", nargs="?", help=_CLUSTER)
     status.add_argument("--json", action="store_true", help="the same as JSON")
-    ssh = words.add("ssh", _lazy("cluster", "ssh"), "open a shell on a node, or run a command there",
-                    "OpenSSH's own client, run inside the fabric with the run's key; its exit status is ours.\n"
-                    "Options of COMMAND are its own: --cluster goes before NODE.")
+    ssh = words.add(
+        "ssh",
+        _lazy("cluster", "ssh"),
+        "open a shell on a node, or run a command there",
+        "OpenSSH's own client, run inside the fabric with the run's key; its exit status is ours.\n"
+        "Options of COMMAND are its own: --cluster goes before NODE.",
+    )
     _add_cluster_option(ssh)
     ssh.add_argument("node", metavar="NODE", help="a machine of the cluster, the storage host too")
-    ssh.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="what to run (default: a shell)")
+    ssh.add_argument(
+        "command", metavar="COMMAND", nargs=argparse.REMAINDER, help="what to run (default: a shell)"
+    )
     console = words.add("console", _lazy("cluster", "console"), "print what a node wrote to its console")
     _add_cluster_option(console)
     console.add_argument("node", metavar="NODE", help="a machine of the cluster")
-    console.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C or the cluster's end")
-    console.add_argument("-n", "--lines", type=_count, metavar="N", help="begin with the last N lines (default: all)")
-    down = words.add("down", _lazy("cluster", "down"), "take a cluster down and print the verdict of its run",
-                     "exit status: 0 all was removed, whatever the verdict (for that: fenceline judge RUN); 1 it was not.")
+    console.add_argument(
+        "-f", "--follow", action="store_true", help="go on until Ctrl-C or the cluster's end"
+    )
+    console.add_argument(
+        "-n", "--lines", type=_count, metavar="N", help="begin with the last N lines (default: all)"
+    )
+    down = words.add(
+        "down",
+        _lazy("cluster", "down"),
+        "take a cluster down and print the verdict of its run",
+        "exit status: 0 all was removed, whatever the verdict (for that: fenceline judge RUN); 1 it was not.",
+    )
     down.add_argument("cluster", metavar="CLUSTER", nargs="?", help=_CLUSTER)
     down.add_argument("--all", action="store_true", help="every cluster that is up")
 
 
 def _add_fault(words: _Words) -> None:
     fault = _Words(words.add("fault", None, "break a standing cluster, and heal it"), "fault_command")
-    fault.add("list", _lazy("faults", "list_faults"), "show every fault, its parameters, their units and ranges")
-    inject = fault.add("inject", _lazy("faults", "inject"), "inject a fault and wait until it is confirmed",
-                       "example: fenceline fault inject network-cut node=rs-01 networks=heartbeat")
+    fault.add(
+        "list", _lazy("faults", "list_faults"), "show every fault, its parameters, their units and ranges"
+    )
+    inject = fault.add(
+        "inject",
+        _lazy("faults", "inject"),
+        "inject a fault and wait until it is confirmed",
+        "example: fenceline fault inject network-cut node=rs-01 networks=heartbeat",
+    )
     inject.add_argument("name", metavar="NAME", help="see `fenceline fault list`")
     inject.add_argument("parameters", metavar="KEY=VALUE", nargs="*", help="its parameters")
     inject.add_argument("--json", action="store_true", help="the fault and its evidence as JSON")
     _add_cluster_option(inject)
     heal = fault.add("heal", _lazy("faults", "heal"), "heal a fault and wait until it is seen to be healed")
-    heal.add_argument("fault", metavar="ID", nargs="?", default="all",
-                      help="the number that `inject` and `status` show, or all (default: all)")
+    heal.add_argument(
+        "fault",
+        metavar="ID",
+        nargs="?",
+        default="all",
+        help="the number that `inject` and `status` show, or all (default: all)",
+    )
     _add_cluster_option(heal)
 
 
 def _add_topology(words: _Words) -> None:
     topology = _Words(words.add("topology", None, "list and check topology files"), "topology_command")
-    check = topology.add("check", _lazy("runs", "topology_check"), "say everything that is wrong with a topology")
+    check = topology.add(
+        "check", _lazy("runs", "topology_check"), "say everything that is wrong with a topology"
+    )
     check.add_argument("file", metavar="FILE", help="a YAML file, or the name of a topology")
-    topology.add("schema", _lazy("runs", "topology_schema"), "print the JSON Schema of topology files, for editors")
+    topology.add(
+        "schema", _lazy("runs", "topology_schema"), "print the JSON Schema of topology files, for editors"
+    )
     topology.add("list", _lazy("runs", "topology_list"), "list the topologies that come with Fenceline")
 
 
@@ -173,6 +240,7 @@ def _explain(error: Exception) -> tuple[str, int]:
     """The words and the exit status for ``error``."""
     from harness.commands.runs import NoRun
     from harness.model.load import TopologyError
+
     if isinstance(error, FencelineError):
         detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
         return error.message + detail, 2 if isinstance(error, NoRun) else 1

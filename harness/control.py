@@ -1,9 +1,10 @@
 """Clusters that ``fenceline up`` left standing: how they are found again, and how one talks to them.
 
-Each has a supervisor process. It holds the lock of ``NAME.lock`` in the state folder's ``clusters/`` for as long as
-it lives: a name whose lock is free belongs to the dead, whatever files it left. ``NAME.json`` says what it is,
-``NAME.sock`` (mode 0600) is where it listens. The protocol is one JSON line for the request, {"op": ..., ...}, and
-one for the reply, {"ok": true, "result": ...} or {"ok": false, "error": ..., "detail": ...}.
+Each has a supervisor process. It holds the lock of ``NAME.lock`` in the state folder's ``clusters/`` for as
+long as it lives: a name whose lock is free belongs to the dead, whatever files it left. ``NAME.json`` says
+what it is, ``NAME.sock`` (mode 0600) is where it listens. The protocol is one JSON line for the request,
+{"op": ..., ...}, and one for the reply: {"ok": true, "result": ...}, or {"ok": false, "error": ...,
+"detail": ...}.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from harness.journal import state_dir
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,30}")
 #: Bytes that a request or a reply may have: a status is a few kilobytes.
 LARGEST = 4 * 2**20
+#: Clients that may wait to be accepted.
+QUEUE = 16
 _SUFFIXES = (".sock", ".json", ".lock")
 
 
@@ -39,8 +42,8 @@ class Refused(FencelineError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A cluster of a living supervisor. ``run`` is its run folder, ``folder`` its scratch folder with the SSH key;
-    ``namespace`` and ``folder`` are empty while it is coming up."""
+    """A cluster of a living supervisor. ``run`` is its run folder, ``folder`` its scratch folder with the
+    SSH key; ``namespace`` and ``folder`` are empty while it is coming up."""
 
     name: str
     pid: int
@@ -76,8 +79,10 @@ class Claim:
             clusters_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
             self._take()
         except OSError as error:
-            raise HostError(f"{clusters_dir()}: {error.strerror}; free space there or set FENCELINE_STATE to a "
-                            "folder that can be written") from error
+            raise HostError(
+                f"{clusters_dir()}: {error.strerror}; free space there or set FENCELINE_STATE to a "
+                "folder that can be written"
+            ) from error
 
     def _take(self) -> None:
         path = _file(self.name, ".lock")
@@ -97,8 +102,10 @@ class Claim:
                     _file(self.name, ".sock").unlink(missing_ok=True)
                     return
             os.close(fd)
-        raise ControlError(f"a cluster {self.name!r} is up already: give this one another name (--name), or take "
-                           f"that one down: fenceline down {self.name}")
+        raise ControlError(
+            f"a cluster {self.name!r} is up already: give this one another name (--name), or take "
+            f"that one down: fenceline down {self.name}"
+        )
 
     def publish(self, entry: Entry) -> None:
         """Makes ``entry`` what others find under this name."""
@@ -113,7 +120,7 @@ class Claim:
         os.fchmod(sock.fileno(), 0o600)
         with _short_path(self.name) as path:
             sock.bind(path)
-        sock.listen(16)
+        sock.listen(QUEUE)
         return sock
 
     def release(self) -> None:
@@ -214,7 +221,9 @@ def find(name: str | None, node: str | None = None) -> Entry:
         if len(chosen) > 1 and node is not None:
             chosen = [entry for entry in chosen if node in nodes_of(entry)] or chosen
         if len(chosen) > 1:
-            raise ControlError(f"{len(chosen)} clusters are up, say which: {', '.join(e.name for e in chosen)}")
+            raise ControlError(
+                f"{len(chosen)} clusters are up, say which: {', '.join(e.name for e in chosen)}"
+            )
     return chosen[0]
 
 
@@ -230,6 +239,7 @@ def _there_are(entries: list[Entry]) -> str:
 def nodes_of(entry: Entry) -> tuple[str, ...]:
     """The machines of a cluster, from its run folder."""
     from harness.model.load import load_topology
+
     return tuple(load_topology(str(Path(entry.run) / "topology.yaml")).nodes)
 
 
@@ -241,8 +251,10 @@ def ask(entry: Entry, op: str, within: float = 120.0, **arguments: Any) -> Any:
         ControlError: it did not answer within ``within`` seconds.
     """
     if not entry.ready:
-        raise ControlError(f"{entry.name} is still coming up; wait for `fenceline up`, or follow it: "
-                           f"tail -f {Path(entry.run) / 'supervisor.log'}")
+        raise ControlError(
+            f"{entry.name} is still coming up; wait for `fenceline up`, or follow it: "
+            f"tail -f {Path(entry.run) / 'supervisor.log'}"
+        )
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock, _short_path(entry.name) as path:
             sock.settimeout(within)
@@ -250,14 +262,19 @@ def ask(entry: Entry, op: str, within: float = 120.0, **arguments: Any) -> Any:
             sock.sendall(json.dumps({"op": op, **arguments}).encode() + b"\n")
             line = read_line(sock)
     except TimeoutError as error:
-        raise ControlError(f"{entry.name}: no answer within {within:g} s; its log: "
-                           f"{Path(entry.run) / 'supervisor.log'}") from error
+        raise ControlError(
+            f"{entry.name}: no answer within {within:g} s; its log: {Path(entry.run) / 'supervisor.log'}"
+        ) from error
     except OSError as error:
-        raise ControlError(f"{entry.name}: its supervisor (pid {entry.pid}) can't be reached: {error.strerror}; "
-                           "if it was killed: fenceline reap") from error
+        raise ControlError(
+            f"{entry.name}: its supervisor (pid {entry.pid}) can't be reached: {error.strerror}; "
+            "if it was killed: fenceline reap"
+        ) from error
     if not line:
-        raise ControlError(f"{entry.name}: its supervisor (pid {entry.pid}) ended without an answer; "
-                           "if it was killed: fenceline reap")
+        raise ControlError(
+            f"{entry.name}: its supervisor (pid {entry.pid}) ended without an answer; "
+            "if it was killed: fenceline reap"
+        )
     reply = json.loads(line)
     if not reply["ok"]:
         raise Refused(reply["error"], reply.get("detail", ""))
@@ -265,7 +282,7 @@ def ask(entry: Entry, op: str, within: float = 120.0, **arguments: Any) -> Any:
 
 
 def read_line(sock: socket.socket) -> bytes:
-    """One line from ``sock``; empty if the other side ended before its end, or if it is longer than ``LARGEST``."""
+    """One line from ``sock``; empty if the other side ended before, or if it is longer than ``LARGEST``."""
     chunks = bytearray()
     while not chunks.endswith(b"\n"):
         chunk = sock.recv(65536)

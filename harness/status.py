@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
 from typing import Any
 
@@ -20,7 +21,7 @@ def cluster_status(cluster: Any, log: EventLog, entry: Entry) -> dict[str, Any]:
     state: ClusterState | None = None
     problem = None
     try:
-        state = cluster.state()
+        state = _best_view(cluster)
     except FencelineError as error:
         problem = error.message
     found = outages(build_history(log.events(), cluster.topology))
@@ -41,28 +42,63 @@ def cluster_status(cluster: Any, log: EventLog, entry: Entry) -> dict[str, Any]:
     }
 
 
+def _best_view(cluster: Any) -> ClusterState:
+    """The view of a member with quorum, if there is one: who just booted, or was cut off, knows little."""
+    first = cluster.state()
+    if first.quorate:
+        return first
+    for node in cluster.topology.cluster_nodes:
+        own = cluster.quorum_of(node)
+        if node != first.seen_by and own and own["quorate"] and cluster.is_running(node):
+            with contextlib.suppress(FencelineError):
+                return cluster.stack.state(node)
+    return first
+
+
 def _node(cluster: Any, node: str, state: ClusterState | None) -> dict[str, Any]:
     member = next((m for m in state.members if m.name == node), None) if state else None
     words = ("online", "standby", "pending", "unclean", "maintenance")
-    return {"name": node, "role": cluster.topology.nodes[node].role, "power": str(cluster.machines[node].power()),
-            "address": str(management_address(cluster.topology, node)),
-            "coordinator": bool(state and state.coordinator == node),
-            **{word: getattr(member, word) if member else None for word in words}}
+    return {
+        "name": node,
+        "role": cluster.topology.nodes[node].role,
+        "power": str(cluster.machines[node].power()),
+        "address": str(management_address(cluster.topology, node)),
+        "coordinator": bool(state and state.coordinator == node),
+        # as the node itself last told; what a node that does not run said is no longer so
+        "own_quorum": cluster.quorum_of(node) if cluster.is_running(node) else None,
+        **{word: getattr(member, word) if member else None for word in words},
+    }
 
 
 def _service(cluster: Any, service: str, state: ClusterState | None) -> dict[str, Any]:
     settings = cluster.topology.services[service]
     vip = str(settings.vip.address) if settings.vip else None
     # what a machine that does not run said last is no longer so
-    holders = [node for node in cluster.topology.cluster_nodes if vip
-               and cluster.machines[node].power() is not Power.OFF and f"address {vip}" in cluster.holdings_of(node)]
-    return {"name": service, "owner": state.owner(service) if state else None, "vip": vip, "vip_holders": holders,
-            "port": settings.daemon.port if settings.daemon else None,
-            "answers": cluster.is_answering(service) if vip and settings.daemon else None}
+    holders = [
+        node
+        for node in cluster.topology.cluster_nodes
+        if vip
+        and cluster.machines[node].power() is not Power.OFF
+        and f"address {vip}" in cluster.holdings_of(node)
+    ]
+    return {
+        "name": service,
+        "owner": state.owner(service) if state else None,
+        "vip": vip,
+        "vip_holders": holders,
+        "port": settings.daemon.port if settings.daemon else None,
+        "answers": cluster.is_answering(service) if vip and settings.daemon else None,
+    }
 
 
 def fault_status(active: Any) -> dict[str, Any]:
     """A fault in force, or just healed. ``evidence`` None: it was not confirmed."""
-    return {"id": active.id, "fault": active.fault.name, "targets": list(active.fault.targets),
-            "parameters": asdict(active.fault), "evidence": active.evidence, "healed": active.healed,
-            "age_s": round((now_ns() - active.begun_ns) / 1e9, 3)}
+    return {
+        "id": active.id,
+        "fault": active.fault.name,
+        "targets": list(active.fault.targets),
+        "parameters": asdict(active.fault),
+        "evidence": active.evidence,
+        "healed": active.healed,
+        "age_s": round((now_ns() - active.begun_ns) / 1e9, 3),
+    }

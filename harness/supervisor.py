@@ -1,9 +1,5 @@
-"""The process behind ``fenceline up``: owns one cluster and its run, keeps BMCs and observers alive, and does what
-it is asked over the control socket (see ``harness.control``), until it is asked to end or gets SIGTERM.
-
-``fenceline up`` starts it and reads its progress from a pipe, a JSON line each: {"say": ...}, and at last
-{"ready": true} or {"error": ..., "detail": ...}. If nobody reads that pipe any more before the cluster is whole,
-the cluster is taken down again: who waited for it is gone.
+"""The process behind ``fenceline up``: owns one cluster and its run, keeps BMCs and observers alive, and does
+what it is asked over the control socket (see ``harness.control``), until it is asked to end or gets SIGTERM.
 """
 
 from __future__ import annotations
@@ -15,17 +11,19 @@ import signal
 import socketserver
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from harness.control import Claim, Entry, read_line
-from harness.errors import ClusterError, FencelineError
+from harness.control import QUEUE, Claim, Entry, read_line
+from harness.errors import ClusterError, FencelineError, HostError
 from harness.judge import judgement_to_json
+from harness.launch import Order, Tell
 from harness.model.load import TopologyError, parse_topology
 from harness.model.topology import Topology
 from harness.model.verdict import Judgement, Verdict
@@ -36,61 +34,12 @@ from harness.status import cluster_status, fault_status
 
 _REQUEST_WITHIN = 10.0  # s that a client may take to send its one line
 _FAULT_WITHIN = 60.0  # s that the end waits for a fault that is just being injected or healed
+_LAST_WORDS_WITHIN = 3.0  # s that the end waits for its last answers to be written
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Stopped(BaseException):
     """Told to end while the cluster was coming up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to bring up. ``topology`` as plain data; ``run`` is the run's folder, which exists."""
-
-    name: str
-    topology: dict[str, Any]
-    run: str
-    driver: str = "auto"
-    uri: str | None = None
-
-
-class Tell:
-    """The pipe to who waits for the cluster; everything is said in the supervisor's own log (stderr) too."""
-
-    def __init__(self, fd: int) -> None:
-        os.set_inheritable(fd, False)  # a machine that had it would keep ``fenceline up`` waiting
-        self._fd = fd
-
-    def say(self, text: str) -> None:
-        """A line of progress."""
-        print(text, file=sys.stderr, flush=True)
-        self._send({"say": text})
-
-    def ready(self) -> None:
-        """The cluster is whole."""
-        self._send({"ready": True})
-        self.close()
-
-    def error(self, message: str, detail: str = "") -> None:
-        """It did not come up."""
-        print(f"{message}\n{detail}", file=sys.stderr, flush=True)
-        self._send({"error": message, "detail": detail})
-        self.close()
-
-    def _send(self, line: dict[str, Any]) -> None:
-        if self._fd < 0:
-            return
-        try:
-            os.write(self._fd, (json.dumps(line) + "\n").encode())
-        except BrokenPipeError:
-            self.close()
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    def close(self) -> None:
-        """No more is said but in the log."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
 
 class Supervisor:
@@ -100,8 +49,11 @@ class Supervisor:
         self.order = order
         self.topology: Topology = parse_topology(order.topology, f"topology of {order.name}")
         self.log = EventLog()
-        self.run = Run(Path(order.run), RunInfo(f"fenceline up {order.name}", "fenceline up", (), 0, order.driver),
-                       self.log)
+        self.run = Run(
+            Path(order.run),
+            RunInfo(f"fenceline up {order.name}", "fenceline up", (), 0, order.driver),
+            self.log,
+        )
         self._claim = claim
         self._tell = tell
         self._make = make_cluster
@@ -113,9 +65,14 @@ class Supervisor:
         self._ended = threading.Event()
         self._judgement: Judgement | None = None
         self._problems: list[str] = []
-        self._waiting: list[threading.Thread] = []
-        self.entry = Entry(order.name, os.getpid(), self.topology.name, order.run,
-                           datetime.now().astimezone().isoformat(timespec="seconds"), driver=order.driver)
+        self.entry = Entry(
+            order.name,
+            os.getpid(),
+            self.topology.name,
+            order.run,
+            datetime.now().astimezone().isoformat(timespec="seconds"),
+            driver=order.driver,
+        )
 
     # -- its life ------------------------------------------------------------------------------------------
 
@@ -132,24 +89,30 @@ class Supervisor:
         except Exception as error:
             self._tell.error(*_words(error))
             return 1
-        with self._serving():
-            self._tell.ready()
-            self._end.wait()
-            self._take_down()
-        return 0
+        try:
+            with self._serving():
+                self._tell.ready()
+                self._end.wait()
+                self._take_down()
+        except Exception as error:
+            self._tell.error(*_words(error))
+            self._remove()
+            return 1
+        return 1 if self._problems else 0
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._end.set()
         if self._is_building:
             # once: what is being removed must not be interrupted
             self._is_building = False
-            raise Stopped
+            raise Stopped("told to stop")
 
     def _bring_up(self) -> None:
         self.run.begin(self.topology, {"python": sys.version.split()[0]})
         try:
-            self._cluster = self._make(self.topology, self.log, self.run.folder / "consoles", self.order,
-                                       self._tell.say)
+            self._cluster = self._make(
+                self.topology, self.log, self.run.folder / "consoles", self.order, self._tell.say
+            )
             self._cluster.up()
             self._is_building = False
         except BaseException as error:
@@ -157,6 +120,8 @@ class Supervisor:
             self.run.broken(error)
             with contextlib.suppress(Exception):  # the error that counts is the one we have
                 self.run.end()
+            if self._cluster is not None:
+                self._remove()  # Stopped may have come when ``up`` was just done
             raise
         self.log.record("scenario", None, "ready", {"service": next(iter(self.topology.services), None)})
 
@@ -168,8 +133,14 @@ class Supervisor:
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True, name="control")
         thread.start()
         cluster = self._cluster
-        self.entry = replace(self.entry, ready=True, id=cluster.identity, driver=cluster.driver.name,
-                             namespace=cluster.fabric.namespace, folder=str(cluster.folder))
+        self.entry = replace(
+            self.entry,
+            ready=True,
+            id=cluster.identity,
+            driver=cluster.driver.name,
+            namespace=cluster.fabric.namespace,
+            folder=str(cluster.folder),
+        )
         self._claim.publish(self.entry)
         try:
             yield
@@ -178,9 +149,7 @@ class Supervisor:
             # no new ``up`` of this name meets the old one, and who asked for the end gets its answer after it
             self._claim.release()
             self._ended.set()
-            for waiting in self._waiting:
-                waiting.join(5)
-            server.server_close()
+            server.finish()
 
     def _take_down(self) -> None:
         print("taking it down", file=sys.stderr, flush=True)
@@ -200,16 +169,18 @@ class Supervisor:
 
     def _remove(self) -> list[str]:
         """Takes the cluster down; returns what could not be removed, in words."""
+        problems: list[str] = []
         try:
             self._cluster.down()
-            return []
         except Exception as error:
-            problems = [_words(error)[0]]
-        # by the journal then: it is there as long as there is something left
-        done = reap_one(self._cluster.journal.path)
-        print(f"{'; '.join(problems)}; removed by the journal: {', '.join(done.undone) or 'nothing'}",
-              file=sys.stderr, flush=True)
-        return problems + list(done.problems) if done.alive or done.problems else []
+            problems.append(_words(error)[0])
+        journal = getattr(self._cluster, "journal", None)
+        if journal is None or not journal.path.exists():
+            return problems
+        # it is there as long as there is something left: undone by the journal then
+        done = reap_one(journal.path)
+        print(f"removed by the journal: {', '.join(done.undone) or 'nothing'}", file=sys.stderr, flush=True)
+        return [*(problems if done.alive else []), *done.problems]
 
     # -- requests ------------------------------------------------------------------------------------------
 
@@ -231,6 +202,7 @@ class Supervisor:
 
     def _inject(self, fault: str, parameters: dict[str, Any]) -> dict[str, Any]:
         from harness.faults import make_fault
+
         made = make_fault(fault, **parameters)
         self._check_names(made)
         with self._one_fault_at_a_time:
@@ -240,13 +212,19 @@ class Supervisor:
     def _check_names(self, fault: Any) -> None:
         # before it is in the log: a slip of the pen shall not make the run INVALID
         topology = self.topology
-        known = {"node": topology.nodes, "network": topology.networks, "networks": topology.networks,
-                 "service": topology.services}
+        known = {
+            "node": topology.nodes,
+            "network": topology.networks,
+            "networks": topology.networks,
+            "service": topology.services,
+        }
         for parameter, value in asdict(fault).items():
             for name in value if isinstance(value, (tuple, list)) else [value]:
                 if parameter in known and name not in known[parameter]:
-                    raise ClusterError(f"no {parameter.removesuffix('s')} {name!r} in {topology.name}; "
-                                       f"there are {', '.join(known[parameter])}")
+                    raise ClusterError(
+                        f"no {parameter.removesuffix('s')} {name!r} in {topology.name}; "
+                        f"there are {', '.join(known[parameter])}"
+                    )
 
     def _heal(self, fault: str) -> list[dict[str, Any]]:
         with self._one_fault_at_a_time:
@@ -263,7 +241,9 @@ class Supervisor:
                 except FencelineError as error:
                     problems.append(f"{one.fault.name} (fault {one.id}): {error.message}")
             if problems:
-                raise ClusterError(f"could not be healed: {'; '.join(problems)}; try again, or take the cluster down")
+                raise ClusterError(
+                    f"could not be healed: {'; '.join(problems)}; try again, or take the cluster down"
+                )
             return [fault_status(one) for one in chosen]
 
     def _refuse_at_the_end(self) -> None:
@@ -271,7 +251,6 @@ class Supervisor:
             raise ClusterError(f"{self.order.name} is being taken down")
 
     def _down(self) -> dict[str, Any]:
-        self._waiting.append(threading.current_thread())
         self._by_request = True
         self._end.set()
         self._ended.wait()
@@ -282,11 +261,28 @@ class Supervisor:
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """A thread for each request: a status is told while a fault waits for its confirmation."""
 
-    daemon_threads = True
-
     def __init__(self, supervisor: Supervisor) -> None:
         super().__init__("", _Handler, bind_and_activate=False)
         self.supervisor = supervisor
+        self._threads: list[threading.Thread] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """As the mix-in does it, but ``finish`` can wait for the thread, and not for ever."""
+        thread = threading.Thread(
+            target=self.process_request_thread, args=(request, client_address), daemon=True
+        )
+        self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
+        thread.start()
+
+    def finish(self) -> None:
+        """Answers those who have asked already, and ends. ``serve_forever`` is over."""
+        self.timeout = 0.0
+        for _ in range(QUEUE):
+            self.handle_request()
+        deadline = time.monotonic() + _LAST_WORDS_WITHIN
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self.server_close()
 
 
 class _Handler(socketserver.BaseRequestHandler):
@@ -312,27 +308,36 @@ def _words(error: Exception) -> tuple[str, str]:
     return f"a mistake in Fenceline: {type(error).__name__}: {error}", "the supervisor's log has the details"
 
 
-def _cluster(topology: Topology, log: EventLog, consoles: Path, order: Order, say: Callable[[str], None]) -> Any:
+def _cluster(
+    topology: Topology, log: EventLog, consoles: Path, order: Order, say: Callable[[str], None]
+) -> Any:
     from harness.cluster import Cluster, ClusterOptions
     from harness.progress import Progress
+
+    if os.geteuid() != 0:
+        # said at once, and not after minutes of building an image
+        raise HostError(
+            "a cluster's network namespace needs root: run as root (sudo); "
+            "`fenceline doctor` says what an unprivileged run would need"
+        )
     return Cluster(topology, log, consoles, ClusterOptions(order.driver, order.uri), Progress(say))
 
 
 def main(make_cluster: Callable[..., Any] = _cluster) -> int:
-    """The supervisor's process: the order on stdin, the number of the pipe's descriptor as the only argument."""
+    """The supervisor's process: the order on stdin, the pipe's descriptor as the only argument."""
     tell = Tell(int(sys.argv[1]))
     for number in _SIGNALS:
         signal.signal(number, _stop)
-    order = Order(**json.load(sys.stdin))
     claim = None
     try:
+        order = Order(**json.load(sys.stdin))
         claim = Claim(order.name)
         return Supervisor(order, claim, tell, make_cluster).live()
     except (FencelineError, TopologyError) as error:
         tell.error(*_words(error))
         return 1
     except Stopped:
-        tell.error(f"{order.name}: stopped before anything was made")
+        tell.error("stopped before anything was made")
         return 130
     finally:
         if claim is not None:

@@ -81,12 +81,16 @@ def _outage_html(outage: Outage) -> str:
         f'<tr><td>{escape(phase.name)}</td><td class="n">{seconds:.2f}</td>'
         f'<td class="n">± {phase.plus_minus:.2f}</td></tr>'
         for phase, seconds in zip(outage.phases, shown_seconds(outage), strict=True))
-    rows += (f'<tr class="sum"><td>away</td><td class="n">{outage.seconds:.2f}</td>'
+    rows += (f'<tr class="sum"><td>{_sum_name(outage)}</td><td class="n">{outage.seconds:.2f}</td>'
              f'<td class="n">± {outage.plus_minus:.2f}</td></tr>')
     warning = gap_text(outage)
     return (f'<table class="fenceline"><caption>{escape(away_text(outage))}</caption>'
             f"<thead><tr><th>phase</th><th>seconds</th><th>bound</th></tr></thead><tbody>{rows}</tbody></table>"
             + (f'<p class="fenceline"><span class="warn">{escape(warning)}</span></p>' if warning else ""))
+
+
+def _sum_name(outage: Outage) -> str:
+    return "away so far" if outage.end_ns is None else "away"
 
 
 def phases_table_text(judgement: Judgement) -> str:
@@ -103,7 +107,7 @@ def _outage_text(outage: Outage) -> str:
               for phase, seconds in zip(outage.phases, shown_seconds(outage), strict=True)]
     if outage.phases:
         lines.append("  " + "-" * (width + 20))
-    lines.append(f"  {'away':<{width}} {outage.seconds:>8.2f} s ± {outage.plus_minus:.2f}")
+    lines.append(f"  {_sum_name(outage):<{width}} {outage.seconds:>8.2f} s ± {outage.plus_minus:.2f}")
     return "\n".join([*lines, *filter(None, [gap_text(outage)])])
 
 

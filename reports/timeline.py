@@ -204,6 +204,7 @@ def _phase_sum(frame: Frame, outage: Outage) -> None:
     x, size = float(LEFT), 11
     warning = gap_text(outage)
     total = f"{'≠' if warning else '='} {outage.seconds:.2f} s ± {outage.plus_minus:.2f} s"
+    total += " so far" if outage.end_ns is None else ""
     _white_line(frame)
     words = [f"{phase.name} {seconds:.2f}" + (" +" if phase is not outage.phases[-1] else "")
              for phase, seconds in zip(outage.phases, shown_seconds(outage), strict=True)] + [total]

@@ -39,17 +39,43 @@ def _outage(history: History, name: str, gap: Gap, requests: list[Request], befo
             membership: _Membership) -> Outage:
     start_ns = gap.before.t_ns if gap.before else requests[0].sent_ns
     end_ns = gap.until.t_ns if gap.until else max(history.end_ns, start_ns)
-    begin = Edge(start_ns - (gap.before.event.late_ns if gap.before else 0), start_ns)
-    # between two questions nothing is known: the service may have been back since the one before
-    unasked = max(PROBE_NS, gap.until.sent_ns - before_send.get(gap.until.sent_ns, gap.until.sent_ns)
-                  if gap.until else 0)
-    end = Edge(end_ns - unasked - (gap.until.event.late_ns if gap.until else 0), end_ns)
+    # what each end may be off, so that the bound is true: between two questions nothing is known
+    begin = Edge(start_ns - _begin_error(gap, requests, start_ns, end_ns), start_ns)
+    end = Edge(end_ns - _end_error(gap, requests, before_send, start_ns, end_ns), end_ns)
     service = history.topology.services[name]
     owner_before = _owner(history, service, gap.before, start_ns)
     owner_after = _owner(history, service, gap.until, end_ns)
     steps = _Steps(history, service, begin, end, owner_before, owner_after, membership)
     return Outage(name, start_ns, gap.until.t_ns if gap.until else None, (end_ns - start_ns) / SECOND,
                   (_width(begin) + _width(end)) / SECOND, steps.phases(), owner_before, owner_after)
+
+
+def _begin_error(gap: Gap, requests: list[Request], start_ns: int, end_ns: int) -> int:
+    """How far (ns) the service may have been lost from the last good reply: as late as the first question that
+    failed, which may itself have been under way for as long as the good ones took."""
+    late_ns = gap.before.event.late_ns if gap.before else 0
+    failed = min((request.sent_ns for request in requests if _lost(request)
+                  and request.t_ns > start_ns and request.sent_ns <= end_ns), default=start_ns + PROBE_NS)
+    under_way = max((request.t_ns - request.sent_ns for request in requests
+                     if request.ok and not request.slow and start_ns - SECOND < request.t_ns <= start_ns), default=0)
+    return late_ns + max(failed + under_way - start_ns, 0)
+
+
+def _end_error(gap: Gap, requests: list[Request], before_send: dict[int, int], start_ns: int, end_ns: int) -> int:
+    """How far (ns) the service may have been back before the first good reply: as early as the last question before
+    it that failed."""
+    if gap.until is None:
+        return 0
+    sent_ns = gap.until.sent_ns
+    # a question from before the outage whose packets were repeated says nothing about when: those after it do
+    limit_ns = sent_ns if sent_ns > start_ns else end_ns
+    failed = max((request.sent_ns for request in requests if _lost(request)
+                  and start_ns <= request.sent_ns < limit_ns), default=before_send.get(sent_ns, sent_ns))
+    return gap.until.event.late_ns + end_ns - max(min(failed, end_ns), start_ns)
+
+
+def _lost(request: Request) -> bool:
+    return not request.ok or request.slow
 
 
 def _owner(history: History, service: Service, request: Request | None, ns: int) -> str | None:
@@ -134,7 +160,8 @@ class _Steps:
             drops = self._within(self.membership.drops_of(self.old, by))
             if drops:
                 return drops[0]
-        events = self.history.between(self.begin.latest_ns, self.end.latest_ns)
+        # a guest's report may trail the reply that it made possible
+        events = self.history.between(self.begin.latest_ns, self.end.latest_ns + SECOND)
         return next(iter(self._within(event for event in events if self._reaction(event))), None)
 
     def _reaction(self, event: Event) -> bool:

@@ -54,7 +54,7 @@ def _judge_start(history: History, tally: Tally, without: Interval, part: Interv
 
 def _judge_stop(history: History, tally: Tally, without: Interval, part: Interval, limit_ns: int) -> None:
     lost_ns = without.start.latest_ns
-    if part.start.latest_ns > lost_ns or (part.end is not None and part.end.earliest_ns <= lost_ns):
+    if part.start.latest_ns > lost_ns:
         return
     due_ns = _after_executing(history, part.node, lost_ns, limit_ns)
     if due_ns is None or due_ns > history.log_end_ns:

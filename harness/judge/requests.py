@@ -9,7 +9,7 @@ from harness.judge.history import SECOND, History
 from harness.model.event import Event
 
 #: The client asks each service this often (ns).
-PROBE_NS = SECOND // 50
+PROBE_NS = SECOND // 100
 #: Between good replies that are no further apart than this (ns) nothing is looked for but failed requests.
 LONG_GAP_NS = max(5 * PROBE_NS, SECOND // 4)
 #: An answer that took longer (ns) is as good as none.

@@ -66,7 +66,9 @@ def _steps(history: History) -> Finding:
 
 
 def _figures(history: History, found: tuple[Outage, ...]) -> dict[str, Any]:
-    requests = [request for name in history.topology.services for request in requests_of(history, name)]
+    ready_ns = history.ready_ns() or history.start_ns  # what failed while the cluster formed was nobody's loss
+    requests = [request for name in history.topology.services for request in requests_of(history, name)
+                if request.sent_ns >= ready_ns]
     longest = max(found, key=lambda outage: outage.seconds, default=None)
     fenced = [event for event in history.kinds("power.off") if event.data.get("why") == "fence"]
     return {
@@ -78,7 +80,7 @@ def _figures(history: History, found: tuple[Outage, ...]) -> dict[str, Any]:
         "outages": len(found),
         "longest_outage_s": longest.seconds if longest else 0.0,
         "longest_outage_plus_minus_s": longest.plus_minus if longest else 0.0,
-        "total_outage_s": round(sum(outage.seconds for outage in found), 9),
+        "total_outage_s": round(sum((outage.seconds for outage in found), 0.0), 9),
         "fenced": [{"node": event.node, "at_s": (event.t_ns - history.start_ns) / SECOND} for event in fenced],
         "faults": [_fault_figures(history, record) for record in fault_records(history)],
     }

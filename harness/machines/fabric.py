@@ -43,6 +43,8 @@ def _run(arguments: Sequence[str], text: str | None = None) -> str:
         done = subprocess.run(arguments, input=text, capture_output=True, text=True, timeout=30, check=False)
     except FileNotFoundError as error:
         raise HostError(f"{arguments[0]} is not installed: run script/bootstrap, or `fenceline doctor`") from error
+    except subprocess.TimeoutExpired as error:
+        raise HostError(f"`{' '.join(arguments)}` did not end within {error.timeout:g} s") from error
     if done.returncode:
         raise HostError(f"`{' '.join(arguments)}` failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
@@ -194,6 +196,13 @@ class Fabric:
             remove_namespace(self.namespace)
             self._journal.done(self._entry)
             self._entry = None
+
+
+def namespace_pids(name: str) -> list[int]:
+    """The processes in the namespace ``name``; none if it is not there."""
+    if not (_NETNS_DIR / name).exists():
+        return []
+    return [int(pid) for pid in _run(["ip", "netns", "pids", name]).split()]
 
 
 def remove_namespace(name: str) -> None:

@@ -169,7 +169,30 @@ def _remove_stale(store: Path, progress: Callable[[str], None]) -> None:
     """Remove what interrupted builds left; safe, as we hold the lock."""
     for folder in store.glob(f"{STALE}*"):
         progress(f"removing {folder.name}, left by an interrupted build")
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_tree(folder)
+
+
+def _mounts_below(folder: Path) -> list[Path]:
+    """Mount points in the folder, innermost first."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    # The kernel writes a space in a path as \040, and so on.
+    points = [re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), line.split()[4]) for line in lines]
+    return sorted((Path(p) for p in points if Path(p).is_relative_to(folder.resolve())), reverse=True)
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove a build's folder, never what is mounted in it.
+
+    mmdebstrap mounts the host's own /dev/shm, writable, into the new root. A build has a mount namespace of
+    its own, so none of that should be seen here; if it is, deleting would empty the host's.
+    """
+    if mounted := _mounts_below(folder):
+        raise ImageError(
+            f"won't remove {folder}: something is mounted in it ({mounted[-1]}); "
+            f"unmount it first: umount {' '.join(str(m) for m in mounted)}"
+        )
+    # A mount that appears meanwhile is not entered either.
+    subprocess.run(["rm", "-rf", "--one-file-system", "--", str(folder)], stdin=subprocess.DEVNULL, check=False)
 
 
 def _check_host(store: Path) -> None:
@@ -178,9 +201,11 @@ def _check_host(store: Path) -> None:
         "patchelf": "patchelf",
         "mkfs.ext4": "e2fsprogs",
         "apt-get": "apt",
+        "setpriv": "util-linux",
+        "unshare": "util-linux",
     }
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    missing = [package for tool, package in needed.items() if not shutil.which(tool, path=path)]
+    missing = sorted({package for tool, package in needed.items() if not shutil.which(tool, path=path)})
     if missing:
         raise ImageError(
             "can't build the guest image: not installed: "
@@ -191,6 +216,11 @@ def _check_host(store: Path) -> None:
         raise ImageError(
             f"can't build the guest image: {free / 2**30:.1f} GiB free in {store}, "
             f"{SPACE_NEEDED / 2**30:.0f} GiB needed; make room, or set FENCELINE_CACHE"
+        )
+    if os.geteuid() != 0:
+        raise ImageError(
+            "building the guest image needs root (using it does not); build it once as root, "
+            f"with FENCELINE_CACHE={cache_dir()} in the environment"
         )
     if not uml_kernel.host_sources():
         raise ImageError(
@@ -232,14 +262,14 @@ def _build(key: str, store: Path, progress: Callable[[str], None]) -> GuestImage
             if path.is_file():
                 _flush(path)
         if final.exists():  # no image.json in it, else it would have been found
-            shutil.rmtree(final)
+            _remove_tree(final)
         result.rename(final)
     except UmlKernelError as error:
         raise ImageError(str(error)) from error
     except OSError as error:
         raise ImageError(f"can't build the guest image: {error}; log: {log}") from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        _remove_tree(work)
     progress(f"guest image ready after {time.monotonic() - begun:.0f} s: {final}")
     image = _load(final)
     assert image is not None
@@ -269,8 +299,10 @@ def _make_rootfs(
     hook.write_text(_hook(result, kernel, packages))
     hook.chmod(0o755)
     argv = [
-        # Should this process be killed, mmdebstrap is told to clean up and end.
-        *("setpriv", "--pdeathsig", "TERM"),
+        # Should this process be killed, the kernel ends the whole build with it: the first process of a
+        # process namespace takes the others along, and the mounts go with theirs.
+        *("setpriv", "--pdeathsig", "KILL"),
+        *("unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
         "mmdebstrap",
         "--variant=minbase",
         "--architectures=amd64",
@@ -406,13 +438,10 @@ def _run_logged(argv: list[str], environment: dict[str, str], log: Path, watch: 
 
 
 def _end_group(child: subprocess.Popen[str]) -> None:
-    """SIGTERM first: mmdebstrap then takes its mounts and its root folder away itself."""
-    for sign, patience in ((signal.SIGTERM, 20), (signal.SIGKILL, 5)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, sign)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(patience)
-            return
+    """The processes in the build's namespace die with its first one; the caller removes the folder."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 def _explain(code: int, error: str, log: Path) -> str:

@@ -9,19 +9,14 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from harness.model.stack import Pacemaker, Stack
+from harness.model.strict import Name, Strict
 from harness.model.units import Duration, Size
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,30}$")]
 NodeRole = Literal["cluster", "storage", "quorum-device"]
 NetworkRole = Literal["heartbeat", "service", "storage", "management"]
-
-
-class Strict(BaseModel):
-    """A frozen model without unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Node(Strict):
@@ -29,7 +24,7 @@ class Node(Strict):
 
     role: NodeRole = "cluster"
     memory: Size = Field(512 * 2**20, description="memory of the machine, for example 512M")
-    networks: tuple[Name, ...] | None = Field(None, description="networks it is plugged into; all that its role needs if absent")
+    networks: tuple[Name, ...] | None = Field(None, description="networks it is plugged into; absent: as its role needs")
 
 
 class Network(Strict):
@@ -57,37 +52,32 @@ class Iscsi(Strict):
     noop_timeout: Duration = Field(2.0, description="iSCSI ping timeout")
 
 
+class Export(Strict):
+    """A directory that the server exports, on a disk of its own."""
+
+    name: Name
+    size: Size = 64 * 2**20
+    sync: bool = Field(True, description="the server answers a write only when it is on its disk")
+
+
+class Nfs(Strict):
+    """The kernel's NFS server on a storage machine; the cluster mounts an export where its service runs."""
+
+    server: Name
+    exports: tuple[Export, ...] = Field(min_length=1)
+    version: Literal["3", "4.1", "4.2"] = "4.2"
+    hard: bool = Field(True, description="I/O waits for a server that is away; else it fails after timeo x retrans")
+    timeo: Duration = Field(5.0, ge=0.1, description="time until a request is repeated")
+    retrans: int = Field(2, ge=0)
+    grace: Duration = Field(10.0, ge=10, description="how long a server that has just started lets only former "
+                                                     "clients in; its lease time too")
+
+
 class Storage(Strict):
     """Shared storage of the cluster."""
 
     iscsi: Iscsi | None = None
-
-
-class Quorum(Strict):
-    """Who may go on after a split."""
-
-    policy: Literal["majority", "two_node", "qdevice"] = "majority"
-    device: Name | None = Field(None, description="the machine with corosync-qnetd, for policy qdevice")
-    algorithm: Literal["ffsplit", "lms"] = "ffsplit"
-    wait_for_all: bool = Field(True, description="no quorum before all nodes were seen once: else whoever boots "
-                                                 "first fences the others")
-    without_quorum: Literal["stop", "freeze", "ignore", "suicide"] = Field(
-        "stop", description="Pacemaker's no-quorum-policy")
-    stop_within: Duration = Field(20.0, description="a partition that lost quorum has stopped its services by then")
-
-
-class Pacemaker(Strict):
-    """Pacemaker on Corosync."""
-
-    kind: Literal["pacemaker"] = "pacemaker"
-    token: Duration = Field(1.0, ge=0.1, description="corosync totem token")
-    consensus: Duration | None = Field(None, description="absent: 1.2 x token, corosync's own default")
-    dc_deadtime: Duration = 2.0
-    quorum: Quorum = Quorum()
-    resource_stickiness: int = 100
-    migration_threshold: int = Field(0, ge=0, description="0: never")
-    start_failure_is_fatal: bool = True
-    secauth: bool = Field(True, description="authenticated and encrypted totem (knet aes256/sha256)")
+    nfs: Nfs | None = None
 
 
 class Fencing(Strict):
@@ -112,10 +102,11 @@ class Vip(Strict):
 
 
 class Filesystem(Strict):
-    """A file system on a LUN, mounted on one node at a time."""
+    """A file system on a LUN or an NFS export, mounted on one node at a time."""
 
     kind: Literal["filesystem"]
-    lun: Name
+    lun: Name | None = Field(None, description="this, or export")
+    export: Name | None = Field(None, description="an export of storage.nfs")
     mountpoint: Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]+$")] = "/srv/www"
     options: str = "noatime"
     monitor: Duration = 5.0
@@ -176,7 +167,7 @@ class Topology(Strict):
     nodes: dict[Name, Node] = Field(min_length=1)
     networks: dict[Name, Network] = Field(min_length=1)
     storage: Storage = Storage()
-    stack: Pacemaker = Pacemaker()
+    stack: Stack = Pacemaker()
     fencing: Fencing = Fencing()
     services: dict[Name, Service] = Field(default_factory=dict)
     boot_deadline: Duration = Field(120.0, description="a machine answers by then (x 5 where it is emulated)")

@@ -92,6 +92,35 @@ def test_single_vip_owner(what, build, verdict):
     assert finding.verdict is verdict, finding.reason
 
 
+@pytest.mark.parametrize(("what", "build", "verdict"), [
+    ("resumed, and dropped within the bounds", lambda log: log.power(9, A, "paused").vip(12, B)
+        .power(20, A, "resumed").vip(20.5, A, False, late=11), UNKNOWN),
+    ("paused within the bounds of the other's start", lambda log: log.power(12, A, "paused").vip(12.05, B, late=.2),
+        UNKNOWN),
+    ("paused at an unknown moment before", lambda log: log.power(12, A, "paused", 5).vip(11, B), UNKNOWN),
+    ("resumed at an unknown moment, gone by then", lambda log: log.power(9, A, "paused").vip(12, B)
+        .vip(19, B, False).power(20, A, "resumed", 5), UNKNOWN),
+    ("paused at an unknown moment, removed later", lambda log: log.vip(11, B).power(12, A, "paused", 5)
+        .vip(20, B, False).power(29, A, "resumed").vip(30, A, False), UNKNOWN),
+    ("resumed after it was gone", lambda log: log.power(9, A, "paused").vip(12, B).vip(14, B, False)
+        .power(20, A, "resumed", 5), PASS),
+    ("got while it was resumed", lambda log: log.vip(5, A, False).power(9, A, "paused").power(12, A, "resumed")
+        .vip(12.1, A, late=2).vip(12.2, A, False).vip(13, B), PASS),
+])
+def test_the_bounds_of_power_and_address_add_up(what, build, verdict):
+    finding = judged(build(base()), OWNER)
+    assert finding.verdict is verdict, finding.reason
+
+
+@pytest.mark.parametrize(("start", "late", "verdict"), [
+    (16.9, 0, PASS), (17.02, .02, PASS), (17.2, .02, FAIL), (17.2, .3, PASS),  # up to 1 s after the claim at 16 s
+    (11.1, .02, PASS), (11.05, .02, FAIL),                                     # not before the rival's, at 11.1 s
+])
+def test_how_far_a_guests_report_may_be_from_the_wire(start, late, verdict):
+    log = base().vip(10, A, False).arp(11.1, B).vip(start, A, late=late).arp(16, A)
+    assert judged(log, OWNER).verdict is verdict
+
+
 def test_a_stranger_is_called_one():
     assert "a stranger, 00:16:3e:00:00:66" in judged(base().arp(5, None), OWNER).reason
 
@@ -115,6 +144,22 @@ def test_fence_before_takeover(take, what, before, verdict, word):
     assert word in finding.reason
 
 
+def test_the_takeovers_moment_is_its_stamp():
+    log = base().mount(12, B, late=.3)
+    finding = judged(log, FENCE)
+    assert finding.at_ns == log.events[-2].t_ns
+
+
+def test_good_news_names_what_it_is_about():
+    assert judged(base(), MOUNTED).reason.endswith("/srv/www")
+    assert judged(base(), OWNER).reason.endswith("192.168.98.244")
+    assert judged(base().mount(9, A, False).mount(10, A), MOUNTED).reason.endswith("/srv/www")
+
+
+def test_the_end_is_said_by_its_stamp():
+    assert "to 10.200 s" in judged(base().mount(9, B).mount(10.2, A, False, late=.3), MOUNTED).reason
+
+
 def test_without_a_takeover_it_says_so():
     assert judged(base(), FENCE).reason == "nothing was taken over"
 
@@ -134,6 +179,19 @@ def test_without_a_takeover_it_says_so():
         PASS),
     ("off and on long before", lambda log: log.off(5, A).power(6, A, "on").bmc(10, A), FAIL),
     ("paused is not off", lambda log: log.power(9, A, "paused").bmc(10, A, "off"), FAIL),
+    ("the second time it lies", lambda log: log.bmc(5, A).off(5.05, A).power(6, A, "on").bmc(20, A), FAIL),
+    ("another one was asked before", lambda log: log.bmc(5, B).off(5.05, B).off(9, A).power(10, A, "on").bmc(20, A),
+        FAIL),
+    ("something else was asked before", lambda log: log.off(9, A).power(10, A, "on").bmc(11, A, "status")
+        .bmc(20, A, "off"), FAIL),
+    ("at once", lambda log: log.bmc(10, A, took=0).off(9.99, A).power(10, A, "on"), PASS),
+    ("stopped exactly at the limit", lambda log: log.bmc(10, A, took=0).off(11, A), PASS),
+    ("stopped before the limit, within the bounds", lambda log: log.bmc(10, A, took=0)
+        .power(11.5, A, "off", 1, why="fence"), PASS),
+    ("others were asked meanwhile", lambda log: log.bmc(10, A, "off", took=3).off(10.5, A).power(11, A, "on")
+        .bmc(12, A, "status").bmc(12, B, "off", took=.1).off(12.1, B), PASS),
+    ("asked again afterwards", lambda log: log.bmc(10, A, "off").off(10.05, A).power(10.06, A, "on")
+        .bmc(20, A, "off", ok=False), PASS),
     ("shot the other one", lambda log: log.bmc(10, A, "off").off(10.05, B), FAIL),
 ])
 def test_the_fencing_device_tells_the_truth(what, build, verdict):
@@ -143,13 +201,20 @@ def test_the_fencing_device_tells_the_truth(what, build, verdict):
         assert "went on executing" in finding.reason
 
 
+def test_an_old_power_cut_is_no_answer_to_an_unseen_request():
+    done = {"action": "off", "ok": True, "error": None}
+    log = base().off(3, A).power(4, A, "on").add(10, "bmc", A, "bmc.done", **done).end(60)
+    assert log.finding(FENCE).verdict is FAIL
+
+
 def test_a_log_that_ends_at_the_answer_does_not_convict_the_device():
     assert base().bmc(10, A).finding(FENCE).verdict is UNKNOWN
 
 
 def test_an_answer_whose_request_was_not_seen():
     done = {"action": "off", "ok": True, "error": None}
-    assert base().off(9.9, A).add(10, "bmc", A, "bmc.done", **done).end(60).finding(FENCE).verdict is PASS
+    log = base().off(9, A).power(9.5, A, "on").add(10, "bmc", A, "bmc.done", **done).end(60)
+    assert log.finding(FENCE).verdict is PASS
     assert base().add(10, "bmc", A, "bmc.done", **done).end(60).finding(FENCE).verdict is FAIL
 
 

@@ -123,6 +123,16 @@ def test_said_again_much_later_is_a_new_start():
     assert spans(history(log).facts[KEY]) == [(A, 1, 5, "void", True), (A, 9, None, "open", True)]
 
 
+def test_an_agents_own_lateness_bounds_what_its_restart_voids():
+    log = Log().mount(1, A).add(4.9, "guest", A, "tick").add(5, "guest", A, "agent.start", 3.0)
+    assert history(log).facts[KEY][0].end.earliest_ns == ns(2)
+
+
+def test_a_holder_has_it_from_the_stamp_of_its_start_until_that_of_its_end():
+    found = history(Log().add(0, "scenario", None, "ready").mount(2, A, late=.5).mount(4, A, False, late=.5))
+    assert [found.holder(KEY, ns(t)) for t in (1.9, 2, 3.9, 4)] == [None, A, A, None]
+
+
 def test_quorum_intervals():
     log = Log().quorum(1, A, True, A, B).quorum(2, A, True, A).quorum(3, A, False, A).quorum(4, A, True, A, B)
     assert spans(history(log).quorum[A]) == [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.judge import survivable
-from harness.judge.faultlog import Impairment, obstacle
+from harness.judge import build_history, survivable
+from harness.judge.faultlog import Impairment, impairments, obstacle
 from harness.model.verdict import Verdict
 from tests.judge.logs import SAN, A, B, C, Log, topology
 
@@ -47,6 +47,38 @@ def test_a_node_that_cannot_be_fenced_blocks():
     assert "can't be fenced" in obstacle(topology(2), "web", impairment)
     assert obstacle(topology(2, fencing="none"), "web", impairment) is None
     assert obstacle(topology(2), "web", Impairment(unfenceable=frozenset({A}))) is None
+
+
+@pytest.mark.parametrize(("what", "build", "lost"), [
+    ("nothing", lambda log: log, ""),
+    ("a power cut", lambda log: log.off(5, A, "power_off"), A),
+    ("fenced without reason", lambda log: log.off(5, A), ""),
+    ("fenced with reason", lambda log: log.fault(4, "hang", A, healed=4.5).off(5, A), A),
+    ("fenced, the fault was another's", lambda log: log.fault(4, "hang", B, healed=4.5).off(5, A), ""),
+    ("on again, not a member yet", lambda log: log.off(5, A, "reset").power(6, A, "on").agent(9, A)
+        .quorum(9.1, A, False), A),
+    ("a member again", lambda log: log.off(5, A, "reset").power(6, A, "on").quorum(9, A, True, A, B), ""),
+    ("an old report while it is off", lambda log: log.off(5, A, "reset").quorum(5.01, A, True, A, B), A),
+    ("the storage host is on again, not up", lambda log: log.off(5, SAN, "crash").power(6, SAN, "on"), SAN),
+    ("the storage host is up", lambda log: log.off(5, SAN, "crash").power(6, SAN, "on").add(
+        9, "guest", SAN, "agent.start"), ""),
+    ("off and on twice", lambda log: log.off(5, A, "reset").power(6, A, "on").off(7, A, "reset").quorum(
+        7.1, A, True, A), A),
+    ("paused", lambda log: log.power(5, A, "paused"), A),
+    ("resumed", lambda log: log.power(5, A, "paused").power(6, A, "resumed"), ""),
+    ("paused, reset", lambda log: log.power(5, A, "paused").off(6, A).power(7, A, "on").quorum(9, A, True, A), ""),
+    ("half of the packets", lambda log: log.fault(5, "packet-drop", network="heartbeat", percent=50), f"{A} {B}"),
+    ("fewer", lambda log: log.fault(5, "packet-drop", network="heartbeat", percent=49), ""),
+    ("an unknown fault takes its targets", lambda log: log.fault(5, "meteorite", B), B),
+    ("an unknown one without targets takes all", lambda log: log.fault(5, "meteorite"), f"{A} {B}"),
+    ("the storage host's management network is none of the service", lambda log: log.fault(
+        5, "network-cut", SAN, node=SAN, networks=["management"]), ""),
+    ("a member's management network neither", lambda log: log.fault(
+        5, "network-cut", A, node=A, networks=["management"]), ""),
+])
+def test_who_is_lost_at_the_end(what, build, lost):
+    log = build(Log().baseline())
+    assert sorted(impairments(build_history(log.events, log.topology))[-1][1].lost) == lost.split()
 
 
 def base(nodes: int = 2) -> Log:
@@ -133,6 +165,11 @@ def test_a_slow_machine_may_take_longer_to_come_back():
         return outage(both, 400, until=500)
     assert log().finding("liveness at the end").verdict is FAIL
     assert log(slowdown=5).finding("liveness at the end").verdict is PASS
+
+
+def test_the_longest_outage_is_named():
+    log = base().good(0, 3, A).bad(3, 4).good(4, 6, A).bad(6, 9).good(9, 12, A).end(12)
+    assert "3.020 s" in log.finding("liveness at the end").reason
 
 
 def test_an_end_that_nobody_saw_is_not_known():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.model.verdict import Verdict
-from tests.judge.logs import A, B, C, Log, topology
+from tests.judge.logs import A, B, C, Log, ns, topology
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 QUORUM, HEALTHY = "no service without quorum", "healthy cluster fences nobody"
@@ -46,6 +46,21 @@ def base(**quorum) -> Log:
         PASS),
     ("booted, and started without", lambda log: log.off(10, B).power(11, B, "on").agent(15, B)
         .quorum(16, B, False).mount(20, B), FAIL),
+    ("started within the bounds of the loss", lambda log: log.quorum(10, B, False, B, late=2).listen(9.9, B, late=.1)
+        .listen(14, B, False), PASS),
+    ("started after it, by a little", lambda log: log.quorum(10, B, False, B, late=2).vip(10.2, B, late=.1)
+        .vip(14, B, False), FAIL),
+    ("due 20 s after the latest moment of the loss", lambda log: log.quorum(10, A, False, A, late=5)
+        .listen(29, A, False).vip(29, A, False).mount(29, A, False), PASS),
+    ("gone when it was lost", lambda log: log.mount(9, A, False).vip(9, A, False).listen(9.5, A, False)
+        .quorum(10, A, False, A), PASS),
+    ("gone as it was lost", lambda log: log.mount(9, A, False).vip(9, A, False).listen(10.05, A, False)
+        .quorum(10, A, False, A), PASS),
+    ("a pause whose begin is not known counts as little", lambda log: log.quorum(10, A, False, A)
+        .power(40, A, "paused", 15), PASS),
+    ("a pause whose begin is known", lambda log: log.quorum(10, A, False, A).power(40, A, "paused", 5), FAIL),
+    ("a resume whose moment is not known counts late", lambda log: log.quorum(10, A, False, A).power(11, A, "paused")
+        .power(40, A, "resumed", 10).listen(55, A, False).vip(55, A, False).mount(55, A, False), PASS),
     ("an agent's restart starts nothing", lambda log: log.quorum(10, A, False, A).agent(11, A).mount(11.02, A)
         .vip(11.02, A).listen(11.1, A).quorum(11.1, A, False, A).off(15, A), PASS),
 ])
@@ -76,6 +91,14 @@ def test_both_halves_of_a_two_node_cluster_stay_quorate():
     assert log.finding(QUORUM).verdict is PASS
 
 
+def test_the_moment_is_the_latest_that_it_may_have_been():
+    finding = base().quorum(10, A, False, A, late=1).mount(39, A, False, late=.5).vip(12, A, False).listen(
+        12, A, False).end(60).finding(QUORUM)
+    assert finding.at_ns == ns(30) and "until 39.000 s" in finding.reason
+    finding = base().quorum(10, B, False, B).mount(12, B, late=.5).end(60).finding(QUORUM)
+    assert finding.at_ns == ns(12)
+
+
 def test_the_reason_names_node_part_and_times():
     reason = base().quorum(10, B, False, B).mount(12, B).end(60).finding(QUORUM).reason
     assert "rs-02 mounted /srv/www at 12.000 s" in reason and "10.000 s" in reason
@@ -89,6 +112,7 @@ def test_the_reason_names_node_part_and_times():
     ("a power cut of our own", lambda log: log.off(10, A, "power_off"), PASS),
     ("a fence after a fault", lambda log: log.fault(9, "network-cut", A).off(10, A), PASS),
     ("a fence after a fault that was healed", lambda log: log.fault(5, "hang", A, healed=8).off(10, A), PASS),
+    ("a fence between two faults", lambda log: log.fault(5, "hang", A).off(10, A).fault(15, "hang", A, id=2), PASS),
     ("a fence before the fault", lambda log: log.off(10, A).fault(11, "hang", A), FAIL),
     ("a move without a fault", lambda log: log.vip(10, A, False).vip(11, B), FAIL),
     ("a move of the mount alone", lambda log: log.mount(10, A, False).mount(11, B), FAIL),

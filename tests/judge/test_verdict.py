@@ -191,7 +191,7 @@ def test_an_empty_log_is_invalid():
 
 def test_the_figures():
     figures = judged(green()).figures
-    assert (figures["requests"], figures["requests_failed"], figures["outages"]) == (1245, 155, 1)
+    assert (figures["requests"], figures["requests_failed"], figures["outages"]) == (1150, 155, 1)
     assert figures["longest_outage_s"] == pytest.approx(3.12)
     assert figures["fenced"] == [{"node": A, "at_s": 7.1}]
     assert figures["faults"] == [{"id": "1", "fault": "network-cut", "targets": [A], "begin_s": 5.0,

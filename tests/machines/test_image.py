@@ -124,6 +124,27 @@ def test_a_build_removes_what_an_interrupted_one_left(cache, monkeypatch):
     assert "build-old" in said[0]
 
 
+def test_what_is_mounted_in_a_stale_folder_is_never_removed(cache, monkeypatch):
+    left = cache / "images" / "build-old"
+    precious = left / "root/dev/shm/precious"
+    precious.parent.mkdir(parents=True)
+    precious.touch()
+    monkeypatch.setattr(image, "_mounts_below", lambda folder: [precious.parent])
+    with pytest.raises(ImageError, match="umount .*dev/shm"):
+        image._remove_stale(cache / "images", lambda _: None)
+    assert precious.exists()
+
+
+def test_mounts_are_found_only_below_the_folder(monkeypatch, tmp_path):
+    lines = [f"1 0 0:1 / {path} rw - tmpfs t rw" for path in
+             ("/", f"{tmp_path}/b/x", f"{tmp_path}/b/x/deep", f"{tmp_path}/b\\040c", f"{tmp_path}/bb")]
+    real = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda self, *a, **k: "\n".join(lines)
+                        if str(self) == "/proc/self/mountinfo" else real(self, *a, **k))
+    assert image._mounts_below(tmp_path / "b") == [tmp_path / "b/x/deep", tmp_path / "b/x"]
+    assert image._mounts_below(tmp_path / "b c") == [tmp_path / "b c"]
+
+
 def test_the_second_builder_waits_and_takes_the_first_ones_image(cache, monkeypatch):
     store = cache / "images"
     store.mkdir(parents=True)

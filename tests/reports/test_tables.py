@@ -87,6 +87,8 @@ def test_no_outage_and_an_outage_without_an_end():
     assert "no outage" in phases_table_html(Judgement(Verdict.PASS))
     endless = Judgement(Verdict.FAIL, (), (replace(sample.web_outage(), end_ns=None, owner_after=None),))
     assert phases_table_text(endless).startswith("web did not come back: away for at least 19.20 s (rs-01 → ?)")
+    assert "away so far" in phases_table_text(endless) and "away so far" in phases_table_html(endless)
+    assert "so far" not in phases_table_text(sample.passed()) + phases_table_html(sample.passed())
 
 
 def test_the_headline_is_the_worst_outage():

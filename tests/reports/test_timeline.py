@@ -184,6 +184,9 @@ def test_a_short_log_a_log_without_faults_and_one_with_an_endless_outage_are_not
     endless = replace(sample.web_outage(), end_ns=None)
     window = lanes.window_of(lanes.in_order(sample.heartbeat_cut()), Judgement(Verdict.FAIL, (), (endless,)))
     assert window.end_ns == at(80)
+    shown = texts(picture(judgement=Judgement(Verdict.FAIL, (), (endless,))))
+    assert "= 19.20 s ± 0.02 s so far" in shown
+    assert "web did not come back: away for at least 19.20 s (rs-01 → rs-02)" in shown
 
 
 def test_a_broken_promise_is_never_cut_off_and_is_flagged():

@@ -1,0 +1,71 @@
+"""``doctor``, ``image`` and ``reap``: what concerns the host."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from harness import control
+from harness.commands.cluster import say
+from harness.errors import HostError
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Prints what this host can do and what is missing."""
+    from harness.doctor import examine, report
+    from harness.hostinfo import Host
+
+    found = examine(Host())
+    print(report(found))
+    return 0 if found.is_ready else 1
+
+
+def image_build(args: argparse.Namespace) -> int:
+    """Builds the guest image unless it is cached."""
+    from harness.machines.image import ensure_image
+
+    image = ensure_image(say)
+    print(
+        f"path: {image.rootfs.parent}\nkey:  {image.key}\nsize: {_size(image.rootfs.parent) / 2**20:.0f} MiB"
+    )
+    return 0
+
+
+def _size(folder: Path) -> int:
+    # what it takes on the disk: the root file system is sparse
+    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+
+
+def image_path(args: argparse.Namespace) -> int:
+    """Prints where the guest image is."""
+    from harness.machines.image import find_image, recipe_key
+
+    image = find_image()
+    if image is None:
+        raise HostError(
+            f"the guest image {recipe_key()} is not in the cache; build it: fenceline image build"
+        )
+    print(image.rootfs.parent)
+    return 0
+
+
+def reap(args: argparse.Namespace) -> int:
+    """Removes what dead runs left."""
+    from harness.reap import reap as reap_journals
+
+    removed = [f"cluster {name}: its name and socket" for name in control.remove_dead()]
+    problems = []
+    alive = 0
+    for done in reap_journals():
+        alive += done.alive
+        removed += [f"{done.journal.stem}: {thing}" for thing in done.undone]
+        problems += [f"{done.journal}: {problem}" for problem in done.problems]
+    for line in removed:
+        print(f"removed {line}")
+    if alive:
+        print(f"left alone: {alive} living {'run' if alive == 1 else 'runs'}")
+    if not removed and not problems:
+        print("nothing to remove")
+    for problem in problems:
+        say(f"fenceline: not removed: {problem}")
+    return 1 if problems else 0

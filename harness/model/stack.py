@@ -1,0 +1,99 @@
+"""The cluster software of a topology: one model per product, each with its own timing, told apart by ``kind``.
+
+Where a service prefers to run, and whether it goes back there, is said once, in its failover domain; what a product
+calls ``auto_failback``, ``nopreempt`` or a priority follows from that.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from harness.model.strict import Name, Strict
+from harness.model.units import Duration
+
+
+class Quorum(Strict):
+    """Who may go on after a split."""
+
+    policy: Literal["majority", "two_node", "qdevice"] = "majority"
+    device: Name | None = Field(None, description="the machine with corosync-qnetd, for policy qdevice")
+    algorithm: Literal["ffsplit", "lms"] = "ffsplit"
+    wait_for_all: bool = Field(True, description="no quorum before all nodes were seen once: else whoever boots "
+                                                 "first fences the others")
+    without_quorum: Literal["stop", "freeze", "ignore", "suicide"] = Field(
+        "stop", description="Pacemaker's no-quorum-policy")
+    stop_within: Duration = Field(20.0, description="a partition that lost quorum has stopped its services by then")
+
+
+#: Of a stack that knows no quorum: every part that is left goes on.
+NO_QUORUM = Quorum(without_quorum="ignore", wait_for_all=False)
+
+
+class Pacemaker(Strict):
+    """Pacemaker on Corosync."""
+
+    kind: Literal["pacemaker"] = "pacemaker"
+    token: Duration = Field(1.0, ge=0.1, description="corosync totem token")
+    consensus: Duration | None = Field(None, description="absent: 1.2 x token, corosync's own default")
+    dc_deadtime: Duration = 2.0
+    quorum: Quorum = Quorum()
+    resource_stickiness: int = 100
+    migration_threshold: int = Field(0, ge=0, description="0: never")
+    start_failure_is_fatal: bool = True
+    secauth: bool = Field(True, description="authenticated and encrypted totem (knet aes256/sha256)")
+
+
+class Heartbeat(Strict):
+    """Heartbeat 3 without a resource manager (``crm no``): ha.cf and haresources."""
+
+    kind: Literal["heartbeat"]
+    keepalive: Duration = Field(0.5, ge=0.05, description="time between two heartbeats")
+    warntime: Duration = Field(1.5, description="a heartbeat that is so late is said in the log")
+    deadtime: Duration = Field(3.0, description="a node that was silent for so long is dead")
+    initdead: Duration = Field(20.0, description="the deadtime while the cluster starts")
+    deadping: Duration | None = Field(None, description="a ping node that was silent for so long is dead; absent: "
+                                                        "deadtime")
+    udpport: int = Field(694, ge=1, le=65535)
+    media: Literal["ucast", "mcast", "bcast"] = Field("ucast", description="how heartbeats travel on every heartbeat "
+                                                                           "network")
+    mcast_group: IPv4Address = IPv4Address("239.0.0.1")
+    auth: Literal["crc", "md5", "sha1"] = Field("sha1", description="how heartbeats are signed; crc only checks")
+    ping: tuple[Name, ...] = Field((), description="ping nodes, each a member of its own for ipfail: machines, or "
+                                                   "'client', Fenceline's own address among the clients")
+    ping_group: dict[Name, tuple[Name, ...]] = Field(
+        default_factory=dict, description="ping groups: alive while one of their machines answers")
+    ipfail: bool = Field(False, description="give the services away when the peer reaches more ping nodes")
+
+    @property
+    def quorum(self) -> Quorum:
+        """None: in a split both go on."""
+        return NO_QUORUM
+
+    @property
+    def pinged(self) -> tuple[str, ...]:
+        """Every machine that is pinged, alone or in a group."""
+        return tuple(dict.fromkeys([*self.ping, *(name for group in self.ping_group.values() for name in group)]))
+
+
+class Keepalived(Strict):
+    """keepalived: one VRRP instance per service; priorities follow the service's failover domain."""
+
+    kind: Literal["keepalived"]
+    advert_interval: Duration = Field(0.2, ge=0.01, description="time between two adverts; three without one, and "
+                                                                "the backup takes over")
+    transport: Literal["unicast", "multicast"] = "unicast"
+    adverts_on: Literal["heartbeat", "service"] = Field("heartbeat", description="the network that carries the adverts")
+    check_interval: Duration = Field(1.0, ge=1.0, description="interval of the check of a proxy that runs on the "
+                                                              "directors themselves")
+    router_id_first: int = Field(51, ge=1, le=200, description="virtual router id of the first service")
+
+    @property
+    def quorum(self) -> Quorum:
+        """None: who hears no better one is master."""
+        return NO_QUORUM
+
+
+Stack = Annotated[Pacemaker | Heartbeat | Keepalived, Field(discriminator="kind")]
