@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.judge.exclusive import CUTTING
 from harness.judge.history import SECOND, Edge, History, Key
-from harness.judge.requests import PROBE_NS, Gap, Request, lost_gaps, requests_of
+from harness.judge.requests import LONG_GAP_NS, PROBE_NS, Gap, Request, lost_gaps, requests_of
 from harness.model.event import Event
 from harness.model.topology import Service
 from harness.model.verdict import Outage, Phase
@@ -67,8 +67,8 @@ def _end_error(gap: Gap, requests: list[Request], before_send: dict[int, int], s
     if gap.until is None:
         return 0
     sent_ns = gap.until.sent_ns
-    # a question from before the outage whose packets were repeated says nothing about when: those after it do
-    limit_ns = sent_ns if sent_ns > start_ns else end_ns
+    # a question whose packets were repeated was asked long before it could be answered: later ones tell more
+    limit_ns = sent_ns if sent_ns > start_ns and end_ns - sent_ns < LONG_GAP_NS else end_ns
     failed = max((request.sent_ns for request in requests if _lost(request)
                   and start_ns <= request.sent_ns < limit_ns), default=before_send.get(sent_ns, sent_ns))
     return gap.until.event.late_ns + end_ns - max(min(failed, end_ns), start_ns)

@@ -97,7 +97,7 @@ class Fabric:
         self._sharpen()
 
     def _sharpen(self) -> None:
-        """Makes the client's host notice a moved VIP as fast as a probe every 20 ms deserves: a lost neighbour is
+        """Makes the client's host notice a moved VIP as fast as a probe every 10 ms deserves: a lost neighbour is
         asked for every 100 ms rather than every second, so that the figure is the cluster's and not ours."""
         with self.entered():
             for network in (*self.topology.networks_with("service"), *self.topology.networks_with("management")):

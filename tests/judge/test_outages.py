@@ -79,7 +79,14 @@ def test_the_error_bound_is_one_probe_and_the_stamps():
 def test_a_client_that_asks_seldom_knows_less():
     log = base().good(0, 4, A).bad(4, 8.5, took=1, every=1.02).good(9, 12, A)
     outage, = of(log)
-    assert outage.plus_minus == pytest.approx(9 - 7.06 + 0.002)
+    assert outage.plus_minus == pytest.approx((4 + 0.004 - 3.984 + 0.001) + (9.004 - 7.06 + 0.001))
+
+
+def test_an_answer_whose_packets_were_repeated_does_not_widen_the_bound():
+    log = base().good(0, 4, A).bad(4, 4.9).request(4.91, 0.991, True, A).bad(4.93, 5.9).good(5.9, 9, A)
+    outage, = of(log)
+    assert outage.seconds == pytest.approx(5.901 - 3.984, abs=0.002)
+    assert outage.plus_minus < 0.1
 
 
 def test_the_owner_is_who_had_the_address_where_replies_do_not_say():

@@ -77,13 +77,13 @@ def replies(log):
     return [event for event in log.events() if event.kind == "reply"]
 
 
-def test_an_answer_every_20_ms(log, loop, server):
+def test_an_answer_every_10_ms(log, loop, server):
     with observing(server, log, loop) as observer:
         assert observer.services == ("web",)
         observer.wait_answering("web", 2)
         time.sleep(1)
     found = replies(log)
-    assert 40 <= len(found) <= 55
+    assert 80 <= len(found) <= 110
     assert all(event.data["ok"] and event.node == event.data["from"] == "n1" for event in found)
     assert all(0 <= round_trip(event) < 0.2 and event.late_ns < 100_000_000 for event in found)
     assert not [event for event in log.events() if event.kind == "broken"]
