@@ -35,21 +35,23 @@ add chain bridge {table} in {{ type filter hook input priority -200; }}
 add rule bridge {table} out ip daddr @away drop
 add rule bridge {table} in ip saddr @away drop
 """
+# a thread for each client: one whose packets are dropped must not keep the others waiting
 _SERVER = """\
-import socket, sys
-node = sys.argv[1].encode()
+import socket, sys, threading
+answer = b"HTTP/1.0 200 OK\\r\\nContent-Length: 0\\r\\nX-Node: " + sys.argv[1].encode() + b"\\r\\n\\r\\n"
 server = socket.create_server(("", 80), backlog=256)
 print("listening", flush=True)
-while True:
-    peer, _ = server.accept()
+def serve(peer):
     with peer:
         peer.settimeout(5)
         try:
             while b"\\r\\n\\r\\n" not in peer.recv(4096):
                 pass
-            peer.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: 0\\r\\nX-Node: " + node + b"\\r\\n\\r\\n")
+            peer.sendall(answer)
         except OSError:
             pass
+while True:
+    threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
 """
 
 
