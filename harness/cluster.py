@@ -36,6 +36,7 @@ from harness.observe.guests import GuestObserver
 from harness.observe.log import EventLog
 from harness.observe.loop import ObserverLoop
 from harness.observe.wire import WireObserver
+from harness.observe.writes import WriteObserver
 from harness.progress import Progress
 from harness.stacks.pacemaker.stack import PacemakerStack
 from harness.stacks.state import ClusterState
@@ -121,7 +122,8 @@ class Cluster:
         self._undo.callback(self.bmcs.close)
         self.client = ClientObserver(self.fabric, topology, self.log, self.loop)
         self.wire = WireObserver(self.fabric, topology, self.log, self.loop)
-        for observer in (self.client, self.wire):
+        self.writes = WriteObserver(self.fabric, topology, self.log, self.loop)
+        for observer in (self.client, self.wire, self.writes):
             observer.start()
             self._undo.callback(observer.stop)
         # the storage host has the least to do and is waited for by all: first

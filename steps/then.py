@@ -159,6 +159,11 @@ def single_mount(scene: Scene) -> None:
     _assert_promise(scene, "single mount")
 
 
+@then("the shared disk never had two writers")
+def single_writer(scene: Scene) -> None:
+    _assert_promise(scene, "single writer")
+
+
 @then("the VIP never had two owners")
 def single_vip_owner(scene: Scene) -> None:
     _assert_promise(scene, "single VIP owner")

@@ -8,9 +8,11 @@ Feature: Fencing switched off
       fencing: {method: none}
       """
     And the promise "single mount" is expected to break
+    And the promise "single writer" is expected to break
     And the promise "fence before takeover" is expected to break
     And the promise "single VIP owner" is expected to break
     When the heartbeat network of the active node is cut
     Then the promise "single mount" is broken within 30 seconds
+    And the promise "single writer" is broken within 40 seconds
     And the promise "fence before takeover" is broken within 30 seconds
     And the promise "single VIP owner" is broken within 30 seconds

@@ -11,6 +11,7 @@ from harness.judge.findings import Tally, as_dict
 from harness.judge.history import History, action
 from harness.judge.liveness import liveness
 from harness.judge.quorum import no_service_without_quorum
+from harness.judge.writers import single_writer
 from harness.model.verdict import Finding, Verdict
 
 Check = Callable[[History], Finding]
@@ -51,13 +52,15 @@ def healthy_cluster_fences_nobody(history: History) -> Finding:
 INVARIANTS: dict[str, Check] = {
     "evidence": evidence,
     "single mount": single_mount,
+    "single writer": single_writer,
     "single VIP owner": single_vip_owner,
     "fence before takeover": fence_before_takeover,
     "no service without quorum": no_service_without_quorum,
     "healthy cluster fences nobody": healthy_cluster_fences_nobody,
     "liveness at the end": liveness,
 }
-SAFETY = frozenset({"single mount", "single VIP owner", "fence before takeover", "no service without quorum"})
+SAFETY = frozenset({"single mount", "single writer", "single VIP owner", "fence before takeover",
+                    "no service without quorum"})
 
 
 def check(name: str, history: History) -> Finding:

@@ -17,6 +17,7 @@ link.down          fabric    {network}: the node's cable in this network was cut
 link.up            fabric    {network}
 arp                wire      {ip, mac, how: gratuitous | reply}: node is the one that owns the MAC, or None
 reply              client    {service, ok, sent_ns, from: node name or None, status, error}
+write              storage   {lun, count}: write commands of node to a shared disk, the last at t_ns
 mount              guest     {source, mountpoint, fstype, mounted: bool}
 address            guest     {ip, device, present: bool}
 listen             guest     {port, present: bool}

@@ -114,10 +114,8 @@ class WireObserver:
             sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             # ETH_P_ARP, not ETH_P_ALL: leaves out what we send ourselves
             sock.bind((self._fabric.bridge(network), _ETH_P_ARP))
-            # promiscuous, for the answers that one guest gives another
-            index = _interface_index(sock, self._fabric.bridge(network))
-            sock.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP,
-                            struct.pack("iHH8s", index, _PACKET_MR_PROMISC, 0, b""))
+            # for the answers that one guest gives another
+            join_promiscuously(sock, self._fabric.bridge(network))
             self._sockets.append((sock, str(harness_address(self._topology, network))))
             self._loop.add(sock, lambda sock=sock: self._read(sock))
         self._timer = self._loop.every(ASK_EVERY, self._ask)
@@ -178,6 +176,12 @@ def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:
             age = time.time_ns() - (seconds * 1_000_000_000 + nanoseconds)
             return now_ns() - min(max(age, 0), 5_000_000_000)
     return now_ns()
+
+
+def join_promiscuously(sock: socket.socket, name: str) -> None:
+    """Lets the packet socket ``sock`` see on the bridge ``name`` also what one guest sends to another."""
+    sock.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP,
+                    struct.pack("iHH8s", _interface_index(sock, name), _PACKET_MR_PROMISC, 0, b""))
 
 
 def _interface_index(sock: socket.socket, name: str) -> int:

@@ -66,6 +66,9 @@ class Log:
         return self.add(t, "guest", node, "mount", late, source="/dev/sda", mountpoint=MOUNT, fstype=fstype,
                         mounted=mounted)
 
+    def write(self, t: float, node: str, count: int = 1, late: float = 0.001, lun: str = "www") -> Log:
+        return self.add(t, "storage", node, "write", late, lun=lun, count=count)
+
     def vip(self, t: float, node: str, present: bool = True, late: float = 0.02) -> Log:
         return self.add(t, "guest", node, "address", late, ip=VIP, device="eth1", present=present)
 

@@ -1,0 +1,172 @@
+"""Who writes to the shared disks, as the storage network shows it: mount tables can lie, the wire can't.
+
+Every write command to an iSCSI target is seen as it passes the storage bridge, where the kernel stamps it.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from harness.model.addressing import address
+from harness.model.topology import Topology
+from harness.observe.iscsi import Stream, dissect
+from harness.observe.log import EventLog
+from harness.observe.loop import ObserverLoop, Timer
+from harness.observe.wire import join_promiscuously, stamp_of
+from harness.storage.iscsi import PORT
+
+WINDOW = 0.100  # s of writes that are told in one event
+_LATE_NS = 1_000_000  # from the guest's card to the bridge, where the kernel stamps it
+_BUFFER = 8 << 20  # bytes that may wait for us
+_ETH_P_IP = 0x0800
+_SO_TIMESTAMPNS = 35
+_SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 26, 33
+_MAX_STREAMS = 256
+
+#: tcp dst port PORT, as tcpdump -dd compiles it: the answers of the target are not even copied to us.
+_FILTER = ((0x28, 0, 0, 12), (0x15, 0, 8, _ETH_P_IP), (0x30, 0, 0, 23), (0x15, 0, 6, 6), (0x28, 0, 0, 20),
+           (0x45, 4, 0, 0x1FFF), (0xB1, 0, 0, 14), (0x48, 0, 0, 16), (0x15, 0, 1, PORT), (0x06, 0, 0, 0x40000),
+           (0x06, 0, 0, 0))
+
+
+@dataclass
+class _Batch:
+    first_ns: int
+    last_ns: int
+    count: int
+
+
+class Gatherer:
+    """Which writes are told when: the first after a quiet time at once, the others together once a window. A pure
+    state machine; times in ns."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, int], int] = {}
+        self._open: dict[tuple[str, int], _Batch] = {}
+
+    def add(self, node: str, lun: int, t_ns: int) -> _Batch | None:
+        """Takes a write in; returns what is to be told now."""
+        key = (node, lun)
+        if key not in self._open and t_ns - self._told.get(key, -10**12) >= WINDOW * 1e9:
+            self._told[key] = t_ns
+            return _Batch(t_ns, t_ns, 1)
+        batch = self._open.setdefault(key, _Batch(t_ns, t_ns, 0))
+        batch.last_ns = max(batch.last_ns, t_ns)
+        batch.count += 1
+        return None
+
+    def flush(self) -> list[tuple[str, int, _Batch]]:
+        """What has gathered since the last time."""
+        found = [(node, lun, batch) for (node, lun), batch in self._open.items()]
+        for node, lun, batch in found:
+            self._told[node, lun] = batch.last_ns
+        self._open.clear()
+        return found
+
+
+class WriteObserver:
+    """Watches the storage bridge; write commands become events ``write`` {lun, count} of the node that sent them, at
+    most some ten a second per node and LUN.
+
+    An event is stamped with its last write; its first was ``late_ns`` earlier at most. Without iSCSI storage it does
+    nothing.
+
+    Raises:
+        OSError: from ``start``, without the right to open packet sockets in the fabric.
+    """
+
+    def __init__(self, fabric: Any, topology: Topology, log: EventLog, loop: ObserverLoop) -> None:
+        self._fabric, self._topology, self._log, self._loop = fabric, topology, log, loop
+        networks = topology.networks_with("storage")
+        self._network = networks[0] if networks and topology.storage.iscsi else None
+        self._luns = [lun.name for lun in topology.storage.iscsi.luns] if topology.storage.iscsi else []
+        self._nodes = {str(address(topology, node, self._network)): node for node in topology.cluster_nodes
+                       if self._network in topology.networks_of(node)} if self._network else {}
+        self._streams: dict[tuple[str, int], Stream] = {}
+        self._gatherer, self._segment = Gatherer(), log.segment
+        self._socket: socket.socket | None = None
+        self._timer: Timer | None = None
+
+    def start(self) -> None:
+        """Begins to watch. May be repeated."""
+        if self._timer is not None or self._network is None:
+            return
+        with self._fabric.entered():
+            # protocol 0 at first: nothing is queued from other interfaces before it is bound
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        attach_filter(sock, _FILTER)
+        sock.bind((self._fabric.bridge(self._network), _ETH_P_IP))
+        join_promiscuously(sock, self._fabric.bridge(self._network))
+        self._socket = sock
+        self._loop.add(sock, self._read)
+        self._timer = self._loop.every(WINDOW, self._flush)
+
+    def stop(self) -> None:
+        """Stops watching. May be repeated."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._loop.call(self._close)
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._flush()
+            self._loop.remove(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def _read(self) -> None:
+        for _ in range(200):  # then the other observers have their turn
+            try:
+                frame, ancillary, _, _ = self._socket.recvmsg(65600, 64)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno == errno.ENETDOWN:  # told once when the bridge goes down; it may come back
+                    return
+                raise
+            segment = dissect(frame, PORT)
+            if segment is None or segment.source not in self._nodes:
+                continue
+            key = (segment.source, segment.source_port)
+            if key not in self._streams and len(self._streams) >= _MAX_STREAMS:
+                self._streams.pop(next(iter(self._streams)))
+            commands = self._streams.setdefault(key, Stream()).feed(segment)
+            for command in commands:
+                if command.writes:
+                    self._take(self._nodes[segment.source], command.lun, stamp_of(ancillary))
+
+    def _take(self, node: str, lun: int, t_ns: int) -> None:
+        self._renew()
+        batch = self._gatherer.add(node, lun, t_ns)
+        if batch is not None:
+            self._tell(node, lun, batch)
+
+    def _flush(self) -> None:
+        self._renew()
+        for node, lun, batch in self._gatherer.flush():
+            self._tell(node, lun, batch)
+
+    def _renew(self) -> None:
+        if self._segment != self._log.segment:  # another scenario's log: what was gathered is not its own
+            self._gatherer, self._segment = Gatherer(), self._log.segment
+
+    def _tell(self, node: str, lun: int, batch: _Batch) -> None:
+        name = self._luns[lun] if lun < len(self._luns) else f"lun-{lun}"
+        self._log.record("storage", node, "write", {"lun": name, "count": batch.count}, batch.last_ns,
+                         batch.last_ns - batch.first_ns + _LATE_NS)
+
+
+def attach_filter(sock: socket.socket, program: tuple[tuple[int, int, int, int], ...]) -> None:
+    """Lets ``sock`` receive only what the classic BPF ``program`` accepts."""
+    import ctypes
+    code = b"".join(struct.pack("HBBI", *line) for line in program)
+    buffer = ctypes.create_string_buffer(code)  # must live until setsockopt has copied it
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER,
+                    struct.pack("HxxxxxxP", len(program), ctypes.addressof(buffer)))
