@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.cluster import Cluster
@@ -131,10 +131,18 @@ class Scene:
         Raises:
             ClusterError: there is none.
         """
-        chosen = [active for active in self.cluster.faults.in_force(name)
+        self.heal_any((name,), **parameters)
+
+    def heal_any(self, names: Sequence[str], **parameters: Any) -> None:
+        """Heals the faults in force that are called one of ``names`` and have these ``parameters``.
+
+        Raises:
+            ClusterError: there is none.
+        """
+        chosen = [active for name in names for active in self.cluster.faults.in_force(name)
                   if all(getattr(active.fault, key) == value for key, value in parameters.items())]
         if not chosen:
-            raise ClusterError(f"no fault {name} is in force that could be healed")
+            raise ClusterError(f"no fault {' or '.join(names)} is in force that could be healed")
         for active in chosen:
             self.cluster.faults.heal(active)
         self.last_fault_ns = now_ns()

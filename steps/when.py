@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_bdd import given, when
+from pytest_bdd import when
 
 from harness.scene import Scene
 from steps.words import phrase
@@ -94,17 +94,6 @@ def taken_out_of_standby(scene: Scene, node: str) -> None:
     scene.heal("standby", node=scene.node(node))
 
 
-@given(phrase(r"the fencing device of <node> does not answer"))
-@when(phrase(r"the fencing device of <node> stops answering"))
-def fence_device_dead(scene: Scene, node: str) -> None:
-    scene.inject("fence-device-dead", node=scene.node(node))
-
-
-@when(phrase(r"the fencing device of <node> works again"))
-def fence_device_works(scene: Scene, node: str) -> None:
-    scene.heal("fence-device-dead", node=scene.node(node))
-
-
 @when(phrase(r"<other> has lost sight of <node> within <seconds>"))
 def lost_sight(scene: Scene, other: str, node: str, seconds: str) -> None:
     seer, seen = scene.node(other), scene.node(node)
@@ -115,3 +104,9 @@ def lost_sight(scene: Scene, other: str, node: str, seconds: str) -> None:
 @when("all faults are healed")
 def all_healed(scene: Scene) -> None:
     scene.heal_all()
+
+
+@when(phrase(r"somebody is fenced within <seconds>"))
+def somebody_is_fenced(scene: Scene, seconds: str) -> None:
+    scene.await_event(lambda event: event.kind == "power.off" and event.data.get("why") == "fence", float(seconds),
+                      "somebody to be fenced")

@@ -1,57 +1,195 @@
-"""Faults of the fencing devices themselves: what no other tool injects."""
+"""Faults of the fencing devices themselves: what no other tool injects. All from outside the guests."""
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
+from harness.errors import FaultError, Timeout
 from harness.faults.base import fault
+from harness.faults.node import wait_tick
+from harness.faults.parameters import check_seconds, parameter
 from harness.fencing.bmc import BmcMode
-from harness.model.addressing import bmc_address
-from harness.stacks.pacemaker.cib import BMC_USER
+from harness.fencing.client import IpmiAnswer, ask_bmc
+from harness.machines.protocol import Power
+from harness.model.event import now_ns
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
 
+_LAMP = 1.0  # s within which the lamp lights up once the device has answered
 
-@fault
+
 @dataclass(frozen=True)
-class FenceDeviceDead:
-    """The BMC of ``node`` answers nothing."""
+class _DeviceFault:
+    """A BMC that misbehaves until it is healed. One at a time: a device has one mode."""
 
     node: str
-    name: ClassVar[str] = "fence-device-dead"
 
     @property
     def targets(self) -> tuple[str, ...]:
         return (self.node,)
 
+    @property
+    def mode(self) -> BmcMode:
+        """How the device behaves meanwhile."""
+        raise NotImplementedError
+
     def inject(self, cluster: Cluster) -> None:
-        cluster.bmcs.set_mode(self.node, BmcMode.SILENT)
+        now = cluster.bmcs.mode(self.node) if self.node in cluster.topology.cluster_nodes else None
+        if now is None:
+            raise FaultError(f"{self.node} has no fencing device; {', '.join(cluster.topology.cluster_nodes)} have")
+        if now != BmcMode.NORMAL:
+            raise FaultError(f"the fencing device of {self.node} has a fault already: {now.kind}; heal that first")
+        cluster.bmcs.set_mode(self.node, self.mode)
+
+    def heal(self, cluster: Cluster) -> None:
+        # not another fault's mode: ours may have been refused because of it
+        if cluster.bmcs.mode(self.node) == self.mode:
+            cluster.bmcs.set_mode(self.node, BmcMode.NORMAL)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        answer, lit = _identify(cluster, self.node)
+        if not answer.ok:
+            raise FaultError(f"the BMC of {self.node} does not answer ipmitool: {answer.text}")
+        if lit != self.node:
+            raise FaultError(f"the BMC of {self.node} is not wired to it: it lights the lamp of {lit or 'nobody'}")
+        return {"ipmitool": "answers", "lamp": lit, "answered_s": round(answer.seconds, 3)}
+
+
+def _identify(cluster: Cluster, node: str, patience: float = 1.0) -> tuple[IpmiAnswer, str | None]:
+    """Tells the BMC of ``node`` to light its machine's lamp; returns its answer, and whose lamp lit up."""
+    since = now_ns()
+    answer = ask_bmc(cluster, node, "identify", patience=patience)
+    if not answer.ok:
+        return answer, None
+    try:
+        event, _ = cluster.log.wait_for(lambda event: event.kind == "bmc.lamp" and event.data["by"] == node, _LAMP,
+                                        f"the lamp that the BMC of {node} lights", since)
+    except Timeout:
+        return answer, None
+    return answer, event.node
+
+
+@fault
+@dataclass(frozen=True)
+class FenceDeviceDead(_DeviceFault):
+    """The BMC of ``node`` answers nothing."""
+
+    name: ClassVar[str] = "fence-device-dead"
+
+    @property
+    def mode(self) -> BmcMode:
+        return BmcMode.SILENT
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
-        if self._answers(cluster):
+        if ask_bmc(cluster, self.node, "power", "status").ok:
             raise FaultError(f"not confirmed: the BMC of {self.node} still answers ipmitool")
         return {"ipmitool": "no answer"}
 
+
+@fault
+@dataclass(frozen=True)
+class FenceDeviceSlow(_DeviceFault):
+    """The BMC of ``node`` does each command ``seconds`` late, and answers only then."""
+
+    seconds: float = parameter("s by which each command is late (or 500ms, 20s, 2min), from 0.1 to 120", 10.0)
+    name: ClassVar[str] = "fence-device-slow"
+
+    def __post_init__(self) -> None:
+        check_seconds(self, "seconds", 0.1, 120)
+
+    @property
+    def mode(self) -> BmcMode:
+        return BmcMode.SLOW(self.seconds)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        answer = ask_bmc(cluster, self.node, "power", "status", patience=self.seconds + 2)
+        if not answer.ok or answer.seconds < self.seconds:
+            raise FaultError(f"not confirmed: the BMC of {self.node} answered after {answer.seconds:.2f} s: "
+                             f"{answer.text}")
+        return {"ipmitool": "answers", "answered_s": round(answer.seconds, 3)}
+
+
+@fault
+@dataclass(frozen=True)
+class FenceDevicePassword(_DeviceFault):
+    """The BMC of ``node`` refuses the password that the cluster has for it."""
+
+    name: ClassVar[str] = "fence-device-password"
+
+    @property
+    def mode(self) -> BmcMode:
+        return BmcMode.WRONG_PASSWORD
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        answer = ask_bmc(cluster, self.node, "power", "status")
+        # a device that is silent refuses nobody: only a live one gets as far as RAKP 2
+        if answer.ok or "HMAC" not in answer.text:
+            raise FaultError(f"not confirmed: the BMC of {self.node} does not refuse the password: {answer.text}")
+        return {"ipmitool": answer.text}
+
+
+@fault
+@dataclass(frozen=True)
+class FenceDeviceLies(_DeviceFault):
+    """The BMC of ``node`` says that it did what it was told, and that the power is as it was told; it does nothing."""
+
+    name: ClassVar[str] = "fence-device-lies"
+
+    @property
+    def mode(self) -> BmcMode:
+        return BmcMode.LIES
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        # not by an "off": that would be a lie told to the cluster's judge by us
+        answer, lit = _identify(cluster, self.node)
+        if not answer.ok:
+            raise FaultError(f"not confirmed: the BMC of {self.node} does not even answer: {answer.text}")
+        if lit is not None:
+            raise FaultError(f"not confirmed: the BMC of {self.node} did what it was told, on {lit}")
+        return {"ipmitool": answer.text, "lamp": f"dark for {_LAMP:g} s"}
+
+
+@fault
+@dataclass(frozen=True)
+class FenceDeviceWrongNode(_DeviceFault):
+    """The BMC of ``node`` is wired to the power of ``other``: whoever fences ``node`` switches that one off."""
+
+    other: str = parameter("a node of the cluster, another one")
+    name: ClassVar[str] = "fence-device-wrong-node"
+
+    def __post_init__(self) -> None:
+        if self.node == self.other:
+            raise ValueError(f"other: {self.other} is the node itself")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        # both: the cluster may switch off the other one, and that is then this fault's doing
+        return (self.node, self.other)
+
+    @property
+    def mode(self) -> BmcMode:
+        return BmcMode.WRONG_NODE(self.other)
+
+    def inject(self, cluster: Cluster) -> None:
+        if self.other not in cluster.topology.cluster_nodes:
+            raise FaultError(f"no node {self.other!r} with a fencing device; "
+                             f"{', '.join(cluster.topology.cluster_nodes)} have one")
+        super().inject(cluster)
+
     def heal(self, cluster: Cluster) -> None:
-        cluster.bmcs.set_mode(self.node, BmcMode.NORMAL)
+        super().heal(cluster)
+        if cluster.machine(self.other).power() is Power.OFF:
+            cluster.power_on(self.other)  # shot in the other's place
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
-        if not self._answers(cluster):
-            raise FaultError(f"the BMC of {self.node} does not answer ipmitool")
-        return {"ipmitool": "answers"}
+        waited = wait_tick(cluster, self.other, cluster.boot_deadline) if cluster.is_running(self.other) else None
+        return {**super().confirm_healed(cluster), "other_ran_after_s": waited and round(waited, 3)}
 
-    def _answers(self, cluster: Cluster) -> bool:
-        address = str(bmc_address(cluster.topology, self.node))
-        try:
-            done = subprocess.run(
-                cluster.fabric.command(["ipmitool", "-I", "lanplus", "-H", address, "-U", BMC_USER, "-E", "-N", "1",
-                                        "-R", "2", "chassis", "power", "status"]),
-                env={"IPMI_PASSWORD": cluster.bmc_password, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-                capture_output=True, timeout=15, check=False)
-        except subprocess.TimeoutExpired:
-            return False
-        return done.returncode == 0
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        answer, lit = _identify(cluster, self.node)
+        if lit != self.other:
+            raise FaultError(f"not confirmed: the BMC of {self.node} lights the lamp of {lit or 'nobody'}, not that of "
+                             f"{self.other}: {answer.text}")
+        return {"ipmitool": answer.text, "lamp": lit}

@@ -93,6 +93,11 @@ class PacketDrop:
     def _table(self) -> str:
         return f"fl_drop_{self.network.replace('-', '_')}"
 
+    @property
+    def _match(self) -> str:
+        """Which packets, in nft's words; all."""
+        return ""
+
     def inject(self, cluster: Cluster) -> None:
         topology, fabric = cluster.topology, cluster.fabric
         if self.network not in topology.networks:
@@ -103,21 +108,22 @@ class PacketDrop:
         fabric.run(["nft", "-f", "-"], self._rules(taps, threshold))
 
     def _rules(self, taps: list[str], threshold: int) -> str:
+        # nft refuses a comparison that is always true
+        chance = f"numgen random mod 10000 < {threshold} " if threshold < 10000 else ""
         return "\n".join([
             f"add table bridge {self._table}",
             f"add counter bridge {self._table} seen",
             f"add counter bridge {self._table} dropped",
             f"add chain bridge {self._table} loss {{ type filter hook prerouting priority 0; }}",
-            f"add rule bridge {self._table} loss iifname {{ {', '.join(taps)} }} counter name seen",
-            f"add rule bridge {self._table} loss iifname {{ {', '.join(taps)} }} "
-            f"numgen random mod 10000 < {threshold} counter name dropped drop", ""])
+            f"add rule bridge {self._table} loss iifname {{ {', '.join(taps)} }} {self._match} counter name seen",
+            f"add rule bridge {self._table} loss iifname {{ {', '.join(taps)} }} {self._match} "
+            f"{chance}counter name dropped drop", ""])
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         deadline = time.monotonic() + 20
         while True:
             total, dropped = self._counted(cluster)
-            # enough to tell the share, and enough drops to tell it from none
-            if total * min(self.percent, 100 - self.percent + 1) / 100 >= 5 and total >= _ENOUGH_PACKETS:
+            if self._is_enough(total):
                 break
             if time.monotonic() > deadline:
                 raise FaultError(f"not confirmed: only {total} packets on {self.network} in 20 s, {dropped} dropped")
@@ -127,6 +133,10 @@ class PacketDrop:
         if abs(share - self.percent) > _SIGMAS * sigma + 0.5:
             raise FaultError(f"not confirmed: {share:.1f} % of {total} packets dropped, {self.percent:g} % wanted")
         return {"packets": total, "dropped": dropped, "percent": round(share, 2)}
+
+    def _is_enough(self, total: int) -> bool:
+        """Whether ``total`` packets are enough to tell the share, with enough drops to tell it from none."""
+        return total * min(self.percent, 100 - self.percent + 1) / 100 >= 5 and total >= _ENOUGH_PACKETS
 
     def _counted(self, cluster: Cluster) -> tuple[int, int]:
         listing = json.loads(cluster.fabric.run(["nft", "-j", "list", "counters", "table", "bridge", self._table]))

@@ -75,6 +75,7 @@ class BmcRack:
     slowness delays another BMC. ``power`` gives the machine of a node.
 
     "off", "cycle" and "reset" are answered when the machine has stopped executing; a start is not waited for.
+    "identify" lights the lamp of the machine that the device is wired to: an event ``bmc.lamp`` of that machine.
     Each command is a ``bmc.request`` when it arrives and a ``bmc.done`` when its answer is known ("on": when
     the machine was started). A BMC that misbehaves adds ``mode`` to ``bmc.done``; ``ok`` is what its client
     hears.
@@ -175,7 +176,7 @@ class BmcRack:
         if action == "status" and device.claims_on is None:
             self._spawn(device, device.mode, action, answer)  # nothing to lie about yet
             return
-        if action != "status":
+        if action not in ("status", "identify"):
             device.claims_on = action != "off"
         self._done(device, device.mode, action, None)
         answer(OK, bool(device.claims_on))
@@ -208,6 +209,11 @@ class BmcRack:
                 is_on = machine.power() is not Power.OFF  # a machine that hangs is on
                 self._done(device, mode, action, None)
                 answer(OK, is_on)
+            elif action == "identify":
+                # harmless, and shows what a device is really wired to: that machine's lamp lights up
+                self._log.record("machine", machine.name, "bmc.lamp", {"by": device.node})
+                self._done(device, mode, action, None)
+                answer(OK, True)
             elif action == "on":
                 answer(OK, True)
                 self._done(device, mode, action, self._start(machine))

@@ -27,7 +27,7 @@ _RMCP_PLUS = 6
 _OPEN_SESSION, _RAKP1, _RAKP3 = 0x10, 0x12, 0x14
 _HANDSHAKE = {_OPEN_SESSION, _RAKP1, _RAKP3}
 _CHASSIS = 0
-_STATUS, _CONTROL = 1, 2
+_STATUS, _CONTROL, _IDENTIFY = 1, 2, 4
 _ACTIONS = {0: "off", 1: "on", 2: "cycle", 3: "reset"}
 OK, NOT_IN_THIS_STATE, FAILED = 0x00, 0xD5, 0xFF
 _UNKNOWN_COMMAND, _BAD_FIELD = 0xC1, 0xCC
@@ -166,6 +166,8 @@ class Endpoint(Bmc):
                 session.answer(asked, _BAD_FIELD, [])
             else:
                 self._request(action, client, answer)
+        elif netfn == _CHASSIS and command == _IDENTIFY:
+            self._request("identify", client, answer)
         elif netfn == 6 and command == 1:  # get device id
             session.answer(asked, OK, [self.deviceid, self.revision, self.firmwaremajor, self.firmwareminor,
                                        self.ipmiversion, self.additionaldevices, 0, 0, 0, 0, 0])

@@ -1,0 +1,23 @@
+Feature: Partitions of a cluster of three
+  Majorities go on; what hears everybody while the others do not must not make the cluster do two things at once.
+
+  @fencing @quorum
+  Scenario: The active node alone in the minority
+    Given the topology "web-iscsi-3" is up and "webservice" is answering
+    When the heartbeat network splits into the active node and the others
+    Then the active node is fenced within 20 seconds
+    And "webservice" relocates to the standby within 30 seconds
+    And the file system was never mounted on two nodes
+    And no service ran without quorum
+    And nothing was taken over before the fencing
+
+  @quorum
+  Scenario: One node hears both others, which do not hear each other
+    Given the topology "web-iscsi-3" is up and "webservice" is answering
+    When the heartbeat network splits into two halves that both hear the standby
+    Then "webservice" answers within 30 seconds
+    When the partition is mended
+    Then the cluster is whole again within 60 seconds
+    And the file system was never mounted on two nodes
+    And the VIP never had two owners
+    And nothing was taken over before the fencing

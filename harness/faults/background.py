@@ -1,0 +1,83 @@
+"""Faults that must go on doing something: a thread each, that ends when the fault is healed or its cluster is gone."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import FaultError, FencelineError
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+_END_WITHIN = 10.0  # s that one turn of a loop may take to end
+
+
+class Worker:
+    """Calls ``turn`` every ``pause`` seconds until it is stopped, ``turn`` fails, or returns False."""
+
+    def __init__(self, name: str, turn: Callable[[], bool | None], pause: float) -> None:
+        self._turn, self._pause = turn, pause
+        self._stop = threading.Event()
+        self.problem: str | None = None
+        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+        self._thread.start()
+
+    def _loop(self) -> None:
+        try:
+            while self._turn() is not False and not self._stop.wait(self._pause):
+                pass
+        except (FencelineError, OSError) as error:  # its cluster may be gone; whoever heals is told
+            self.problem = str(error)
+
+    def stop(self) -> None:
+        """Ends it and waits for its end.
+
+        Raises:
+            FaultError: it does not end, or had ended with a problem.
+        """
+        self._stop.set()
+        self._thread.join(_END_WITHIN)
+        if self._thread.is_alive():
+            raise FaultError(f"{self._thread.name} does not end")
+        if self.problem:
+            raise FaultError(f"{self._thread.name} ended early: {self.problem}")
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it goes on."""
+        return self._thread.is_alive()
+
+
+# a fault is a frozen value and keeps nothing itself
+_workers: weakref.WeakKeyDictionary[Any, dict[Any, Worker]] = weakref.WeakKeyDictionary()
+
+
+def start_worker(cluster: Cluster, fault: Any, turn: Callable[[], bool | None], pause: float) -> None:
+    """Begins the background work of ``fault``.
+
+    Raises:
+        FaultError: the same fault is at work already.
+    """
+    mine = _workers.setdefault(cluster.faults, {})
+    if fault in mine:
+        raise FaultError(f"{fault.name} is in force already")
+    mine[fault] = Worker(f"fault {fault.name}", turn, pause)
+
+
+def stop_worker(cluster: Cluster, fault: Any) -> None:
+    """Ends the background work of ``fault``, if there is any.
+
+    Raises:
+        FaultError: it had ended early, or does not end.
+    """
+    worker = _workers.get(cluster.faults, {}).pop(fault, None)
+    if worker is not None:
+        worker.stop()
+
+
+def worker_of(cluster: Cluster, fault: Any) -> Worker | None:
+    """The background work of ``fault``, if it has begun."""
+    return _workers.get(cluster.faults, {}).get(fault)

@@ -1,0 +1,222 @@
+"""Faults of the network's shape: who hears whom. All made in the fabric, by rules between the switch's ports."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.errors import FaultError, FencelineError
+from harness.faults import shapes
+from harness.faults.base import fault
+from harness.faults.parameters import check_names, parameter
+from harness.machines.frames import Watch, count_frames
+from harness.model.addressing import address
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+_WINDOW = 0.6  # s for which frames are counted: a totem token comes every few ms
+_NETWORKS = "networks of the topology, separated by commas"
+
+
+@dataclass(frozen=True)
+class _LostLinks:
+    """Frames from some nodes to some others are dropped in ``networks``. Not a dataclass with fields of its own."""
+
+    def links(self, cluster: Cluster) -> shapes.Links:
+        """Who is not heard by whom."""
+        raise NotImplementedError
+
+    @property
+    def _table(self) -> str:
+        # from the fault's own value: two of them never share a table, and a heal finds it again
+        return f"fl_shape_{zlib.crc32(repr((self.name, sorted(asdict(self).items()))).encode()):08x}"
+
+    def _ports(self, cluster: Cluster) -> list[tuple[str, str, str]]:
+        """(network, sender, receiver) of every lost link."""
+        topology, found = cluster.topology, []
+        for network in self.networks:
+            if network not in topology.networks:
+                raise FaultError(f"no network {network!r}; there are {', '.join(topology.networks)}")
+            for sender, receiver in sorted(self.links(cluster)):
+                for node in (sender, receiver):
+                    if node not in topology.nodes:
+                        raise FaultError(f"no node {node!r}; there are {', '.join(topology.nodes)}")
+                    if network not in topology.networks_of(node):
+                        raise FaultError(f"{node} is not plugged into {network!r}")
+                found.append((network, sender, receiver))
+        return found
+
+    def inject(self, cluster: Cluster) -> None:
+        fabric = cluster.fabric
+        lost = ", ".join(f"{fabric.tap(sender, network)} . {fabric.tap(receiver, network)}"
+                         for network, sender, receiver in self._ports(cluster))
+        fabric.run(["nft", "-f", "-"], f"""
+table bridge {self._table} {{
+    set lost {{ type ifname . ifname; elements = {{ {lost} }} }}
+    chain links {{ type filter hook forward priority -200; iifname . oifname @lost drop; }}
+}}
+""")
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        ports = self._ports(cluster)
+        sent, heard = self._count(cluster, ports)
+        if not all(sent):
+            for _, sender, receiver in (port for port, count in zip(ports, sent, strict=True) if not count):
+                self._call_out(cluster, sender, receiver)
+            again = self._count(cluster, ports, call=True)
+            sent, heard = ([a + b for a, b in zip(*pair, strict=True)]
+                           for pair in ((sent, again[0]), (heard, again[1])))
+        for (network, sender, receiver), said, got in zip(ports, sent, heard, strict=True):
+            if got:
+                raise FaultError(f"not confirmed: {receiver} still gets frames from {sender} on {network} ({got})")
+            if not said:
+                raise FaultError(f"not confirmed: {sender} sent {receiver} nothing on {network}: nothing to lose")
+        return {"links": len(ports), "frames_sent": sum(sent), "frames_heard": sum(heard)}
+
+    def _count(self, cluster: Cluster, ports: Sequence[tuple[str, str, str]],
+               call: bool = False) -> tuple[list[int], list[int]]:
+        """Frames that each sender sent to each receiver, and those that came there."""
+        fabric = cluster.fabric
+        watches = [Watch(fabric.tap(sender, network), fabric.mac(sender, network), fabric.mac(receiver, network))
+                   for network, sender, receiver in ports]
+        watches += [Watch(fabric.tap(receiver, network), fabric.mac(sender, network)) for network, sender, receiver
+                    in ports]
+        counts = count_frames(fabric, watches, _WINDOW)
+        return counts[:len(ports)], counts[len(ports):]
+
+    def _call_out(self, cluster: Cluster, sender: str, receiver: str) -> None:
+        """Makes ``sender`` send something to ``receiver`` for the next 2 s: a network may be idle."""
+        line = "".join(f"echo fenceline >/dev/udp/{address(cluster.topology, receiver, network)}/9; "
+                       for network in self.networks)  # port 9: discard
+        cluster.session(sender).run(
+            ["bash", "-c", f"(for i in 1 2 3 4 5 6 7 8 9 10; do {line} sleep 0.2; done) </dev/null >/dev/null 2>&1 &"],
+            within=10)
+
+    def heal(self, cluster: Cluster) -> None:
+        if self._is_there(cluster):
+            cluster.fabric.run(["nft", "delete", "table", "bridge", self._table])
+
+    def _is_there(self, cluster: Cluster) -> bool:
+        return self._table in cluster.fabric.run(["nft", "list", "tables", "bridge"])
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        if self._is_there(cluster):
+            raise FaultError("the rule that drops the frames is still there")
+        # a node may be booting, after having been fenced: it is heard as soon as it has
+        deadline = time.monotonic() + cluster.boot_deadline
+        while True:
+            ports = [port for port in self._ports(cluster)
+                     if all(cluster.is_running(node) for node in port[1:])]
+            for sender, receiver in {(port[1], port[2]) for port in ports}:
+                with contextlib.suppress(FencelineError):  # while it boots
+                    self._call_out(cluster, sender, receiver)
+            _, heard = self._count(cluster, ports)
+            silent = [port for port, count in zip(ports, heard, strict=True) if not count]
+            if not silent:
+                return {"rule": "gone", "links": len(ports), "frames_heard": sum(heard)}
+            if time.monotonic() > deadline:
+                raise FaultError(", ".join(f"{receiver} hears nothing from {sender} on {network}"
+                                           for network, sender, receiver in silent))
+
+
+@fault
+@dataclass(frozen=True)
+class Partition(_LostLinks):
+    """The network falls into ``groups`` that don't hear each other in ``networks``."""
+
+    groups: tuple[tuple[str, ...], ...] = parameter("groups of nodes: a,b|c")
+    networks: tuple[str, ...] = parameter(_NETWORKS)
+    name: ClassVar[str] = "partition"
+
+    def __post_init__(self) -> None:
+        check_names(self, "networks")
+        given = self.groups
+        if isinstance(given, str):
+            given = given.split("|")
+        elif isinstance(given, (list, tuple)) and any("|" in part for part in given if isinstance(part, str)):
+            given = ",".join(given).split("|")  # a command line splits at commas first
+        parts = tuple(tuple(part.split(",")) if isinstance(part, str) else tuple(part) for part in given)
+        shapes.groups(parts)
+        object.__setattr__(self, "groups", parts)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        # all but the largest: those that can't be expected to go on
+        kept = max(self.groups, key=len)
+        return tuple(node for group in self.groups if group is not kept for node in group)
+
+    def links(self, cluster: Cluster) -> shapes.Links:
+        return shapes.groups(self.groups)
+
+
+@fault
+@dataclass(frozen=True)
+class OneWay(_LostLinks):
+    """What ``sender`` sends to ``receiver`` in ``networks`` is lost; the other way round it is not."""
+
+    sender: str = parameter("a node")
+    receiver: str = parameter("a node, another one")
+    networks: tuple[str, ...] = parameter(_NETWORKS)
+    name: ClassVar[str] = "one-way"
+
+    def __post_init__(self) -> None:
+        check_names(self, "networks")
+        shapes.one_way(self.sender, self.receiver)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.sender, self.receiver)
+
+    def links(self, cluster: Cluster) -> shapes.Links:
+        return shapes.one_way(self.sender, self.receiver)
+
+
+@fault
+@dataclass(frozen=True)
+class PartitionBridge(_LostLinks):
+    """Two halves of the cluster don't hear each other in ``networks``, and ``node`` hears both."""
+
+    node: str = parameter("the node in the middle, of a cluster of three or more")
+    networks: tuple[str, ...] = parameter(_NETWORKS)
+    name: ClassVar[str] = "partition-bridge"
+
+    def __post_init__(self) -> None:
+        check_names(self, "networks")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ()
+
+    def links(self, cluster: Cluster) -> shapes.Links:
+        return _possible(lambda: shapes.bridge(cluster.topology.cluster_nodes, self.node))
+
+
+@fault
+@dataclass(frozen=True)
+class PartitionRing(_LostLinks):
+    """Every node hears a majority of the cluster in ``networks``, and no two the same one; of four or more nodes."""
+
+    networks: tuple[str, ...] = parameter(_NETWORKS)
+    name: ClassVar[str] = "partition-ring"
+
+    def __post_init__(self) -> None:
+        check_names(self, "networks")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ()
+
+    def links(self, cluster: Cluster) -> shapes.Links:
+        return _possible(lambda: shapes.ring(cluster.topology.cluster_nodes))
+
+
+def _possible(shape: Any) -> shapes.Links:
+    try:
+        return shape()
+    except ValueError as error:
+        raise FaultError(f"not in this cluster: {error}") from error

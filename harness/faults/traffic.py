@@ -1,0 +1,299 @@
+"""Faults of packets: delayed, duplicated, reordered, corrupted (netem), too slow (tbf), one kind dropped.
+
+netem works in the fabric where the host's kernel has it, on what a node receives; else in the guest's own kernel, on
+what it sends. Which, is in the evidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.errors import FaultError, FencelineError, HostError
+from harness.faults.base import fault
+from harness.faults.network import PacketDrop
+from harness.faults.parameters import check_choice, check_number, check_seconds, parameter
+from harness.guest.ping import Ping, parse_ping, ping_command
+from harness.machines.frames import flood
+from harness.machines.protocol import Power
+from harness.model.addressing import address, device
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+_NETWORK = "a network of the topology that the node is plugged into"
+_PERCENT = "% of the packets, above 0 and at most 100"
+_PINGS, _INTERVAL = 200, 0.005  # s
+_SIGMAS = 4.0
+
+
+@dataclass(frozen=True)
+class _NodeTraffic:
+    """A queueing discipline on ``node``'s card in ``network``."""
+
+    node: str
+    network: str = parameter(_NETWORK)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.node,)
+
+    def _check_plugged(self, cluster: Cluster) -> None:
+        plugged = cluster.topology.networks_of(self.node) if self.node in cluster.topology.nodes else ()
+        if self.network not in plugged:
+            raise FaultError(f"{self.node} is not plugged into {self.network!r}; it is into {', '.join(plugged)}")
+
+    def _on_tap(self, cluster: Cluster) -> str:
+        """The disciplines on the switch's port."""
+        return cluster.fabric.run(["tc", "qdisc", "show", "dev", cluster.fabric.tap(self.node, self.network)])
+
+    def _free_tap(self, cluster: Cluster, kind: str) -> None:
+        if f"qdisc {kind} " in self._on_tap(cluster):
+            cluster.fabric.run(["tc", "qdisc", "del", "dev", cluster.fabric.tap(self.node, self.network), "root"])
+
+
+@dataclass(frozen=True)
+class _Netem(_NodeTraffic):
+
+    def _options(self) -> list[str]:
+        """netem's words."""
+        raise NotImplementedError
+
+    def _shows(self, ping: Ping) -> dict[str, Any] | None:
+        """What of ``ping`` proves the effect; None: it does not."""
+        raise NotImplementedError
+
+    def inject(self, cluster: Cluster) -> None:
+        self._check_plugged(cluster)
+        try:
+            cluster.fabric.run(["tc", "qdisc", "add", "dev", cluster.fabric.tap(self.node, self.network), "root",
+                                "netem", *self._options()])
+            return
+        except HostError as error:
+            if "unknown" not in error.message.lower():
+                raise
+        if cluster.topology.networks[self.network].role == "management":
+            raise FaultError(f"this host has no netem, and in {self.node} it would be in the way of its own heal: "
+                             f"{self.network}")
+        card = device(cluster.topology, self.node, self.network)
+        cluster.session(self.node).run(f"modprobe sch_netem && tc qdisc add dev {card} root netem "
+                                       f"{' '.join(self._options())}", within=20)
+
+    def _peer(self, cluster: Cluster) -> str:
+        topology = cluster.topology
+        for name in topology.nodes:
+            if name != self.node and self.network in topology.networks_of(name) and cluster.is_running(name):
+                return name
+        raise FaultError(f"not confirmed: nobody else runs on {self.network} that could be asked")
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        peer = self._peer(cluster)
+        command = ping_command(str(address(cluster.topology, peer, self.network)), _PINGS, _INTERVAL)
+        try:
+            ping = parse_ping(cluster.session(self.node).run(command, within=30, check=False).out)
+        except ValueError as error:
+            raise FaultError(f"not confirmed: {error}") from error
+        shown = self._shows(ping)
+        if shown is None:
+            raise FaultError(f"not confirmed: {self.node} pinged {peer}: {ping}")
+        on_host = "netem" in self._on_tap(cluster)
+        return {**shown, "pings": ping.sent, "netem": "of the host, on what the node receives" if on_host
+                else "of the guest, on what it sends"}
+
+    def heal(self, cluster: Cluster) -> None:
+        self._free_tap(cluster, "netem")
+        # a machine that is off, hangs or was rebooted has lost it, or is switched on without it
+        if cluster.machine(self.node).power() is Power.ON:
+            card = device(cluster.topology, self.node, self.network)
+            cluster.session(self.node).run(f"tc qdisc show dev {card} root | grep -qw netem || exit 0; "
+                                           f"tc qdisc del dev {card} root", within=cluster.boot_deadline)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        if "netem" in self._on_tap(cluster):
+            raise FaultError(f"netem is still on the port of {self.node} in {self.network}")
+        if cluster.machine(self.node).power() is not Power.ON:
+            return {"netem": "gone with the machine"}
+        card = device(cluster.topology, self.node, self.network)
+        if "netem" in cluster.session(self.node).run(["tc", "qdisc", "show", "dev", card], within=20).out:
+            raise FaultError(f"netem is still on {card} of {self.node}")
+        return {"netem": "gone"}
+
+
+@fault
+@dataclass(frozen=True)
+class PacketDelay(_Netem):
+    """Packets of ``node`` in ``network`` are ``delay`` late, give or take ``jitter``."""
+
+    delay: float = parameter("s (or 100ms), from 0.001 to 10", 0.1)
+    jitter: float = parameter("s (or 20ms), from 0 to the delay", 0.0)
+    name: ClassVar[str] = "packet-delay"
+
+    def __post_init__(self) -> None:
+        check_seconds(self, "delay", 0.001, 10)
+        check_seconds(self, "jitter", 0, self.delay)
+
+    def _options(self) -> list[str]:
+        return ["limit", "10000", "delay", f"{self.delay * 1e6:.0f}us",
+                *([f"{self.jitter * 1e6:.0f}us", "distribution", "normal"] if self.jitter else [])]
+
+    def _shows(self, ping: Ping) -> dict[str, Any] | None:
+        if ping.mean_ms is None or ping.mean_ms < 700 * self.delay:
+            return None
+        if self.jitter and ping.deviation_ms < 300 * self.jitter:
+            return None
+        return {"round_trip_ms": ping.mean_ms, "deviation_ms": ping.deviation_ms}
+
+
+@dataclass(frozen=True)
+class _NetemShare(_Netem):
+    percent: float = parameter(_PERCENT, 10.0)
+
+    def __post_init__(self) -> None:
+        check_number(self, "percent", 0, 100, " %")
+
+    def _is_share(self, seen: int, of: int) -> bool:
+        """Whether ``seen`` of ``of`` packets may well be ``percent``."""
+        share = self.percent / 100
+        sigma = (max(of, 1) * share * (1 - share)) ** 0.5
+        return seen > 0 and abs(seen - of * share) <= _SIGMAS * sigma + 1
+
+
+@fault
+@dataclass(frozen=True)
+class PacketDuplicate(_NetemShare):
+    """``percent`` of the packets of ``node`` in ``network`` come twice."""
+
+    name: ClassVar[str] = "packet-duplicate"
+
+    def _options(self) -> list[str]:
+        return ["duplicate", f"{self.percent:g}%"]
+
+    def _shows(self, ping: Ping) -> dict[str, Any] | None:
+        return {"duplicates": ping.duplicates} if self._is_share(ping.duplicates, ping.sent) else None
+
+
+@fault
+@dataclass(frozen=True)
+class PacketReorder(_NetemShare):
+    """``percent`` of the packets of ``node`` in ``network`` overtake the others, which are 20 ms late."""
+
+    name: ClassVar[str] = "packet-reorder"
+
+    def __post_init__(self) -> None:
+        check_number(self, "percent", 0, 99, " %")
+
+    def _options(self) -> list[str]:
+        return ["limit", "10000", "delay", "20ms", "reorder", f"{self.percent:g}%"]
+
+    def _shows(self, ping: Ping) -> dict[str, Any] | None:
+        return {"reordered": ping.reordered} if ping.reordered else None
+
+
+@fault
+@dataclass(frozen=True)
+class PacketCorrupt(_NetemShare):
+    """``percent`` of the packets of ``node`` in ``network`` have a bit flipped."""
+
+    name: ClassVar[str] = "packet-corrupt"
+
+    def _options(self) -> list[str]:
+        return ["corrupt", f"{self.percent:g}%"]
+
+    def _shows(self, ping: Ping) -> dict[str, Any] | None:
+        # what is corrupt is dropped by whoever checks it
+        lost = ping.sent - ping.received
+        return {"lost_percent": round(ping.lost_percent, 2)} if self._is_share(lost, ping.sent) else None
+
+
+@fault
+@dataclass(frozen=True)
+class RateLimit(_NodeTraffic):
+    """``node`` receives at most ``kbit`` kbit/s in ``network``; what is more waits, and is then dropped."""
+
+    kbit: float = parameter("kbit/s, above 10 and at most 20000", 1000.0)
+    name: ClassVar[str] = "rate-limit"
+
+    def __post_init__(self) -> None:
+        check_number(self, "kbit", 10, 20000, " kbit/s")
+
+    def inject(self, cluster: Cluster) -> None:
+        self._check_plugged(cluster)
+        cluster.fabric.run(["tc", "qdisc", "add", "dev", cluster.fabric.tap(self.node, self.network), "root", "tbf",
+                            "rate", f"{self.kbit:g}kbit", "burst", "6000", "latency", "100ms"])
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        rate = self.kbit * 1000 / 8
+        sent, passed = self._flood(cluster, rate)
+        if sent < 1.5 * rate or passed > 1.2 * rate + 10_000 or not passed:
+            raise FaultError(f"not confirmed: {passed} of {sent} bytes passed in 1 s, at most {rate:.0f} should")
+        return {"sent_bytes_s": sent, "passed_bytes_s": passed}
+
+    def _flood(self, cluster: Cluster, rate: float) -> tuple[int, int]:
+        fabric = cluster.fabric
+        return flood(fabric, self.network, fabric.mac(self.node, self.network), fabric.tap(self.node, self.network),
+                     2 * rate + 10_000, 1.0, size=min(1000, int(rate / 4)))
+
+    def heal(self, cluster: Cluster) -> None:
+        self._free_tap(cluster, "tbf")
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        rate = self.kbit * 1000 / 8
+        sent, passed = self._flood(cluster, rate)
+        if passed < 0.9 * sent:
+            raise FaultError(f"{self.node} still receives {passed} of {sent} bytes/s only on {self.network}")
+        return {"sent_bytes_s": sent, "passed_bytes_s": passed}
+
+
+#: Kinds of packets, as nft's bridge family matches them. Port numbers as registered with IANA or by default.
+KINDS = {
+    "totem": "udp dport { 5404, 5405, 5406, 5407, 5408 }",
+    "arp": "ether type arp",
+    "iscsi": "tcp dport 3260",
+    "ipmi": "udp dport 623",
+    "http": "tcp dport 80",
+    "drbd": "tcp dport 7788-7799",
+    "vrrp": "ip protocol 112",
+    "heartbeat": "udp dport 694",
+}
+
+
+@fault
+@dataclass(frozen=True)
+class PacketKindDrop(PacketDrop):
+    """``percent`` of the packets of one ``kind`` that machines send into ``network`` are dropped; no others."""
+
+    percent: float = parameter(_PERCENT, 100.0)
+    kind: str = parameter(f"one of {', '.join(KINDS)}", "totem")
+    name: ClassVar[str] = "packet-kind-drop"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice(self, "kind", tuple(KINDS))
+
+    @property
+    def _table(self) -> str:
+        return f"fl_kind_{self.kind}_{self.network.replace('-', '_')}"
+
+    @property
+    def _match(self) -> str:
+        return KINDS[self.kind]
+
+    def _is_enough(self, total: int) -> bool:
+        # where all is dropped the senders soon fall silent
+        return total >= 5 if self.percent == 100 else super()._is_enough(total)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        if self.kind == "arp":
+            self._provoke_arp(cluster)
+        return super().confirm(cluster, since_ns)
+
+    def _provoke_arp(self, cluster: Cluster) -> None:
+        # neighbours that know each other ask seldom: asked by us, they answer
+        for node in cluster.topology.nodes:
+            if self.network in cluster.topology.networks_of(node):
+                try:
+                    heard = cluster.fabric.answers_arp(node, self.network, 0.5)
+                except FencelineError as error:
+                    raise FaultError(f"not confirmed: {error.message}") from error
+                if heard and self.percent == 100:
+                    raise FaultError(f"not confirmed: {node} still answers ARP on {self.network}")

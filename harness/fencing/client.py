@@ -1,0 +1,51 @@
+"""The harness's own look at a fencing device: ipmitool from inside the fabric, like any other client of it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import HostError
+from harness.fencing.bmc import USER
+from harness.model.addressing import bmc_address
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+_MARGIN = 10.0  # s that a call may take beyond what the device may
+
+
+@dataclass(frozen=True, slots=True)
+class IpmiAnswer:
+    """What ipmitool gave: ``ok`` whether it exited with 0, ``text`` its words, ``seconds`` how long it took."""
+
+    ok: bool
+    text: str
+    seconds: float
+
+
+def ask_bmc(cluster: Cluster, node: str, *command: str, patience: float = 1.0) -> IpmiAnswer:
+    """Asks the BMC of ``node``: ``ask_bmc(cluster, "rs-01", "power", "status")``. A device that does not answer
+    within ``patience`` seconds is asked once more.
+
+    Raises:
+        HostError: there is no ipmitool on this host.
+    """
+    begun = time.monotonic()
+    try:
+        done = subprocess.run(
+            cluster.fabric.command(["ipmitool", "-I", "lanplus", "-H", str(bmc_address(cluster.topology, node)),
+                                    "-U", USER, "-E", "-v", "-N", f"{max(1, round(patience))}", "-R", "2", "chassis",
+                                    *command]),
+            env={"IPMI_PASSWORD": cluster.bmc_password, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            capture_output=True, text=True, timeout=2 * patience + _MARGIN, check=False)
+    except subprocess.TimeoutExpired:
+        return IpmiAnswer(False, "no answer", time.monotonic() - begun)
+    except FileNotFoundError as error:
+        raise HostError(f"{error.filename} is not installed: run script/bootstrap, or `fenceline doctor`") from error
+    # -v tells why a login is refused, and what it reads and which ciphers it takes, of no use here
+    told = [line.strip("> ") for line in (done.stdout + done.stderr).splitlines()
+            if line and not line.startswith(("Loading", "Using best"))]
+    return IpmiAnswer(done.returncode == 0, "; ".join(told), time.monotonic() - begun)

@@ -1,0 +1,110 @@
+"""When: the faults of the networks: their shape, and what becomes of packets."""
+
+from __future__ import annotations
+
+from pytest_bdd import when
+
+from harness.faults import shapes
+from harness.scene import Scene
+from steps.words import phrase
+
+_NUMBER = r"\d+(?:\.\d+)?"
+
+
+def _networks(scene: Scene, role: str) -> tuple[str, ...]:
+    return scene.cluster.topology.networks_with(role)
+
+
+@when(phrase(r"the <network> network splits into <node> and the others"))
+def isolated(scene: Scene, network: str, node: str) -> None:
+    nodes = scene.cluster.topology.cluster_nodes
+    scene.inject("partition", groups=shapes.isolate(nodes, scene.node(node)), networks=_networks(scene, network))
+
+
+@when(phrase(r"the <network> network splits into two halves"))
+def split_in_halves(scene: Scene, network: str) -> None:
+    nodes = scene.cluster.topology.cluster_nodes
+    scene.inject("partition", groups=shapes.halves(nodes), networks=_networks(scene, network))
+
+
+@when(phrase(r"the <network> network falls apart, every node alone"))
+def fallen_apart(scene: Scene, network: str) -> None:
+    nodes = scene.cluster.topology.cluster_nodes
+    scene.inject("partition", groups=tuple((node,) for node in nodes), networks=_networks(scene, network))
+
+
+@when("the partition is mended")
+def partition_mended(scene: Scene) -> None:
+    scene.heal_any(("partition", "one-way", "partition-bridge", "partition-ring"))
+
+
+@when(phrase(r"<other> is not heard by <node> any more on the <network> network"))
+def one_way(scene: Scene, other: str, node: str, network: str) -> None:
+    scene.inject("one-way", sender=scene.node(other), receiver=scene.node(node), networks=_networks(scene, network))
+
+
+@when(phrase(r"the <network> network splits into two halves that both hear <node>"))
+def bridged(scene: Scene, network: str, node: str) -> None:
+    scene.inject("partition-bridge", node=scene.node(node), networks=_networks(scene, network))
+
+
+@when(phrase(r"every node hears a majority of its own on the <network> network"))
+def ring(scene: Scene, network: str) -> None:
+    scene.inject("partition-ring", networks=_networks(scene, network))
+
+
+@when(phrase(r"the <network> network of <node> is down for <seconds> and up for (?P<up>\d+(?:\.\d+)?) seconds?, "
+             r"again and again"))
+def flaps(scene: Scene, network: str, node: str, seconds: str, up: str) -> None:
+    scene.inject("link-flap", node=scene.node(node), networks=_networks(scene, network), down=float(seconds),
+                 up=float(up))
+
+
+@when(phrase(r"the <network> network of <node> stops flapping"))
+def stops_flapping(scene: Scene, network: str, node: str) -> None:
+    scene.heal("link-flap", node=scene.node(node), networks=_networks(scene, network))
+
+
+@when(phrase(rf"the packets of <node> on the <network> network are (?P<delay>{_NUMBER}) ms late"))
+def delayed(scene: Scene, node: str, network: str, delay: str) -> None:
+    for name in _networks(scene, network):
+        scene.inject("packet-delay", node=scene.node(node), network=name, delay=float(delay) / 1000)
+
+
+@when(phrase(rf"the packets of <node> on the <network> network are (?P<delay>{_NUMBER}) ms late, give or take "
+             rf"(?P<jitter>{_NUMBER}) ms"))
+def delayed_with_jitter(scene: Scene, node: str, network: str, delay: str, jitter: str) -> None:
+    for name in _networks(scene, network):
+        scene.inject("packet-delay", node=scene.node(node), network=name, delay=float(delay) / 1000,
+                     jitter=float(jitter) / 1000)
+
+
+@when(phrase(rf"(?P<percent>{_NUMBER}) % of the packets of <node> on the <network> network are duplicated"))
+def duplicated(scene: Scene, percent: str, node: str, network: str) -> None:
+    for name in _networks(scene, network):
+        scene.inject("packet-duplicate", node=scene.node(node), network=name, percent=float(percent))
+
+
+@when(phrase(rf"(?P<percent>{_NUMBER}) % of the packets of <node> on the <network> network are reordered"))
+def reordered(scene: Scene, percent: str, node: str, network: str) -> None:
+    for name in _networks(scene, network):
+        scene.inject("packet-reorder", node=scene.node(node), network=name, percent=float(percent))
+
+
+@when(phrase(rf"(?P<percent>{_NUMBER}) % of the packets of <node> on the <network> network are corrupted"))
+def corrupted(scene: Scene, percent: str, node: str, network: str) -> None:
+    for name in _networks(scene, network):
+        scene.inject("packet-corrupt", node=scene.node(node), network=name, percent=float(percent))
+
+
+@when(phrase(rf"<node> receives at most (?P<kbit>{_NUMBER}) kbit/s on the <network> network"))
+def rate_limited(scene: Scene, node: str, kbit: str, network: str) -> None:
+    for name in _networks(scene, network):
+        scene.inject("rate-limit", node=scene.node(node), network=name, kbit=float(kbit))
+
+
+@when(phrase(r"the (?P<kind>totem|arp|iscsi|ipmi|http|drbd|vrrp|heartbeat) packets on the <network> network are "
+             r"dropped"))
+def kind_dropped(scene: Scene, kind: str, network: str) -> None:
+    for name in _networks(scene, network):
+        scene.inject("packet-kind-drop", network=name, kind=kind)

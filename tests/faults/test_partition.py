@@ -1,0 +1,175 @@
+"""Partitions, a loose contact, a rate limit and dropped kinds of packets, in a real fabric with guests of threads."""
+# ruff: noqa: F811 - a fixture is asked for by the name it was imported under
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from harness.errors import FaultError
+from harness.faults import make_fault
+from harness.faults.background import worker_of
+from tests.faults.tapnet import net  # noqa: F401 - a fixture
+
+BOTH = ("heartbeat-a", "heartbeat-b")
+SHAPES = [
+    ("partition", {"groups": (("node1",), ("node2", "node3")), "networks": BOTH}, 8),
+    ("partition", {"groups": (("node1",), ("node2",), ("node3",)), "networks": ("heartbeat-a",)}, 6),
+    ("one-way", {"sender": "node1", "receiver": "node2", "networks": BOTH}, 2),
+    ("partition-bridge", {"node": "node2", "networks": BOTH}, 4),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters", "links"), SHAPES, ids=[f"{s[0]}-{s[2]}" for s in SHAPES])
+def test_in_force_and_healed(net, name, parameters, links):
+    fault = make_fault(name, **parameters)
+    with pytest.raises(FaultError, match="still gets frames"):
+        fault.confirm(net.cluster, 0)  # red: not in force yet
+    fault.inject(net.cluster)
+    try:
+        with pytest.raises(FaultError, match="still there"):
+            fault.confirm_healed(net.cluster)
+        evidence = fault.confirm(net.cluster, 0)
+        assert evidence["links"] == links and evidence["frames_heard"] == 0 and evidence["frames_sent"] >= 5 * links
+    finally:
+        fault.heal(net.cluster)
+    fault.heal(net.cluster)
+    assert fault.confirm_healed(net.cluster)["links"] == links
+
+
+def test_one_way_leaves_the_other_way(net):
+    there = make_fault("one-way", sender="node1", receiver="node2", networks="heartbeat-a")
+    back = make_fault("one-way", sender="node2", receiver="node1", networks="heartbeat-a")
+    there.inject(net.cluster)
+    try:
+        there.confirm(net.cluster, 0)
+        with pytest.raises(FaultError, match="node1 still gets frames from node2"):
+            back.confirm(net.cluster, 0)
+    finally:
+        there.heal(net.cluster)
+
+
+def test_silence_is_no_proof(net):
+    guest = net.guests["node1", "heartbeat-a"]
+    guest.talks = False
+    fault = make_fault("one-way", sender="node1", receiver="node2", networks="heartbeat-a")
+    fault.inject(net.cluster)
+    try:
+        with pytest.raises(FaultError, match="nothing to lose"):
+            fault.confirm(net.cluster, 0)
+    finally:
+        guest.talks = True
+        fault.heal(net.cluster)
+
+
+def test_two_partitions_at_once_are_healed_one_by_one(net):
+    one = make_fault("one-way", sender="node1", receiver="node2", networks="heartbeat-a")
+    two = make_fault("one-way", sender="node1", receiver="node3", networks="heartbeat-a")
+    one.inject(net.cluster)
+    two.inject(net.cluster)
+    try:
+        one.heal(net.cluster)
+        one.confirm_healed(net.cluster)
+        two.confirm(net.cluster, 0)
+    finally:
+        two.heal(net.cluster)
+
+
+@pytest.mark.parametrize(("name", "parameters", "message"), [
+    ("partition", {"groups": "node1", "networks": "heartbeat-a"}, "two groups"),
+    ("partition", {"groups": "node1|node1", "networks": "heartbeat-a"}, "twice"),
+    ("partition", {"groups": "node1|node2", "networks": ""}, "at least one"),
+    ("one-way", {"sender": "node1", "receiver": "node1", "networks": "heartbeat-a"}, "itself"),
+    ("link-flap", {"node": "node1", "networks": "heartbeat-a", "down": 0}, "from 0.1 s"),
+    ("rate-limit", {"node": "node1", "network": "heartbeat-a", "kbit": 5}, "above 10"),
+    ("packet-kind-drop", {"network": "heartbeat-a", "kind": "smtp"}, "not one of"),
+    ("packet-delay", {"node": "node1", "network": "heartbeat-a", "delay": "100ms", "jitter": "200ms"}, "jitter"),
+    ("packet-corrupt", {"node": "node1", "network": "heartbeat-a", "percent": 101}, "at most 100"),
+    ("packet-reorder", {"node": "node1", "network": "heartbeat-a", "percent": 100}, "at most 99"),
+])
+def test_out_of_range(name, parameters, message):
+    with pytest.raises(FaultError, match=message):
+        make_fault(name, **parameters)
+
+
+def test_groups_as_a_command_line_gives_them():
+    fault = make_fault("partition", groups=["node1", "node2|node3"], networks="heartbeat-a")
+    assert fault.groups == (("node1", "node2"), ("node3",))
+    assert fault.targets == ("node3",)
+
+
+@pytest.mark.parametrize(("name", "parameters", "message"), [
+    ("partition", {"groups": "node1|nowhere", "networks": "heartbeat-a"}, "no node 'nowhere'"),
+    ("partition", {"groups": "node1|node2", "networks": "nothing"}, "no network 'nothing'"),
+    ("partition", {"groups": "node1|san-01", "networks": "heartbeat-a"}, "not plugged"),
+    ("partition-ring", {"networks": "heartbeat-a"}, "four nodes"),
+    ("rate-limit", {"node": "san-01", "network": "heartbeat-a"}, "not plugged"),
+    ("packet-delay", {"node": "san-01", "network": "heartbeat-a"}, "not plugged"),
+])
+def test_not_in_this_cluster(net, name, parameters, message):
+    with pytest.raises(FaultError, match=message):
+        make_fault(name, **parameters).inject(net.cluster)
+
+
+def test_flap_comes_and_goes_and_ends(net):
+    fault = make_fault("link-flap", node="node1", networks="heartbeat-a", down=0.3, up=0.4)
+    with pytest.raises(FaultError, match="not confirmed"):
+        fault.confirm(net.cluster, time.monotonic_ns())
+    begun = time.monotonic_ns()
+    fault.inject(net.cluster)
+    try:
+        with pytest.raises(FaultError, match="already"):
+            fault.inject(net.cluster)
+        assert fault.confirm(net.cluster, begun)["arp"] == "comes and goes"
+    finally:
+        fault.heal(net.cluster)
+    fault.heal(net.cluster)
+    assert worker_of(net.cluster, fault) is None
+    assert fault.confirm_healed(net.cluster)["arp"] == "answers"
+    count = len(net.cluster.log.events())
+    time.sleep(0.8)
+    assert len(net.cluster.log.events()) == count
+
+
+def test_rate_limit_is_measured(net):
+    fault = make_fault("rate-limit", node="node1", network="heartbeat-a", kbit=800)
+    with pytest.raises(FaultError, match="not confirmed"):
+        fault.confirm(net.cluster, 0)
+    fault.inject(net.cluster)
+    try:
+        assert fault.confirm(net.cluster, 0)["passed_bytes_s"] < 130_000
+        with pytest.raises(FaultError, match="still receives"):
+            fault.confirm_healed(net.cluster)
+    finally:
+        fault.heal(net.cluster)
+    fault.heal(net.cluster)
+    fault.confirm_healed(net.cluster)
+
+
+def test_one_kind_is_dropped_and_no_other(net):
+    fault = make_fault("packet-kind-drop", network="heartbeat-a", kind="arp")
+    with pytest.raises(FaultError, match="still answers ARP"):
+        fault._provoke_arp(net.cluster)
+    fault.inject(net.cluster)
+    try:
+        assert fault.confirm(net.cluster, 0)["percent"] == 100
+        # what is no ARP still passes
+        with pytest.raises(FaultError, match="still gets frames"):
+            make_fault("one-way", sender="node1", receiver="node2", networks="heartbeat-a").confirm(net.cluster, 0)
+        assert net.cluster.fabric.answers_arp("node1", "heartbeat-b", 1.0)
+    finally:
+        fault.heal(net.cluster)
+    fault.confirm_healed(net.cluster)
+    assert net.cluster.fabric.answers_arp("node1", "heartbeat-a", 1.0)
+
+
+def test_drops_of_different_kinds_live_side_by_side(net):
+    arp, totem = (make_fault("packet-kind-drop", network="heartbeat-a", kind=kind) for kind in ("arp", "totem"))
+    arp.inject(net.cluster)
+    totem.inject(net.cluster)
+    arp.heal(net.cluster)
+    arp.confirm_healed(net.cluster)
+    with pytest.raises(FaultError, match="still there"):
+        totem.confirm_healed(net.cluster)
+    totem.heal(net.cluster)
