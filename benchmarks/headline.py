@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+SCENARIO = {"uml": ("features/failover/heartbeat.feature", "-k", "triggers_fence"),
+            "libvirt": ("features/failover/emulated.feature",)}
 FIGURES = ("start to answering (s)", "start to verdict (s)", "whole command (s)", "outage seen by the client (s)",
            "cut to fenced (s)", "harness CPU (s)", "harness peak memory (MiB)")
 
@@ -54,7 +56,7 @@ def measure(driver: str) -> dict[str, float] | None:
         begun_ns = time.monotonic_ns()
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "benchmarks.headline", "-q", f"--driver={driver}",
-             f"--runs-dir={scratch}/runs", "features/failover/heartbeat.feature", "-k", "triggers_fence"],
+             f"--runs-dir={scratch}/runs", *SCENARIO[driver]],
             cwd=ROOT, env={**os.environ, "FENCELINE_BENCH_USAGE": str(usage)}, capture_output=True, text=True,
             check=False)
         whole = (time.monotonic_ns() - begun_ns) / 1e9

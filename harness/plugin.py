@@ -16,6 +16,7 @@ from harness.model.verdict import Judgement, Verdict
 
 _SCENE = pytest.StashKey()
 _POOL = pytest.StashKey()
+_FIGURES = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +26,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--libvirt-uri", metavar="URI", help="use this libvirt instead of a private one in the fabric")
     group.addoption("--runs-dir", metavar="DIR", help="where run folders go (default: reports/runs)")
     group.addoption("--fenceline-seed", type=int, metavar="N", help="seed of all chance (default: drawn and printed)")
+    group.addoption("--repeat", type=int, default=1, metavar="N",
+                    help="run every scenario N times, for distributions (default: 1)")
+    group.addoption("--history", metavar="FILE", help="where the runs' figures are gathered (default: "
+                                                      "history.sqlite beside the runs folder)")
     group.addoption("--rebuild", action="store_true", help="a new cluster for every scenario, never reuse one")
 
 
@@ -46,6 +51,29 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> FeatureFil
     if file_path.suffix == ".feature":
         return FeatureFile.from_parent(parent, path=file_path)
     return None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """``--repeat N``: each scenario N times, one after the other, on a cluster that is reused in between."""
+    count = metafunc.config.getoption("--repeat")
+    if count > 1 and isinstance(metafunc.definition.parent, FeatureFile):
+        metafunc.fixturenames.append("fenceline_repetition")
+        metafunc.parametrize("fenceline_repetition", range(1, count + 1))
+
+
+def pytest_terminal_summary(terminalreporter: object, config: pytest.Config) -> None:
+    """The distribution of each scenario that ran more than once."""
+    found = config.stash.get(_FIGURES, {})
+    repeated = {title: values for title, values in found.items() if len(values) > 1}
+    if not repeated:
+        return
+    from reports.stats import distribution
+    terminalreporter.section("failover times")
+    for title, values in repeated.items():
+        known = distribution(values, seed=config.getoption("--fenceline-seed"))
+        terminalreporter.write_line(
+            f"{title}: n={known.n} median {known.median:.2f} s (95 % interval {known.low:.2f} to {known.high:.2f}), "
+            f"p95 {known.p95:.2f} s, {known.least:.2f} to {known.most:.2f} s")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -148,9 +176,9 @@ class NotJudged(FencelineError):
 def _show(item: pytest.Function, scene: object, judgement: Judgement, failed: bool) -> None:
     from reports.allure_bridge import attach_run
     from reports.html import write_run_page
-    from reports.tables import findings_table_text, phases_table_text
+    from reports.tables import findings_table_text, outages_text
     verdict = findings_table_text(judgement) if failed else f"verdict {judgement.verdict}: {judgement.reason}"
-    text = "\n".join([verdict, phases_table_text(judgement), f"run folder: {scene.run.folder}"])
+    text = "\n".join([verdict, outages_text(judgement), f"run folder: {scene.run.folder}"])
     item.add_report_section("call", "fenceline", text)
     if failed and scene.has_cluster:
         scene.cluster.collect_logs(scene.run.folder / "logs")
@@ -162,6 +190,29 @@ def _show(item: pytest.Function, scene: object, judgement: Judgement, failed: bo
     except Exception as error:  # a page that can't be drawn must not cost the verdict
         scene.say(f"no report.html in the run folder: {error!r}")
     attach_run(scene.run.folder, judgement)
+    _remember(item, scene, judgement)
+
+
+def _remember(item: pytest.Function, scene: object, judgement: Judgement) -> None:
+    """The run's figures into the history, and those of what is repeated for the summary."""
+    import sqlite3
+
+    from reports import history
+    outage = judgement.figures["longest_outage_s"]
+    if judgement.verdict is Verdict.PASS and outage:
+        item.config.stash.setdefault(_FIGURES, {}).setdefault(scene.run.info.scenario, []).append(outage)
+    path = item.config.getoption("--history") or scene.run.folder.parent.parent / history.NAME
+    try:
+        with history.opened(path) as db:
+            history.record_run(db, scene.run.folder)
+    except (sqlite3.Error, OSError, history.NoRunFolder) as error:  # must not cost the verdict
+        scene.say(f"not in the history {path}: {error}")
+
+
+def pytest_bdd_before_scenario(request: pytest.FixtureRequest) -> None:
+    # before its first step, so that the first step is told and recorded like the others
+    if isinstance(request.node.parent, FeatureFile):
+        request.getfixturevalue("scene")
 
 
 def pytest_bdd_before_step(request: pytest.FixtureRequest, step: object) -> None:

@@ -100,6 +100,21 @@ def phases_table_text(judgement: Judgement) -> str:
     return "\n\n".join(_outage_text(outage) for outage in judgement.outages)
 
 
+def outages_text(judgement: Judgement, most: int = 4) -> str:
+    """A line an outage, the longest ``most`` of them: who was away for how long, and in which phases."""
+    if not judgement.outages:
+        return headline(judgement)
+    longest = sorted(judgement.outages, key=lambda outage: -outage.seconds)[:most]
+    lines = []
+    for outage in (outage for outage in judgement.outages if outage in longest):
+        parts = [f"{_plain(phase.name)} {seconds:.2f}"
+                 for phase, seconds in zip(outage.phases, shown_seconds(outage), strict=True) if seconds]
+        lines.append(_plain(away_text(outage)) + (f": {' + '.join(parts)}" if parts else ""))
+    if len(judgement.outages) > most:
+        lines.append(f"and {len(judgement.outages) - most} shorter")
+    return "\n".join(lines)
+
+
 def _outage_text(outage: Outage) -> str:
     width = max([12, *(len(_plain(phase.name)) for phase in outage.phases)])
     lines = [_plain(away_text(outage))]

@@ -9,10 +9,11 @@ from harness.judge.evidence import evidence
 from harness.judge.exclusive import CUTTING, fence_before_takeover, single_mount, single_vip_owner
 from harness.judge.findings import Tally, as_dict
 from harness.judge.history import History, action
+from harness.judge.ledger import no_lost_acknowledgement
 from harness.judge.liveness import liveness
 from harness.judge.quorum import no_service_without_quorum
 from harness.judge.writers import single_writer
-from harness.model.verdict import Finding, Verdict
+from harness.model.verdict import BROKEN_AS_EXPECTED, Finding, Verdict
 
 Check = Callable[[History], Finding]
 
@@ -56,11 +57,12 @@ INVARIANTS: dict[str, Check] = {
     "single VIP owner": single_vip_owner,
     "fence before takeover": fence_before_takeover,
     "no service without quorum": no_service_without_quorum,
+    "no lost acknowledgement": no_lost_acknowledgement,
     "healthy cluster fences nobody": healthy_cluster_fences_nobody,
     "liveness at the end": liveness,
 }
 SAFETY = frozenset({"single mount", "single writer", "single VIP owner", "fence before takeover",
-                    "no service without quorum"})
+                    "no service without quorum", "no lost acknowledgement"})
 
 
 def check(name: str, history: History) -> Finding:
@@ -86,7 +88,7 @@ def expected(finding: Finding, history: History) -> Finding:
     if not wanted:
         return finding
     if finding.verdict is Verdict.FAIL:
-        return replace(finding, verdict=Verdict.PASS, reason=f"broken as expected: {finding.reason}")
+        return replace(finding, verdict=Verdict.PASS, reason=f"{BROKEN_AS_EXPECTED}: {finding.reason}")
     if finding.verdict is Verdict.PASS:
         return replace(finding, verdict=Verdict.FAIL, at_ns=wanted[0].t_ns, evidence=(as_dict(wanted[0]),),
                        reason=f"expected to break and did not: {finding.reason}")

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+#: How the reason of a finding begins where a scenario expected the promise to break, and it did.
+BROKEN_AS_EXPECTED = "broken as expected"
+
 
 class Verdict(StrEnum):
     """Only PASS is a pass."""
@@ -69,8 +72,11 @@ class Judgement:
 
     @property
     def reason(self) -> str:
-        """The finding that decided the verdict, or "every promise was kept"."""
+        """The finding that decided the verdict; for a pass, that every promise was kept, or which were to break."""
         for finding in self.findings:
             if finding.verdict is self.verdict and finding.verdict is not Verdict.PASS:
                 return f"{finding.check}: {finding.reason}"
+        broken = [finding.check for finding in self.findings if finding.reason.startswith(BROKEN_AS_EXPECTED)]
+        if broken:
+            return f"broken, as the scenario expected: {', '.join(broken)}; every other promise was kept"
         return "every promise was kept"

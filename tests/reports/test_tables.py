@@ -129,3 +129,19 @@ def test_hostile_text_neither_becomes_markup_nor_moves_the_cursor():
 def test_long_reasons_are_wrapped_below_each_other():
     lines = findings_table_text(Judgement(Verdict.FAIL, (Finding("c", Verdict.FAIL, "word " * 100),))).splitlines()
     assert all(len(line) <= 110 for line in lines[1:]) and len(lines) > 4
+
+
+def test_a_line_an_outage_names_the_phases_that_took_time_and_counts_what_it_leaves_out():
+    from reports.tables import outages_text
+    outages = tuple(Outage("web", 0, 1, seconds, 0.02, (Phase("detect", seconds, 0.02), Phase("fence", 0.0, 0.0)),
+                           "rs-01", "rs-02") for seconds in (3.0, 1.0, 2.0))
+    text = outages_text(Judgement(Verdict.PASS, (), outages), most=2)
+    assert text.splitlines() == ["web was away for 3.00 s ± 0.02 s (rs-01 → rs-02): detect 3.00",
+                                 "web was away for 2.00 s ± 0.02 s (rs-01 → rs-02): detect 2.00", "and 1 shorter"]
+    assert outages_text(Judgement(Verdict.PASS, (), ())) == "no outage was seen by the client"
+
+
+def test_a_pass_says_which_promises_were_to_break():
+    from harness.model.verdict import BROKEN_AS_EXPECTED
+    findings = (Finding("single mount", Verdict.PASS, f"{BROKEN_AS_EXPECTED}: both"),)
+    assert "broken, as the scenario expected: single mount" in Judgement(Verdict.PASS, findings).reason
