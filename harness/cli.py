@@ -87,11 +87,35 @@ def make_parser() -> argparse.ArgumentParser:
     judge.add_argument("run_folder", metavar="RUN", help="a run folder, or its name in the runs folder")
     judge.add_argument("--json", action="store_true", help="the whole judgement as JSON")
     _add_runs_dir(judge)
+    _add_history(words)
     words.add(
         "reap", _lazy("host", "reap"), "remove what runs left that were killed; living runs are left alone"
     )
     _add_topology(words)
     return parser
+
+
+def _add_history(words: _Words) -> None:
+    report = words.add(
+        "report",
+        _lazy("history", "report"),
+        "write a page of all runs: failover times over time, distributions, phases, verdicts",
+        "One HTML file that needs nothing but itself; its links lead into the run folders. Runs that the history\n"
+        "does not know yet are added to it first.",
+    )
+    report.add_argument("--history", metavar="FILE", help="the SQLite file (default: reports/history.sqlite)")
+    report.add_argument("-o", "--output", metavar="FILE", help="the page (default: reports/history.html)")
+    _add_runs_dir(report)
+    compare = words.add(
+        "compare",
+        _lazy("history", "compare"),
+        "tell whether failover became slower from one set of runs to another",
+        "BEFORE and AFTER are histories (SQLite) or folders of run folders. Slower is what is unlikely by chance\n"
+        "(rank test, p < 0.05), true of most pairs (Cliff's delta of 0.33 or more), and more than the error bound.\n"
+        "exit status: 0 not slower; 1 slower; 3 too few runs to tell.",
+    )
+    compare.add_argument("before", metavar="BEFORE")
+    compare.add_argument("after", metavar="AFTER")
 
 
 def _add_image(words: _Words) -> None:

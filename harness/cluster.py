@@ -33,6 +33,7 @@ from harness.model.load import dump_topology
 from harness.model.topology import Topology
 from harness.observe.client import ClientObserver
 from harness.observe.guests import GuestObserver
+from harness.observe.ledger import LedgerClient
 from harness.observe.log import EventLog
 from harness.observe.loop import ObserverLoop
 from harness.observe.wire import WireObserver
@@ -41,6 +42,10 @@ from harness.progress import Progress
 from harness.stacks.pacemaker.stack import PacemakerStack
 from harness.stacks.state import ClusterState
 from harness.storage import iscsi
+
+
+_TELLING_PACKAGES = ("pacemaker", "corosync", "resource-agents", "fence-agents", "open-iscsi", "heartbeat",
+                     "keepalived", "nfs-kernel-server", "nginx-light")
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ class Cluster:
 
     def _build(self) -> None:
         topology = self.topology
-        image = ensure_image(self.progress)
+        image = self.image = ensure_image(self.progress)
         self.journal = Journal(state_dir() / "journal" / f"{self.identity}.jsonl")
         self._undo.callback(self._close_journal)
         self.folder = self._make_folder()
@@ -123,7 +128,8 @@ class Cluster:
         self.client = ClientObserver(self.fabric, topology, self.log, self.loop)
         self.wire = WireObserver(self.fabric, topology, self.log, self.loop)
         self.writes = WriteObserver(self.fabric, topology, self.log, self.loop)
-        for observer in (self.client, self.wire, self.writes):
+        self.ledger = LedgerClient(self.fabric, topology, self.log, self.loop)
+        for observer in (self.client, self.wire, self.writes, self.ledger):
             observer.start()
             self._undo.callback(observer.stop)
         # the storage host has the least to do and is waited for by all: first
@@ -250,6 +256,13 @@ class Cluster:
         state = self.stack.state()
         self.log.record("stack", state.seen_by, "state", state.as_dict())
         return state
+
+    def versions(self) -> dict[str, str]:
+        """What the cluster runs: the image and its kernel, and the packages that decide about a failover."""
+        packages = dict(line.partition("=")[::2] for line in self.image.packages.read_text().splitlines())
+        kernel = self.image.uml_kernel_version if self.driver.name == "uml" else packages.get("linux-image-amd64", "")
+        return {"image": self.image.key, "kernel": kernel} | {
+            name: packages[name] for name in _TELLING_PACKAGES if name in packages}
 
     def owner(self, service: str) -> str:
         """The node on which ``service`` runs.

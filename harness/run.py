@@ -61,11 +61,17 @@ class Run:
         (self.folder / "run.json").write_text(json.dumps({
             "scenario": self.info.scenario, "origin": self.info.origin, "tags": list(self.info.tags),
             "seed": self.info.seed, "driver": self.info.driver, "topology": topology.name,
-            "begun": datetime.now(UTC).isoformat(timespec="seconds"), "host_kernel": platform.release(),
+            "begun": datetime.now(UTC).isoformat(timespec="seconds"),
+            "host_kernel": platform.release(), "host": platform.node(),
             "versions": versions}, indent=1) + "\n")
         self.log.record("scenario", None, "scenario.begin", {
             "name": self.info.scenario, "feature": self.info.origin, "tags": list(self.info.tags),
             "seed": self.info.seed})
+
+    def note(self, **facts: Any) -> None:
+        """Adds ``facts`` to run.json: what is known only when the cluster stands."""
+        path = self.folder / "run.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | facts, indent=1) + "\n")
 
     def broken(self, error: BaseException) -> None:
         """The harness or its host failed."""
@@ -76,6 +82,6 @@ class Run:
         """Closes the scenario, judges the whole log and writes the verdict down."""
         self.log.record("scenario", None, "scenario.end", {})
         assert self.topology is not None
-        self.judgement = judge(self.log.events(), self.topology)
+        self.judgement = judge(self.log.seal(), self.topology)
         (self.folder / "verdict.json").write_text(judgement_to_json(self.judgement))
         return self.judgement

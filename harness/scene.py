@@ -57,6 +57,7 @@ class Scene:
             self.run.begin(topology, {})
 
         self._cluster = self.pool.acquire(topology, begin, self.run.folder / "consoles")
+        self.run.note(driver_used=self._cluster.driver.name, versions=self._cluster.versions())
         self._assign(topology, service)
         self.run.log.record("scenario", None, "ready", {"service": service, "roles": self._roles})
         self.last_fault_ns = now_ns()
@@ -101,6 +102,9 @@ class Scene:
         # a broken expectation and an unconfirmed fault are in the log already, as what they are
         if error is not None and not isinstance(error, (AssertionError, FaultError)):
             self.run.broken(error)
+        if self._cluster is not None:
+            for service in self._cluster.ledger.services:
+                self._cluster.ledger.read_back(service)
         return self.run.end()
 
     def node(self, words: str) -> str:

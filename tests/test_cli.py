@@ -46,6 +46,8 @@ ALL_WORDS = sorted(words_of(make_parser()))
 def test_every_promised_command_is_there():
     assert set(ALL_WORDS) == {
         ("doctor",),
+        ("report",),
+        ("compare",),
         ("image",),
         ("image", "build"),
         ("image", "path"),
@@ -104,7 +106,8 @@ def test_wrong_words_are_a_usage_error(words, capsys):
     ids=" ".join,
 )
 def test_every_command_leads_to_a_function(words):
-    rest = {"up": ["t"], "ssh": ["n"], "console": ["n"], "judge": ["r"], "inject": ["f"], "check": ["f"]}
+    rest = {"up": ["t"], "ssh": ["n"], "console": ["n"], "judge": ["r"], "inject": ["f"], "check": ["f"],
+            "compare": ["a", "b"]}
     args = make_parser().parse_args([*words, *rest.get(words[-1], [])])
     cell = dict(zip(args.run.__code__.co_freevars, args.run.__closure__, strict=True))
     module = __import__(f"harness.commands.{cell['module'].cell_contents}", fromlist=["x"])

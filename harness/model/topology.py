@@ -117,10 +117,11 @@ class Daemon(Strict):
     """A daemon that serves the clients."""
 
     kind: Literal["daemon"]
-    name: Literal["nginx"] = "nginx"
+    name: Literal["nginx", "ledger"] = "nginx"
     agent: Annotated[str, Field(pattern=r"^(ocf:[a-z0-9]+|systemd|lsb):[A-Za-z0-9_.@-]+$")] = "ocf:heartbeat:nginx"
     port: int = Field(80, ge=1, le=65535)
     document_root: str | None = Field(None, description="absent: the mountpoint of the group's file system")
+    sync: bool = Field(True, description="ledger: a record is on the disk before it is acknowledged")
     monitor: Duration = 2.0
 
 

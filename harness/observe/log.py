@@ -78,6 +78,13 @@ class EventLog:
         with self._changed:
             self._close_file()
 
+    def seal(self) -> list[Event]:
+        """Closes the file and returns exactly what is in it: what comes later is kept in memory only, so that a verdict
+        on these events is the verdict on the file."""
+        with self._changed:
+            self._close_file()
+            return list(self._events)
+
     @property
     def segment(self) -> int:
         """The number of the current segment: observers that leave out repetitions begin anew with it."""

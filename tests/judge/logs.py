@@ -69,6 +69,15 @@ class Log:
     def write(self, t: float, node: str, count: int = 1, late: float = 0.001, lun: str = "www") -> Log:
         return self.add(t, "storage", node, "write", late, lun=lun, count=count)
 
+    def append(self, sent: float, number: int, node: str | None, ok: bool = True, took: float = 0.01) -> Log:
+        node = node if ok else None
+        return self.add(sent + took, "client", node, "append", service="web", id=number, ok=ok, sent_ns=ns(sent),
+                        error=None if ok else "no answer within 2 s", **{"from": node})
+
+    def read_back(self, t: float, *records: list, node: str | None = None) -> Log:
+        return self.add(t, "client", node, "ledger.read", service="web", sent_ns=ns(t - 0.01), records=list(records),
+                        **{"from": node})
+
     def vip(self, t: float, node: str, present: bool = True, late: float = 0.02) -> Log:
         return self.add(t, "guest", node, "address", late, ip=VIP, device="eth1", present=present)
 

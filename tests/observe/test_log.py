@@ -94,3 +94,13 @@ def test_a_path_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(HostError, match="event log"):
         EventLog(tmp_path / "file" / "events.jsonl")
+
+
+def test_what_is_sealed_is_what_the_file_holds(tmp_path):
+    log = EventLog(tmp_path / "events.jsonl")
+    log.record("test", None, "one")
+    sealed = log.seal()
+    log.record("test", None, "two")
+    assert [event.kind for event in sealed] == ["one"]
+    assert [Event.from_json(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()] == sealed
+    assert [event.kind for event in log.events()] == ["one", "two"]

@@ -9,6 +9,7 @@ from harness.errors import ClusterError, FencelineError
 from harness.guest.seed import Seed
 from harness.guest.ssh import Session
 from harness.model.topology import Topology
+from harness.stacks.ledger import seed_ledger
 from harness.stacks.pacemaker import crm_mon
 from harness.stacks.pacemaker.cib import NGINX_CONF, cib_xml
 from harness.stacks.pacemaker.corosync import AUTHKEY_BYTES, corosync_conf
@@ -45,7 +46,8 @@ class PacemakerStack:
         seed.add("/etc/corosync/authkey", self._authkey, 0o400)
         seed.add("/etc/fenceline/cib.xml", cib_xml(self.topology, self._bmc_password), 0o600)
         for name, service in self.topology.services.items():
-            if service.daemon:
+            seed_ledger(seed, service)
+            if service.daemon and service.daemon.name == "nginx":
                 root = service.daemon.document_root or service.filesystem.mountpoint
                 seed.add(NGINX_CONF.format(service=name), _nginx_conf(service.daemon.port, root))
             if service.filesystem:

@@ -1,0 +1,110 @@
+"""The ledger: a daemon that appends numbered records to one file and acknowledges each when it is on the disk.
+
+Runs in a guest under Debian's ``python3 -S`` with the standard library only. Use: ledger.py FILE PORT PIDFILE SYNC
+
+    POST /append   body: the record's number; appends "NUMBER NODE SEQUENCE", fsync, then 200
+    GET /ledger    the whole file
+    GET /          200, for who only asks whether it is there
+
+SYNC 0 leaves out the fsync: a ledger that loses what it acknowledged, for tests of the judge.
+"""
+
+import os
+import socket
+import sys
+import threading
+
+LIMIT = 65536  # bytes of a request
+
+
+class Ledger:
+    """The file; one record at a time."""
+
+    def __init__(self, path, sync):
+        self._lock = threading.Lock()
+        self._sync = sync
+        self._node = socket.gethostname()
+        self._sequence = 0
+        self.path = path
+        self._fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
+        if sync:  # the file's name too
+            folder = os.open(os.path.dirname(path), os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+
+    def append(self, number):
+        """Appends a record; raises OSError if it is not on the disk then."""
+        with self._lock:
+            self._sequence += 1
+            line = b"%d %s %d\n" % (number, self._node.encode(), self._sequence)
+            if os.write(self._fd, line) != len(line):
+                raise OSError("a part of the record was written")
+            if self._sync:
+                os.fsync(self._fd)
+
+    def read(self):
+        """All of it."""
+        with self._lock, open(self.path, "rb") as file:
+            return file.read()
+
+
+def answer(ledger, method, path, body):
+    """(status, body) for a request."""
+    try:
+        if method == b"POST" and path == b"/append":
+            ledger.append(int(body))
+            return 200, b""
+        if method == b"GET" and path == b"/ledger":
+            return 200, ledger.read()
+        return (200, b"") if method == b"GET" and path == b"/" else (404, b"")
+    except ValueError:
+        return 400, b""
+    except OSError as error:
+        return 500, str(error).encode()
+
+
+def serve(peer, ledger, node):
+    """One connection, one request."""
+    with peer:
+        peer.settimeout(5)
+        try:
+            raw = b""
+            while b"\r\n\r\n" not in raw and len(raw) < LIMIT:
+                chunk = peer.recv(4096)
+                if not chunk:
+                    return
+                raw += chunk
+            head, _, body = raw.partition(b"\r\n\r\n")
+            lines = head.split(b"\r\n")
+            length = 0
+            for line in lines[1:]:
+                name, _, value = line.partition(b":")
+                if name.strip().lower() == b"content-length":
+                    length = min(int(value), LIMIT)
+            while len(body) < length:
+                chunk = peer.recv(4096)
+                if not chunk:
+                    return
+                body += chunk
+            method, path = lines[0].split()[:2]
+            status, text = answer(ledger, method, path, body)
+            head = b"HTTP/1.0 %d x\r\nContent-Length: %d\r\nX-Node: %s\r\n\r\n" % (status, len(text), node)
+            peer.sendall(head + text)
+        except (OSError, ValueError):
+            pass
+
+
+def main():
+    path, port, pidfile, sync = sys.argv[1:]
+    server = socket.create_server(("", int(port)), backlog=256)
+    ledger = Ledger(path, sync == "1")
+    with open(pidfile, "w") as file:
+        file.write(f"{os.getpid()}\n")
+    node = socket.gethostname().encode()
+    while True:
+        peer = server.accept()[0]
+        threading.Thread(target=serve, args=(peer, ledger, node), daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

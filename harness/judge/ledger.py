@@ -1,0 +1,99 @@
+"""What a service acknowledged is there afterwards: once, in order, and nothing from beyond the grave."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from harness.judge.findings import Tally
+from harness.judge.history import OFF, SECOND, History
+from harness.model.event import Event
+from harness.model.verdict import Finding, Verdict
+
+#: What was given to a machine's card before it stopped may still be answered by what it did before: none, but stamps of
+#: two threads differ by so much (ns).
+SLACK_NS = SECOND // 10
+
+
+def no_lost_acknowledgement(history: History) -> Finding:
+    """Every record that was acknowledged before the ledger was read is in it exactly once and in order, no record is in
+    it twice or was never written, and none that a node wrote is younger than that node's fencing.
+
+    An append without an answer may be there or not. Acknowledgements that nobody read back leave it open.
+    """
+    tally = Tally("no lost acknowledgement")
+    appends: dict[str, list[Event]] = defaultdict(list)
+    for event in history.kinds("append"):
+        appends[str(event.data.get("service"))].append(event)
+    notes = []
+    for service, events in appends.items():
+        reads = [event for event in history.kinds("ledger.read") if event.data.get("service") == service]
+        acknowledged = [event for event in events if event.data.get("ok")]
+        for read in reads:
+            _judge_read(history, tally, service, events, read)
+        last_ns = max((event.data["sent_ns"] for event in reads), default=None)
+        if acknowledged and (last_ns is None or all(event.t_ns > last_ns for event in acknowledged)):
+            why = next((f": {event.data.get('error')}" for event in reversed(history.kinds("ledger.unread"))
+                        if event.data.get("service") == service), "")
+            # while a scenario still runs, this is asked of a log that is not over
+            tally.add(Verdict.UNKNOWN, history.end_ns, f"{len(acknowledged)} records of {service} were acknowledged "
+                      f"and never read back{why}")
+        checked = sum(event.t_ns <= (last_ns or 0) for event in acknowledged)
+        notes.append(f"{service}: {checked} acknowledged records are there, once and in order")
+    return tally.finding("; ".join(notes) or "not judged: no client wrote to a ledger")
+
+
+def _judge_read(history: History, tally: Tally, service: str, appends: list[Event], read: Event) -> None:
+    sent = {event.data["id"]: event for event in appends}
+    first, newest = min(sent), max(sent) + 1  # one may be under way, without its event yet
+    records = read.data.get("records") or []
+    at = history.at(read.t_ns)
+    for number, text, _ in records:
+        if number is None:
+            tally.add(Verdict.FAIL, read.t_ns, f"the ledger of {service}, read at {at}, has a line that nobody wrote: "
+                      f"{text!r}", _short(read))
+    ours = [(number, node) for number, node, _ in records if number is not None and number >= first]
+    for number, count in Counter(number for number, _ in ours).items():
+        if count > 1:
+            tally.add(Verdict.FAIL, read.t_ns, f"record {number} of {service} is there {count} times, read at {at}",
+                      sent.get(number), _short(read))
+        if number > newest:
+            tally.add(Verdict.FAIL, read.t_ns, f"record {number} of {service} is there, and nobody wrote it",
+                      _short(read))
+    there = {number for number, _ in ours}
+    owed = [event for event in appends if event.data.get("ok") and event.t_ns < read.data["sent_ns"]]
+    lost = [event for event in owed if event.data["id"] not in there]
+    if lost:
+        span = f"{lost[0].data['id']}" + (f" to {lost[-1].data['id']}" if len(lost) > 1 else "")
+        tally.add(Verdict.FAIL, lost[0].t_ns, f"{len(lost)} acknowledged records of {service} are lost ({span}), "
+                  f"acknowledged by {lost[0].data.get('from')} from {history.at(lost[0].t_ns)} to "
+                  f"{history.at(lost[-1].t_ns)}, missing at {at}", *lost[:5], _short(read))
+    acknowledged = {event.data["id"] for event in owed}
+    order = [number for number, _ in ours if number in acknowledged]
+    for before, after in zip(order, order[1:], strict=False):
+        if after < before:
+            tally.add(Verdict.FAIL, read.t_ns, f"record {after} of {service} stands after record {before}, read at "
+                      f"{at}", sent[after], sent[before], _short(read))
+            break
+    for number, node in ours:
+        if number in sent:
+            _judge_author(history, tally, service, sent[number], node, read)
+
+
+def _judge_author(history: History, tally: Tally, service: str, append: Event, node: str, read: Event) -> None:
+    """Who was off when a record was sent did not write it."""
+    sent_ns = append.data["sent_ns"]
+    for interval in history.power.get(node, ()):
+        if interval.value != OFF or interval.start.event is None:
+            continue
+        if interval.start.latest_ns + SLACK_NS < sent_ns and (
+                interval.end is None or append.t_ns < interval.end.earliest_ns):
+            tally.add(Verdict.FAIL, append.t_ns, f"record {append.data['id']} of {service}, sent at "
+                      f"{history.at(sent_ns)}, bears the name of {node}, which was off since "
+                      f"{history.at(interval.start.latest_ns)}", interval.start.event, append, _short(read))
+
+
+def _short(read: Event) -> Event:
+    """The reading without its records: they would fill a verdict."""
+    data = {key: value for key, value in read.data.items() if key != "records"}
+    return Event(read.t_ns, read.source, read.node, read.kind, data | {"records": len(read.data.get("records") or ())},
+                 read.late_ns)

@@ -1,0 +1,161 @@
+"""The figures of all runs, in one SQLite file: what a run folder says, so that nights can be compared.
+
+Keyed by topology, scenario, driver, versions and host. Only run folders are read: a file that was lost is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NAME = "history.sqlite"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS run (
+    id INTEGER PRIMARY KEY, folder TEXT NOT NULL UNIQUE, begun TEXT NOT NULL, scenario TEXT NOT NULL,
+    origin TEXT NOT NULL, topology TEXT NOT NULL, topology_key TEXT NOT NULL, driver TEXT NOT NULL, host TEXT NOT NULL,
+    kernel TEXT NOT NULL, versions TEXT NOT NULL, seed INTEGER, verdict TEXT NOT NULL, reason TEXT NOT NULL,
+    outage REAL NOT NULL, plus_minus REAL NOT NULL, seconds REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS outage (
+    run INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, number INTEGER NOT NULL, service TEXT NOT NULL,
+    seconds REAL NOT NULL, plus_minus REAL NOT NULL, finished INTEGER NOT NULL, phases TEXT NOT NULL,
+    PRIMARY KEY (run, number));
+CREATE INDEX IF NOT EXISTS run_key ON run (topology, scenario, driver, begun);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What makes runs comparable."""
+
+    topology: str
+    scenario: str
+    driver: str
+
+    def __str__(self) -> str:
+        return f"{self.scenario} ({self.topology}, {self.driver})"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One run. ``outage`` is its longest, s, 0 without one; ``phases`` those of that outage: (name, s)."""
+
+    key: Key
+    begun: str
+    folder: str
+    verdict: str
+    reason: str
+    outage: float
+    plus_minus: float
+    phases: tuple[tuple[str, float], ...]
+    host: str
+    versions: dict[str, Any]
+
+
+class NoRunFolder(ValueError):
+    """Not a finished run: run.json or verdict.json is missing or broken."""
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[sqlite3.Connection]:
+    """The history in the file ``path``, made if there is none; committed at the end.
+
+    Raises:
+        sqlite3.Error: it is no SQLite file, or can't be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, timeout=30)) as db:
+        db.execute("PRAGMA foreign_keys = ON")
+        db.executescript(_SCHEMA)
+        with db:
+            yield db
+
+
+def record_run(db: sqlite3.Connection, folder: Path | str) -> bool:
+    """Adds the run in ``folder``; one that is there already is replaced. Returns whether it was new.
+
+    Raises:
+        NoRunFolder: it is none.
+    """
+    folder = Path(folder).resolve()
+    try:
+        info = json.loads((folder / "run.json").read_text())
+        verdict = json.loads((folder / "verdict.json").read_text())
+        topology = (folder / "topology.yaml").read_bytes()
+        figures = verdict["figures"]
+        row = (str(folder), info["begun"], info["scenario"], info["origin"], info["topology"],
+               hashlib.sha256(topology).hexdigest()[:16], info.get("driver_used") or info["driver"],
+               info.get("host", ""), info["host_kernel"], json.dumps(info.get("versions") or {}, sort_keys=True),
+               info.get("seed"), verdict["verdict"], verdict["reason"], float(figures["longest_outage_s"]),
+               float(figures["longest_outage_plus_minus_s"]), float(figures["seconds"]))
+        outages = [(number, outage["service"], outage["seconds"], outage["plus_minus"], outage["end_ns"] is not None,
+                    json.dumps([[phase["name"], phase["seconds"], phase["plus_minus"]] for phase in outage["phases"]]))
+                   for number, outage in enumerate(verdict["outages"])]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NoRunFolder(f"{folder}: not a finished run: {error!r}") from error
+    known = db.execute("DELETE FROM run WHERE folder = ?", (str(folder),)).rowcount
+    made = db.execute(f"INSERT INTO run VALUES (NULL{', ?' * len(row)})", row)
+    db.executemany("INSERT INTO outage VALUES (?, ?, ?, ?, ?, ?, ?)", [(made.lastrowid, *one) for one in outages])
+    return not known
+
+
+def gather(db: sqlite3.Connection, base: Path | str) -> int:
+    """Adds every finished run below ``base`` that is not there yet; returns how many."""
+    known = {row[0] for row in db.execute("SELECT folder FROM run")}
+    count = 0
+    for verdict in sorted(Path(base).glob("*/verdict.json")):
+        if str(verdict.parent.resolve()) in known:
+            continue
+        try:
+            count += record_run(db, verdict.parent)
+        except NoRunFolder:
+            continue  # one that is being written, or whose harness died: it has no figures
+    return count
+
+
+def runs(db: sqlite3.Connection) -> list[Figures]:
+    """Every run, the oldest first."""
+    phases = {}
+    for run, raw in db.execute("SELECT run, phases FROM outage ORDER BY run, seconds"):
+        phases[run] = tuple((name, seconds) for name, seconds, _ in json.loads(raw))  # of the longest, the last
+    return [Figures(Key(topology, scenario, driver), begun, folder, verdict, reason, outage, plus_minus,
+                    phases.get(identity, ()), host, json.loads(versions))
+            for identity, topology, scenario, driver, begun, folder, verdict, reason, outage, plus_minus, host, versions
+            in db.execute("SELECT id, topology, scenario, driver, begun, folder, verdict, reason, outage, plus_minus, "
+                          "host, versions FROM run ORDER BY begun, folder")]
+
+
+def by_key(found: Iterable[Figures]) -> dict[Key, list[Figures]]:
+    """The runs of each key, in their order."""
+    grouped: dict[Key, list[Figures]] = {}
+    for figures in found:
+        grouped.setdefault(figures.key, []).append(figures)
+    return grouped
+
+
+def load(source: Path | str) -> list[Figures]:
+    """The runs of a history file, or of a folder of run folders.
+
+    Raises:
+        OSError: there is no such file or folder.
+        ValueError: it is neither.
+    """
+    source = Path(source)
+    if source.is_dir():
+        with closing(sqlite3.connect(":memory:")) as db:
+            db.executescript(_SCHEMA)
+            gather(db, source)
+            return runs(db)
+    if not source.exists():
+        raise FileNotFoundError(2, "no such history or folder of runs", str(source))
+    try:
+        with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as db:
+            return runs(db)
+    except sqlite3.Error as error:
+        raise ValueError(f"{source}: not a history: {error}") from error

@@ -1,0 +1,167 @@
+"""The history as one static page: nothing but itself is needed to read it, and it links into the run folders."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from harness.model.verdict import Verdict
+from reports import palette
+from reports.history import Figures, Key, by_key
+from reports.stats import distribution
+from reports.tables import table_html
+
+_CSS = ("body{font:15px/1.45 sans-serif;margin:24px;color:#111;background:#fff;max-width:1100px}"
+        "table{border-collapse:collapse}td,th{padding:3px 10px;border:1px solid #bbb;text-align:left}"
+        "svg{max-width:100%;height:auto}h2{margin:34px 0 4px}p{margin:4px 0 8px}.key{color:#444}"
+        ".v{display:inline-block;padding:1px 8px;border:1px solid #111;border-radius:3px;margin-right:6px}")
+WIDTH, LEFT, RIGHT = 1000, 60, 20
+PLOT_HEIGHT, STACK_HEIGHT = 170, 26
+_MARKS = {"PASS": "circle", "FAIL": "cross"}
+
+
+def history_page(found: Sequence[Figures], base: Path) -> str:
+    """The page for the runs ``found``, oldest first; links are relative to the folder ``base``."""
+    groups = by_key(found)
+    body = "".join(_section(key, runs, base) for key, runs in sorted(groups.items(), key=lambda item: str(item[0])))
+    first, last = (found[0].begun, found[-1].begun) if found else ("", "")
+    counts = Counter(run.verdict for run in found)
+    return "\n".join([
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Fenceline: history</title>',
+        f"<style>{_CSS}</style></head><body><h1>Failover times</h1>",
+        f"<p>{len(found)} runs of {len(groups)} scenarios" + (f", {escape(first)} to {escape(last)}" if found else "")
+        + f"</p><p>{_verdicts(counts)}</p>", _summary(groups) if found else "<p>No runs yet.</p>", body,
+        "</body></html>", ""])
+
+
+def _verdicts(counts: Counter[str]) -> str:
+    parts = []
+    for verdict, count in sorted(counts.items()):
+        fill, colour = palette.VERDICTS[Verdict(verdict)]
+        parts.append(f'<span class="v" style="background:{fill};color:{colour}">{count} {verdict}</span>')
+    return "".join(parts)
+
+
+def _times(runs: Iterable[Figures]) -> list[float]:
+    """The failover times: runs that passed without an outage had none."""
+    return [run.outage for run in runs if run.verdict == "PASS" and run.outage > 0]
+
+
+def _summary(groups: dict[Key, list[Figures]]) -> str:
+    rows = []
+    for key, runs in sorted(groups.items(), key=lambda item: str(item[0])):
+        values = _times(runs)
+        passed = sum(run.verdict == "PASS" for run in runs)
+        figures = ["", "", "", ""]
+        if values:
+            known = distribution(values)
+            figures = [f"{known.median:.2f}", f"{known.low:.2f} to {known.high:.2f}", f"{known.p95:.2f}",
+                       f"{known.most:.2f}"]
+        rows.append([str(key), f"{passed} of {len(runs)}", *figures])
+    return table_html(["scenario", "passed", "median (s)", "95 % interval", "p95 (s)", "longest (s)"], rows)
+
+
+def _section(key: Key, runs: list[Figures], base: Path) -> str:
+    counts = Counter(run.verdict for run in runs)
+    timed = [run for run in runs if run.outage > 0]
+    head = (f"<h2>{escape(key.scenario)}</h2><p class=\"key\">{escape(key.topology)} on {escape(key.driver)}; "
+            f"{escape(', '.join(sorted({run.host for run in runs if run.host})) or 'host not recorded')}</p>"
+            f"<p>{_verdicts(counts)}</p>")
+    if not timed:
+        return head + "<p>No outage in any run.</p>" + _links(runs, base)
+    values = _times(runs)
+    text = ""
+    if values:
+        known = distribution(values)
+        text = (f"<p>median {known.median:.2f} s (95 % interval {known.low:.2f} to {known.high:.2f} s), p95 "
+                f"{known.p95:.2f} s, n={known.n}</p>")
+    return head + text + _over_time(timed, base) + _phases(timed) + _links(runs, base)
+
+
+def _over_time(runs: list[Figures], base: Path) -> str:
+    """A dot per run with its error bound, in the order of the runs; at the right how they are distributed."""
+    top = max(run.outage + run.plus_minus for run in runs) * 1.08
+    plot_right = WIDTH - RIGHT - 110
+
+    def y(seconds: float) -> float:
+        return 10 + (PLOT_HEIGHT - 20) * (1 - max(seconds, 0.0) / top)
+
+    step = (plot_right - LEFT) / max(len(runs), 1)
+    parts = [f'<svg viewBox="0 0 {WIDTH} {PLOT_HEIGHT + 6}" role="img" aria-label="failover time of each run">']
+    for tick in range(5):
+        seconds = top * tick / 4
+        parts.append(f'<line x1="{LEFT}" x2="{plot_right}" y1="{y(seconds):.1f}" y2="{y(seconds):.1f}" stroke="#ddd"/>'
+                     f'<text x="{LEFT - 6}" y="{y(seconds) + 4:.1f}" font-size="11" text-anchor="end">'
+                     f"{seconds:.1f} s</text>")
+    for index, run in enumerate(runs):
+        x = LEFT + step * (index + 0.5)
+        passed = run.verdict == "PASS"
+        fill = "#1b6ca8" if passed else "#ffffff"
+        tip = f"{run.begun}: {run.verdict}, {run.outage:.3f} s ± {run.plus_minus:.3f} s"
+        parts.append(
+            f'<a href="{_href(run, base)}"><line x1="{x:.1f}" x2="{x:.1f}" y1="{y(run.outage + run.plus_minus):.1f}" '
+            f'y2="{y(run.outage - run.plus_minus):.1f}" stroke="#111"/>'
+            f'<circle cx="{x:.1f}" cy="{y(run.outage):.1f}" r="4" fill="{fill}" stroke="#111">'
+            f"<title>{escape(tip)}</title></circle></a>")
+    values = sorted(_times(runs))
+    if values:
+        known, x = distribution(values), plot_right + 55
+        parts.append(f'<rect x="{x - 16}" width="32" y="{y(known.high):.1f}" '
+                     f'height="{max(y(known.low) - y(known.high), 1):.1f}" fill="#cfe3f2" stroke="#111"/>'
+                     f'<line x1="{x - 16}" x2="{x + 16}" y1="{y(known.median):.1f}" y2="{y(known.median):.1f}" '
+                     'stroke="#111" stroke-width="2"><title>median and its 95 % interval</title></line>')
+        parts += [f'<circle cx="{x + 28 + 5 * (index % 4)}" cy="{y(value):.1f}" r="2" fill="#444"/>'
+                  for index, value in enumerate(values)]
+    parts.append("</svg>")
+    return "".join(parts)
+
+
+def _phases(runs: list[Figures]) -> str:
+    """The phases of each run's longest outage stacked, the newest dozen."""
+    shown = [run for run in runs if run.phases][-12:]
+    if not shown:
+        return ""
+    widest = max(sum(seconds for _, seconds in run.phases) for run in shown) or 1.0
+    parts = [f'<svg viewBox="0 0 {WIDTH} {STACK_HEIGHT * len(shown) + 22}" role="img" aria-label="phases">']
+    names: dict[str, int] = {}
+    for row, run in enumerate(shown):
+        x, y = float(LEFT), row * STACK_HEIGHT
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 16}" font-size="11" text-anchor="end">{run.outage:.2f} s</text>')
+        for index, (name, seconds) in enumerate(run.phases):
+            fill, colour = palette.phase_style(name, index)
+            width = seconds / widest * (WIDTH - LEFT - RIGHT)
+            if width <= 0:
+                continue
+            names[name] = index
+            parts.append(f'<rect x="{x:.1f}" y="{y + 3}" width="{width:.1f}" height="{STACK_HEIGHT - 6}" fill="{fill}" '
+                         f'stroke="#fff"><title>{escape(name)} {seconds:.2f} s</title></rect>')
+            if width > 12 + 6.5 * len(name) + 26:
+                parts.append(f'<text x="{x + 5:.1f}" y="{y + 17}" font-size="11" fill="{colour}">{escape(name)} '
+                             f"{seconds:.1f}</text>")
+            x += width
+    x, y = float(LEFT), STACK_HEIGHT * len(shown) + 6
+    for name, index in names.items():
+        fill, _ = palette.phase_style(name, index)
+        parts.append(f'<rect x="{x:.1f}" y="{y}" width="10" height="10" fill="{fill}" stroke="#111"/>'
+                     f'<text x="{x + 14:.1f}" y="{y + 9}" font-size="11">{escape(name)}</text>')
+        x += 34 + 6.5 * len(name)
+    parts.append("</svg>")
+    return "".join(parts)
+
+
+def _links(runs: list[Figures], base: Path) -> str:
+    rows = "".join(
+        f'<tr><td><a href="{_href(run, base)}">{escape(run.begun)}</a></td><td>{run.verdict}</td>'
+        f"<td>{f'{run.outage:.3f} s ± {run.plus_minus:.3f} s' if run.outage else ''}</td>"
+        f"<td>{escape(run.reason[:160])}</td></tr>" for run in reversed(runs[-50:]))
+    return f"<details><summary>{len(runs)} runs</summary><table>{rows}</table></details>"
+
+
+def _href(run: Figures, base: Path) -> str:
+    folder = Path(run.folder)
+    page = folder / "report.html"
+    return escape(quote(os.path.relpath(page if page.exists() else folder, base)))

@@ -1,0 +1,52 @@
+"""The ledger's sentences: records that a client wrote through the service, and whether they are there."""
+
+from __future__ import annotations
+
+from pytest_bdd import then, when
+
+from harness.errors import Timeout
+from harness.model.event import Event, now_ns
+from harness.scene import Scene
+from steps.then import _assert_promise as assert_promise
+from steps.words import phrase
+
+_PROMISE = "no lost acknowledgement"
+
+
+def _acknowledged(service: str, count: int):
+    """A predicate that is true at the ``count``-th acknowledgement that it meets."""
+    seen: list[Event] = []
+
+    def enough(event: Event) -> bool:
+        if event.kind == "append" and event.data["service"] == service and event.data["ok"]:
+            seen.append(event)
+        return len(seen) >= count
+    return enough
+
+
+@when(phrase(r"(?P<count>\d+) records have been acknowledged by <service> within <seconds>"))
+def records_acknowledged(scene: Scene, count: str, service: str, seconds: str) -> None:
+    scene.await_event(_acknowledged(service, int(count)), float(seconds), f"{count} acknowledged records of {service}")
+
+
+@then(phrase(r"(?P<count>\d+) more records are acknowledged by <service> within <seconds>"))
+def more_records_acknowledged(scene: Scene, count: str, service: str, seconds: str) -> None:
+    since, enough = now_ns(), _acknowledged(service, int(count))
+    # records from before the fault prove nothing of what came after it
+    try:
+        scene.run.log.wait_for(lambda event: event.kind == "append" and event.data["sent_ns"] > since and enough(event),
+                               float(seconds), f"{count} more acknowledged records of {service}", since)
+    except Timeout as error:
+        raise AssertionError(error.message) from None
+
+
+@then(phrase(r"no acknowledged record of <service> is lost"))
+def nothing_lost(scene: Scene, service: str) -> None:
+    scene.cluster.ledger.read_back(service)
+    assert_promise(scene, _PROMISE)
+
+
+@then(phrase(r"acknowledged records of <service> are lost"))
+def something_lost(scene: Scene, service: str) -> None:
+    scene.cluster.ledger.read_back(service)
+    assert scene.is_broken(_PROMISE), f"{_PROMISE}: {scene.finding(_PROMISE).reason}"

@@ -1,0 +1,81 @@
+"""The ledger's daemon and its client, over a real socket."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.guest.ledger import Ledger, answer
+from harness.observe.ledger import LedgerClient, parse_record
+from harness.observe.log import EventLog
+from harness.observe.loop import ObserverLoop
+from tests.judge import logs
+
+DAEMON = Path(__file__).parents[2] / "harness" / "guest" / "ledger.py"
+
+
+class _Host:
+    entered = staticmethod(contextlib.nullcontext)
+
+
+@pytest.fixture
+def port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+def test_what_it_answers(tmp_path):
+    ledger = Ledger(str(tmp_path / "ledger.txt"), True)
+    assert answer(ledger, b"GET", b"/", b"") == (200, b"")
+    assert answer(ledger, b"POST", b"/append", b"7")[0] == 200
+    assert answer(ledger, b"POST", b"/append", b"seven")[0] == 400
+    assert answer(ledger, b"DELETE", b"/", b"")[0] == 404
+    assert answer(ledger, b"GET", b"/ledger", b"")[1].split() == [b"7", socket.gethostname().encode(), b"1"]
+
+
+def test_a_disk_that_refuses_is_no_acknowledgement(tmp_path):
+    ledger = Ledger(str(tmp_path / "ledger.txt"), True)
+    ledger._fd = -1
+    assert answer(ledger, b"POST", b"/append", b"7")[0] == 500
+
+
+def test_records_are_acknowledged_and_read_back(tmp_path, port):
+    daemon = subprocess.Popen([sys.executable, "-S", str(DAEMON), str(tmp_path / "ledger.txt"), str(port),
+                               str(tmp_path / "pid"), "1"])
+    log = EventLog()
+    loop = ObserverLoop(log)
+    client = LedgerClient(_Host(), logs.topology(), log, loop)
+    assert client.services == ()  # nginx is none
+    client._targets, client._number = {"web": ("127.0.0.1", port)}, {"web": 0}
+    try:
+        for _ in range(100):
+            if (tmp_path / "pid").exists():
+                break
+            time.sleep(0.05)
+        client.start()
+        log.wait_for(lambda event: event.kind == "append" and event.data["ok"] and event.data["id"] >= 3, 5, "records")
+        assert client.read_back("web")
+        read = next(event for event in log.events() if event.kind == "ledger.read")
+        assert [record[0] for record in read.data["records"]][:3] == [1, 2, 3]
+        daemon.kill()
+        daemon.wait(5)
+        log.wait_for(lambda event: event.kind == "append" and not event.data["ok"], 5, "a failure")
+        assert not client.read_back("web")
+    finally:
+        daemon.kill()
+        daemon.wait(5)
+        client.stop()
+        loop.stop()
+    assert log.events()[-1].kind in ("ledger.unread", "append")
+    assert not [event for event in log.events() if event.kind == "broken"]
+
+
+def test_lines_of_a_ledger():
+    assert parse_record("5 rs-01 7") == [5, "rs-01", 7]
+    assert parse_record("\x00\x00") == [None, "\x00\x00", None]
