@@ -212,6 +212,7 @@ def _remember(item: pytest.Function, scene: object, judgement: Judgement) -> Non
 def pytest_bdd_before_scenario(request: pytest.FixtureRequest) -> None:
     # before its first step, so that the first step is told and recorded like the others
     if isinstance(request.node.parent, FeatureFile):
+        request.config.pluginmanager.get_plugin("terminalreporter").ensure_newline()
         request.getfixturevalue("scene")
 
 
