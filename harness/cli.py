@@ -92,6 +92,7 @@ def make_parser() -> argparse.ArgumentParser:
         "reap", _lazy("host", "reap"), "remove what runs left that were killed; living runs are left alone"
     )
     _add_topology(words)
+    _add_import(words)
     return parser
 
 
@@ -210,6 +211,16 @@ def _add_fault(words: _Words) -> None:
         help="the number that `inject` and `status` show, or all (default: all)",
     )
     _add_cluster_option(heal)
+
+
+def _add_import(words: _Words) -> None:
+    importer = words.add(
+        "import",
+        _lazy("imports", "import_files"),
+        "turn a cluster's own configuration into a topology: ha.cf with haresources",
+    )
+    importer.add_argument("files", nargs=2, metavar="FILE", help="ha.cf, then haresources")
+    importer.add_argument("--name", default="imported", help="the topology's name (default: imported)")
 
 
 def _add_topology(words: _Words) -> None:

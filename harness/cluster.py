@@ -39,10 +39,9 @@ from harness.observe.loop import ObserverLoop
 from harness.observe.wire import WireObserver
 from harness.observe.writes import WriteObserver
 from harness.progress import Progress
-from harness.stacks.pacemaker.stack import PacemakerStack
+from harness.stacks.base import make_stack
 from harness.stacks.state import ClusterState
-from harness.storage import iscsi
-
+from harness.storage import iscsi, nfs
 
 _TELLING_PACKAGES = ("pacemaker", "corosync", "resource-agents", "fence-agents", "open-iscsi", "heartbeat",
                      "keepalived", "nfs-kernel-server", "nginx-light")
@@ -119,7 +118,7 @@ class Cluster:
         self._undo.callback(self.driver.close)
         self.progress(f"{topology.name}: {len(topology.nodes)} machines on {self.driver.name}")
         self._make_sessions()
-        self.stack = PacemakerStack(topology, self._sessions, self.bmc_password, self.is_running,
+        self.stack = make_stack(topology, self._sessions, self.bmc_password, self.is_running,
                                     self.driver.slowdown)
         self._make_machines()
         self.bmcs = BmcRack(self.fabric, topology, self.log, self.bmc_password,
@@ -187,9 +186,14 @@ class Cluster:
             if topology.storage.iscsi and node == topology.storage.iscsi.target:
                 disks = iscsi.make_disks(topology, self.folder)
                 iscsi.seed_target(topology, seed)
+            if topology.storage.nfs and node == topology.storage.nfs.server:
+                disks = nfs.make_disks(topology, self.folder)
+                nfs.seed_server(topology, seed)
             if settings.role == "cluster":
                 if topology.storage.iscsi:
                     iscsi.seed_initiator(topology, node, seed)
+                if topology.storage.nfs:
+                    nfs.seed_client(seed)
                 self.stack.seed_member(node, seed)
             elif settings.role == "quorum-device":
                 self.stack.seed_quorum_device(seed)

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from pytest_bdd import scenario
 from pytest_bdd.feature import get_feature
+from pytest_bdd.gherkin_parser import get_gherkin_document
 from pytest_bdd.steps import step_function_context_registry
+
+from harness.needs import ability_problems
 
 
 class FeatureFile(pytest.Module):
@@ -24,7 +27,8 @@ class FeatureFile(pytest.Module):
         except Exception as error:
             # a Gherkin error knows file and line: that is all that a person needs
             raise self.CollectError(f"{self.path}: {error}") from None
-        problems = list(step_problems(self.path, feature))
+        problems = [*title_problems(self.path), *step_problems(self.path, feature)]
+        problems = problems or list(ability_problems(self.path, feature, _contexts()))
         if problems:
             raise self.CollectError("\n".join(problems))
         module = types.ModuleType(f"feature_{_slug(self.path.stem)}")
@@ -42,12 +46,32 @@ def _slug(text: str) -> str:
     return re.sub(r"\W+", "_", text.lower()).strip("_")
 
 
+def _contexts() -> list:
+    """Every step function, as pytest-bdd knows it."""
+    return list({id(context): context for context in step_function_context_registry.values()}.values())
+
+
+def title_problems(path: Path) -> Iterator[str]:
+    """Scenarios of the file that would be lost, as another has the same title, or one that makes the same name."""
+    seen: dict[str, int] = {}
+    document = get_gherkin_document(str(path), "utf-8")
+    children = document.feature.children if document.feature else []
+    children = [inner for child in children for inner in (child.rule.children if child.rule else [child])]
+    for scenario_data in (child.scenario for child in children if child.scenario):
+        line = scenario_data.location.line
+        first = seen.setdefault(_slug(scenario_data.name), line)
+        if first != line:
+            yield f"{path}:{line}: the scenario in line {first} has the same title: {scenario_data.name}"
+
+
 def step_problems(path: Path, feature: object) -> Iterator[str]:
     """Steps of ``feature`` that no step function takes, or more than one."""
-    contexts = list({id(context): context for context in step_function_context_registry.values()}.values())
+    contexts = _contexts()
     for template in feature.scenarios.values():
         examples = [context for table in template.examples for context in table.as_contexts()] or [{}]
-        for step in template.render(examples[0]).steps:
+        # a step without words from the table is the same in every row
+        steps = {(step.line_number, step.name): step for row in examples for step in template.render(row).steps}
+        for step in steps.values():
             matching = [context for context in contexts
                         if context.type in (None, step.type) and context.parser.is_matching(step.name)]
             place = f"{path}:{step.line_number}"

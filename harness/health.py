@@ -35,7 +35,7 @@ def problems_of(cluster: Cluster) -> list[str]:
 def is_quorate_and_complete(cluster: Cluster, node: str) -> bool:
     """Whether ``node`` itself sees every member and quorum."""
     quorum = cluster.quorum_of(node)
-    return quorum is not None and quorum["quorate"] and set(quorum["members"]) == set(cluster.topology.cluster_nodes)
+    return quorum is not None and quorum["quorate"] and set(quorum["members"]) == cluster.stack.members_seen_by(node)
 
 
 def state_problems(cluster: Cluster, state: ClusterState) -> list[str]:
@@ -44,7 +44,7 @@ def state_problems(cluster: Cluster, state: ClusterState) -> list[str]:
     found = []
     if not state.quorate:
         found.append("the partition of the DC has no quorum")
-    if state.coordinator is None:
+    if state.coordinator is None and topology.stack.kind == "pacemaker":
         found.append("no DC has been elected")
     found += [f"{node} is not online" for node in topology.cluster_nodes if node not in state.online()]
     found += [f"{member.name} is {word}" for member in state.members

@@ -49,6 +49,14 @@ class ClusterPool:
         begin()
         cluster = Cluster(topology, self.log, consoles, self._options, self.progress)
         cluster.up()
+        try:
+            # one that had trouble while it formed may be whole, and its service elsewhere
+            if any(cluster.owner(name) != topology.preferred_nodes(name)[0]
+                   for name, service in topology.services.items() if service.domain.ordered):
+                prepare(cluster)
+        except BaseException:
+            cluster.down()
+            raise
         self._cluster = cluster
         self.built += 1
         return cluster

@@ -72,6 +72,8 @@ class Scene:
             self._roles["the second standby"] = others[1]
         for number, node in enumerate(topology.nodes_with("storage")):
             self._roles["the storage host" if not number else f"the storage host {number + 1}"] = node
+        for ordinal, node in zip(("first", "second", "third"), topology.nodes_with("real-server"), strict=False):
+            self._roles[f"the {ordinal} real server"] = node
         for node in topology.nodes_with("quorum-device"):
             self._roles["the quorum device"] = node
 
@@ -222,6 +224,24 @@ class Scene:
         took = (now_ns() - self.last_fault_ns) / 1e9
         self.cluster.progress(f"{what}: {took:.2f} s after the fault")
         return took
+
+    def expect_no_more(self, predicate: Callable[[int], Callable[[Event], bool]], within: float, quiet: float,
+                       what: str) -> float:
+        """Demands a time of ``quiet`` seconds without an event that satisfies ``predicate(since its begin)``, which
+        begins within ``within`` seconds of the last fault. Returns the seconds from the fault to its begin.
+
+        Raises:
+            AssertionError: the events went on.
+        """
+        begin = self.last_fault_ns
+        while (begin - self.last_fault_ns) / 1e9 <= within:
+            try:
+                event, _ = self.run.log.wait_for(predicate(begin), max(0.0, quiet - (now_ns() - begin) / 1e9), what,
+                                                 begin)
+            except Timeout:
+                return (begin - self.last_fault_ns) / 1e9
+            begin = max(event.t_ns, event.data.get("sent_ns", 0) + 1)
+        raise AssertionError(f"{what}: not within {within:g} s of the fault")
 
     def expect_reply_now(self, service: str, node: str) -> None:
         """Demands that ``node`` answers for ``service`` what is asked from now on, within 2 s.

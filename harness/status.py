@@ -86,8 +86,8 @@ def _service(cluster: Any, service: str, state: ClusterState | None) -> dict[str
         "owner": state.owner(service) if state else None,
         "vip": vip,
         "vip_holders": holders,
-        "port": settings.daemon.port if settings.daemon else None,
-        "answers": cluster.is_answering(service) if vip and settings.daemon else None,
+        "port": settings.port,
+        "answers": cluster.is_answering(service) if vip and settings.port else None,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_bdd import when
 
+from harness.needs import needs
 from harness.scene import Scene
 from steps.words import phrase
 
@@ -70,6 +71,7 @@ def cpu_overloaded(scene: Scene, node: str, seconds: str) -> None:
 
 
 @when(phrase(r'the daemon "(?P<daemon>[^"]+)" is killed on <node>'))
+@needs("daemon {daemon}")
 def daemon_killed(scene: Scene, daemon: str, node: str) -> None:
     scene.inject("daemon-kill", node=scene.node(node), daemon=daemon)
 
@@ -80,16 +82,19 @@ def service_killed(scene: Scene, service: str) -> None:
 
 
 @when(phrase(r"<service> is moved to <node>"))
+@needs("move")
 def moved(scene: Scene, service: str, node: str) -> None:
     scene.inject("move", service=service, node=scene.node(node))
 
 
 @when(phrase(r"<node> is put into standby"))
+@needs("standby")
 def put_into_standby(scene: Scene, node: str) -> None:
     scene.inject("standby", node=scene.node(node))
 
 
 @when(phrase(r"<node> is taken out of standby"))
+@needs("standby")
 def taken_out_of_standby(scene: Scene, node: str) -> None:
     scene.heal("standby", node=scene.node(node))
 

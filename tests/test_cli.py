@@ -46,6 +46,7 @@ ALL_WORDS = sorted(words_of(make_parser()))
 def test_every_promised_command_is_there():
     assert set(ALL_WORDS) == {
         ("doctor",),
+        ("import",),
         ("report",),
         ("compare",),
         ("image",),
@@ -107,7 +108,7 @@ def test_wrong_words_are_a_usage_error(words, capsys):
 )
 def test_every_command_leads_to_a_function(words):
     rest = {"up": ["t"], "ssh": ["n"], "console": ["n"], "judge": ["r"], "inject": ["f"], "check": ["f"],
-            "compare": ["a", "b"]}
+            "compare": ["a", "b"], "import": ["a", "b"]}
     args = make_parser().parse_args([*words, *rest.get(words[-1], [])])
     cell = dict(zip(args.run.__code__.co_freevars, args.run.__closure__, strict=True))
     module = __import__(f"harness.commands.{cell['module'].cell_contents}", fromlist=["x"])

@@ -50,9 +50,9 @@ def describe(cls: type) -> list[str]:
 def parameter_help(field: dataclasses.Field) -> str:
     """What ``field`` takes; "" where nothing is known of it."""
     if field.name == "daemon":
-        from harness.stacks.pacemaker.stack import DAEMONS
+        from harness.stacks.offers import DAEMONS
 
-        return f"one of {', '.join(DAEMONS)}"
+        return "one of " + "; ".join(f"{stack}: {', '.join(names)}" for stack, names in DAEMONS.items())
     return field.metadata.get("help") or PARAMETERS.get(field.name, "")
 
 

@@ -30,8 +30,9 @@ class Move:
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         # what the cluster has been told stands in its configuration, whatever comes of it
-        if not cluster.stack.has_moves(self.service):
-            raise FaultError(f"not confirmed: the cluster has no constraint from moving {self.service}")
+        # at once where it is a constraint; a stack without constraints first has to take the service over
+        cluster.poll(lambda: cluster.stack.has_moves(self.service), 30,
+                     f"the cluster to say that {self.service} was moved", FaultError)
         return {"constraint": f"{self.service} on {self.node}"}
 
     def heal(self, cluster: Cluster) -> None:

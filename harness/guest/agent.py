@@ -5,7 +5,8 @@ this is one file. One JSON line {"kind", "data"} per observation, without any ti
 Use: agent.py [CONFIG], a JSON file (default /etc/fenceline/agent.json):
 
     {"device": null, "mountpoints": ["/srv/www"], "addresses": ["192.168.98.244"], "ports": [80],
-     "logs": ["/var/log/pacemaker/pacemaker.log"], "quorum": true}
+     "logs": ["/var/log/pacemaker/pacemaker.log"], "quorum": true,
+     "membership": {"kind": "heartbeat", "self": "node1", "nodes": ["node1", "node2"]}}
 
 Without a "device" it takes the serial line that the machine's driver gives it.
 
@@ -314,6 +315,9 @@ class Agent:
             members = config.get("members")
             QuorumWatch(self._quorum_from_thread,
                         {int(key): name for key, name in members.items()} if members else None).start()
+        if config.get("membership"):
+            from membership import watch  # comes with the seed, where the stack needs it
+            watch(config["membership"], self._quorum_from_thread).start()
 
     def begin(self):
         """Tells everything, as if nothing had been told."""

@@ -9,8 +9,12 @@ from harness.guest.seed import Seed
 from harness.guest.ssh import KeyPair
 from harness.model.addressing import address, device, mac
 from harness.model.topology import Topology
+from harness.stacks.nginx import seed_real_server
 
 _AGENT = Path(__file__).with_name("agent.py")
+_MEMBERSHIP = Path(__file__).with_name("membership.py")
+_LOGS = {"pacemaker": "/var/log/corosync/corosync.log", "heartbeat": "/var/log/ha-log",
+         "keepalived": "/var/log/keepalived.log"}
 
 
 def base_seed(topology: Topology, node: str, key: KeyPair, host_key: KeyPair) -> Seed:
@@ -22,11 +26,15 @@ def base_seed(topology: Topology, node: str, key: KeyPair, host_key: KeyPair) ->
     seed.add("/etc/ssh/ssh_host_ed25519_key", host_key.private, 0o600)
     seed.add("/etc/ssh/ssh_host_ed25519_key.pub", host_key.public + "\n")
     seed.add("/usr/lib/fenceline/agent.py", _AGENT.read_text(), 0o755)
+    if topology.stack.kind != "pacemaker":
+        seed.add("/usr/lib/fenceline/membership.py", _MEMBERSHIP.read_text())
     seed.add("/etc/fenceline/agent.json", json.dumps(_agent_settings(topology, node)))
     seed.setup += [f"hostname {node}", "chmod 700 /root /root/.ssh"]
     # a panic of the guest's own becomes known to QEMU at once; UML has no need of it
     seed.setup.append("[ -e /dev/ubda ] || modprobe -q pvpanic-mmio")
     seed.setup += _address_lines(topology, node)
+    if topology.nodes[node].role == "real-server":
+        seed_real_server(topology, node, seed)
     seed.units += ["ssh.service", "fenceline-agent.service"]
     return seed
 
@@ -64,6 +72,9 @@ def _agent_settings(topology: Topology, node: str) -> dict:
         "mountpoints": [service.filesystem.mountpoint for service in services if service.filesystem],
         "addresses": [str(service.vip.address) for service in services if service.vip],
         "ports": [service.daemon.port for service in services if service.daemon],
-        "logs": ["/var/log/corosync/corosync.log"] if is_member else [],
-        "quorum": is_member,
+        "logs": [_LOGS[topology.stack.kind]] if is_member else [],
+        "quorum": is_member and topology.stack.kind == "pacemaker",
+        "membership": {"kind": topology.stack.kind, "self": node, "nodes": list(topology.cluster_nodes),
+                       "instances": list(topology.services)}
+        if is_member and topology.stack.kind != "pacemaker" else None,
     }

@@ -20,8 +20,9 @@ from harness.judge.history import (
 from harness.model.event import Event
 from harness.model.verdict import Finding, Verdict
 
-#: File systems that are made to be mounted on several nodes.
-SHARED_FILESYSTEMS = frozenset({"gfs", "gfs2", "ocfs2", "nfs", "nfs4"})
+#: File systems that are made to be mounted on several nodes. NFS is not one of them here: an export that belongs to a
+#: failover service has one writer at a time, or what it holds is at the mercy of two servers' caches.
+SHARED_FILESYSTEMS = frozenset({"gfs", "gfs2", "ocfs2"})
 #: How long (ns) after "done" the machine may at most be seen to stop: the two are stamped by different threads.
 BMC_TOLERANCE_NS = SECOND
 #: Where the request of an answer was not seen, it is taken to be this old (ns).

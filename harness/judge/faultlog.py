@@ -93,9 +93,12 @@ def obstacle(topology: Topology, service: str, impairment: Impairment) -> str | 
     allowed = topology.preferred_nodes(service)
     if all(node in lost or node in impairment.unfit for node in allowed):
         return f"no node of its failover domain ({', '.join(allowed)}) is fit to run it"
-    iscsi = topology.storage.iscsi
-    if settings.filesystem is not None and iscsi is not None and iscsi.target in lost | impairment.unfit:
-        return f"the storage host {iscsi.target} is out"
+    behind = settings.real_servers
+    if behind and all(node in lost or node in impairment.unfit for node in behind):
+        return f"no real server ({', '.join(behind)}) is left"
+    host = topology.storage_host(service)
+    if host is not None and host in lost | impairment.unfit:
+        return f"the storage host {host} is out"
     return None
 
 
@@ -194,8 +197,8 @@ class _Play:
                 lost.add(node)
             if networks & {*topology.networks_with("service"), *topology.networks_with("storage")}:
                 unfit.add(node)
-        elif networks & set(topology.networks_with("storage" if topology.nodes[node].role == "storage"
-                                                   else "management")):
+        elif networks & set(topology.networks_with({"storage": "storage", "real-server": "service"}.get(
+                topology.nodes[node].role, "management"))):
             lost.add(node)
 
 
@@ -221,5 +224,5 @@ def impairments(history: History) -> list[tuple[int, Impairment]]:
 
 
 def serves_clients(service: Service) -> bool:
-    """Whether the client observer can ask ``service``: it has an address and a daemon."""
-    return service.vip is not None and service.daemon is not None
+    """Whether the client observer can ask ``service``: it has an address and something that answers."""
+    return service.vip is not None and service.port is not None

@@ -147,7 +147,7 @@ def service_parts(topology: Topology) -> frozenset[Key]:
                 parts.add(("mount", part.mountpoint))
             elif part.kind == "vip":
                 parts.add(("address", str(part.address)))
-            else:
+            elif part.kind == "daemon":
                 parts.add(("listen", part.port))
     return frozenset(parts)
 

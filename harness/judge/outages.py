@@ -80,10 +80,13 @@ def _lost(request: Request) -> bool:
 
 def _owner(history: History, service: Service, request: Request | None, ns: int) -> str | None:
     """Who answered ``request``, as the answer says; else who had the address then."""
-    said = request.event.data.get("from") if request else None
+    # a real server that answers says nothing of who has the address
+    said = request.event.data.get("from") if request and not service.real_servers else None
     if said or service.vip is None:
         return said
-    return history.holder(("address", str(service.vip.address)), ns)
+    key = ("address", str(service.vip.address))
+    # the node's own report may trail the answer that the address made possible
+    return history.holder(key, ns) or history.holder(key, ns + SECOND)
 
 
 def _width(edge: Edge) -> int:

@@ -2,8 +2,8 @@
 BMCs and the observers agree without telling each other.
 
 The host part of an address is the same in every network: cluster nodes .11 to .26, storage hosts .41,
-quorum devices .51; the BMC of cluster node .11 is .111 in the management network; Fenceline itself has .1
-there and, as the client, .9 in the service network. Floating addresses are .128 and above.
+quorum devices .51, real servers .61; the BMC of cluster node .11 is .111 in the management network; Fenceline
+itself has .1 there and, as the client, .9 in the service network. Floating addresses are .128 and above.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 MAX_CLUSTER_NODES = 16
 VIP_FIRST = 128
-_FIRST = {"cluster": 11, "storage": 41, "quorum-device": 51}
+_FIRST = {"cluster": 11, "storage": 41, "quorum-device": 51, "real-server": 61}
 _BMC_OFFSET = 100
 _HARNESS = 1
+CLIENT_NAME = "client"  # in place of a machine's name: Fenceline itself, among the clients
 _CLIENT = 9
 
 
@@ -48,6 +49,19 @@ def harness_address(topology: Topology, network: str) -> IPv4Address:
     """Fenceline's own address in ``network``: .9 where the clients are, else .1."""
     is_service = topology.networks[network].role == "service"
     return topology.networks[network].subnet.network_address + (_CLIENT if is_service else _HARNESS)
+
+
+def ping_address(topology: Topology, name: str) -> IPv4Address | None:
+    """Where cluster nodes ping ``name``, a machine or ``CLIENT_NAME``: in a network that all of them are in, that of
+    the clients first; None if there is none."""
+    members = [set(topology.networks_of(node)) for node in topology.cluster_nodes]
+    common = set.intersection(*members) if members else set()
+    own = set(topology.networks_with("service")) if name == CLIENT_NAME else set(topology.networks_of(name))
+    for role in ("service", "storage", "heartbeat", "management"):
+        for network in topology.networks_with(role):
+            if network in common & own:
+                return harness_address(topology, network) if name == CLIENT_NAME else address(topology, name, network)
+    return None
 
 
 def mac(topology: Topology, node: str, network: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from harness.model.addressing import MAX_CLUSTER_NODES, VIP_FIRST
+from harness.model.addressing import CLIENT_NAME, MAX_CLUSTER_NODES, VIP_FIRST
+from harness.model.stack_rules import stack_problems
 
 if TYPE_CHECKING:
     from harness.model.topology import Topology
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 def problems(topology: Topology) -> list[str]:
     """Everything that is inconsistent in ``topology``, one line each; empty if nothing is."""
-    return [*_networks(topology), *_nodes(topology), *_storage(topology), *_quorum(topology),
-            *_fencing(topology), *_services(topology)]
+    return [*_networks(topology), *_nodes(topology), *_storage(topology), *_fencing(topology),
+            *_services(topology), *stack_problems(topology)]
 
 
 def _networks(topology: Topology) -> list[str]:
@@ -46,6 +47,8 @@ def _nodes(topology: Topology) -> list[str]:
         found.append("nodes: no node has the role cluster")
     if len(topology.cluster_nodes) > MAX_CLUSTER_NODES:
         found.append(f"nodes: {len(topology.cluster_nodes)} cluster nodes, at most {MAX_CLUSTER_NODES} are supported")
+    if CLIENT_NAME in topology.nodes:
+        found.append(f"nodes.{CLIENT_NAME}: this name means Fenceline's own address among the clients")
     for name, node in topology.nodes.items():
         for network in node.networks or ():
             if network not in topology.networks:
@@ -62,39 +65,32 @@ def _nodes(topology: Topology) -> list[str]:
 
 
 def _storage(topology: Topology) -> list[str]:
-    iscsi = topology.storage.iscsi
-    if iscsi is None:
-        return []
     found = []
-    if iscsi.target not in topology.nodes:
-        found.append(f"storage.iscsi.target: there is no node {iscsi.target!r}; there are {', '.join(topology.nodes)}")
-    elif topology.nodes[iscsi.target].role != "storage":
-        found.append(f"storage.iscsi.target: {iscsi.target!r} has the role {topology.nodes[iscsi.target].role}, "
-                     "not storage")
+    iscsi, nfs = topology.storage.iscsi, topology.storage.nfs
+    if iscsi is not None:
+        found += _storage_host(topology, "storage.iscsi", "target", iscsi.target)
+        found += _twice("storage.iscsi.luns", [lun.name for lun in iscsi.luns])
+    if nfs is not None:
+        found += _storage_host(topology, "storage.nfs", "server", nfs.server)
+        found += _twice("storage.nfs.exports", [export.name for export in nfs.exports])
+    if iscsi is not None and nfs is not None and iscsi.target == nfs.server:
+        found.append(f"storage.nfs.server: {nfs.server!r} is the iSCSI target already; its disks are numbered once")
+    return found
+
+
+def _storage_host(topology: Topology, path: str, field: str, host: str) -> list[str]:
+    found = []
+    if host not in topology.nodes:
+        found.append(f"{path}.{field}: there is no node {host!r}; there are {', '.join(topology.nodes)}")
+    elif topology.nodes[host].role != "storage":
+        found.append(f"{path}.{field}: {host!r} has the role {topology.nodes[host].role}, not storage")
     if not topology.networks_with("storage"):
-        found.append("storage.iscsi: no network has the role storage")
-    names = [lun.name for lun in iscsi.luns]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        found.append(f"storage.iscsi.luns: {name!r} is there twice")
+        found.append(f"{path}: no network has the role storage")
     return found
 
 
-def _quorum(topology: Topology) -> list[str]:
-    quorum = topology.stack.quorum
-    found = []
-    if quorum.policy == "two_node" and len(topology.cluster_nodes) != 2:
-        found.append(f"stack.quorum.policy: two_node needs two cluster nodes, there are {len(topology.cluster_nodes)}")
-    if quorum.policy == "qdevice":
-        if quorum.device is None:
-            found.append("stack.quorum.device: the policy qdevice needs a machine with the role quorum-device")
-        elif quorum.device not in topology.nodes:
-            found.append(f"stack.quorum.device: there is no node {quorum.device!r}")
-        elif topology.nodes[quorum.device].role != "quorum-device":
-            found.append(f"stack.quorum.device: {quorum.device!r} has the role "
-                         f"{topology.nodes[quorum.device].role}, not quorum-device")
-    elif quorum.device is not None:
-        found.append(f"stack.quorum.device: has no meaning with the policy {quorum.policy}")
-    return found
+def _twice(path: str, names: list[str]) -> list[str]:
+    return [f"{path}: {name!r} is there twice" for name in sorted({name for name in names if names.count(name) > 1})]
 
 
 def _fencing(topology: Topology) -> list[str]:
@@ -102,9 +98,18 @@ def _fencing(topology: Topology) -> list[str]:
             for name in topology.fencing.delay if name not in topology.cluster_nodes]
 
 
+def _real_servers(topology: Topology, path: str, names: tuple[str, ...]) -> list[str]:
+    if not names:
+        return [f"{path}.real_servers: needs at least one machine with the role real-server"]
+    return [f"{path}.real_servers: there is no machine {name!r} with the role real-server; there are "
+            f"{', '.join(topology.nodes_with('real-server')) or 'none'}"
+            for name in names if name not in topology.nodes_with("real-server")]
+
+
 def _services(topology: Topology) -> list[str]:
     found = []
     luns = {lun.name: lun for lun in topology.storage.iscsi.luns} if topology.storage.iscsi else {}
+    exports = {export.name for export in topology.storage.nfs.exports} if topology.storage.nfs else set()
     services = topology.networks_with("service")
     seen_vips: dict[object, str] = {}
     seen_mounts: dict[str, str] = {}
@@ -126,13 +131,28 @@ def _services(topology: Topology) -> list[str]:
                 if part.mountpoint in seen_mounts:
                     found.append(f"{path}.mountpoint: {part.mountpoint} is {seen_mounts[part.mountpoint]}'s already")
                 seen_mounts[part.mountpoint] = name
-                if part.lun not in luns:
+                if (part.lun is None) == (part.export is None):
+                    found.append(f"{path}: say either lun or export")
+                elif part.export is not None:
+                    if part.export not in exports:
+                        found.append(f"{path}.export: there is no export {part.export!r} in storage.nfs.exports")
+                elif part.lun not in luns:
                     found.append(f"{path}.lun: there is no LUN {part.lun!r} in storage.iscsi.luns")
                 elif luns[part.lun].filesystem is None:
                     found.append(f"{path}.lun: the LUN {part.lun!r} has no file system")
-            if part.kind == "daemon" and part.document_root is None and service.filesystem is None:
+            if part.kind == "daemon" and part.name == "haproxy" and topology.stack.kind != "keepalived":
+                found.append(f"{path}.name: haproxy is for the stack keepalived")
+            if part.kind == "virtual-server" and topology.stack.kind != "keepalived":
+                found.append(f"{path}: a virtual-server is for the stack keepalived")
+            if part.kind == "virtual-server" or (part.kind == "daemon" and part.name == "haproxy"):
+                found += _real_servers(topology, path, part.real_servers)
+            elif part.kind == "daemon" and part.real_servers:
+                found.append(f"{path}.real_servers: nginx answers itself")
+            elif part.kind == "daemon" and part.document_root is None and service.filesystem is None:
                 found.append(f"{path}.document_root: needed, as the group has no file system")
-        for kind in ("vip", "daemon"):
+        if service.daemon and service.virtual_server:
+            found.append(f"services.{name}.group: either a daemon or a virtual-server")
+        for kind in ("vip", "daemon", "virtual-server"):
             if sum(part.kind == kind for part in service.group) > 1:
                 found.append(f"services.{name}.group: more than one {kind}")
         for node in service.domain.nodes:

@@ -15,7 +15,7 @@ from harness.model.stack import Pacemaker, Stack
 from harness.model.strict import Name, Strict
 from harness.model.units import Duration, Size
 
-NodeRole = Literal["cluster", "storage", "quorum-device"]
+NodeRole = Literal["cluster", "storage", "quorum-device", "real-server"]
 NetworkRole = Literal["heartbeat", "service", "storage", "management"]
 
 
@@ -117,15 +117,29 @@ class Daemon(Strict):
     """A daemon that serves the clients."""
 
     kind: Literal["daemon"]
-    name: Literal["nginx", "ledger"] = "nginx"
+    name: Literal["nginx", "haproxy", "ledger"] = "nginx"
     agent: Annotated[str, Field(pattern=r"^(ocf:[a-z0-9]+|systemd|lsb):[A-Za-z0-9_.@-]+$")] = "ocf:heartbeat:nginx"
     port: int = Field(80, ge=1, le=65535)
     document_root: str | None = Field(None, description="absent: the mountpoint of the group's file system")
     sync: bool = Field(True, description="ledger: a record is on the disk before it is acknowledged")
-    monitor: Duration = 2.0
+    real_servers: tuple[Name, ...] = Field((), description="haproxy: the machines that it hands requests to")
+    monitor: Duration = Field(2.0, description="haproxy: interval of its checks of the real servers, too")
 
 
-Resource = Annotated[Vip | Filesystem | Daemon, Field(discriminator="kind")]
+class VirtualServer(Strict):
+    """An IPVS service on the group's address: the kernel hands connections to real servers (direct routing)."""
+
+    kind: Literal["virtual-server"]
+    port: int = Field(80, ge=1, le=65535)
+    real_servers: tuple[Name, ...] = Field(min_length=1)
+    algorithm: Literal["rr", "wrr", "lc", "wlc", "sh", "dh"] = "rr"
+    check: Literal["http", "tcp"] = "http"
+    interval: Duration = Field(1.0, ge=1.0, description="time between two checks of a real server")
+    timeout: Duration = Field(1.0, ge=1.0, description="how long a check waits for its connection")
+    retries: int = Field(1, ge=0, description="checks that must fail, one a second, after the first that did")
+
+
+Resource = Annotated[Vip | Filesystem | Daemon | VirtualServer, Field(discriminator="kind")]
 
 
 class FailoverDomain(Strict):
@@ -158,6 +172,23 @@ class Service(Strict):
     def daemon(self) -> Daemon | None:
         """The group's daemon, if it has one."""
         return next((part for part in self.group if isinstance(part, Daemon)), None)
+
+    @property
+    def virtual_server(self) -> VirtualServer | None:
+        """The group's IPVS service, if it has one."""
+        return next((part for part in self.group if isinstance(part, VirtualServer)), None)
+
+    @property
+    def port(self) -> int | None:
+        """Where clients ask; None where there is nothing that answers."""
+        part = self.daemon or self.virtual_server
+        return part.port if part else None
+
+    @property
+    def real_servers(self) -> tuple[str, ...]:
+        """The machines that answer in the end; empty where the node with the address answers itself."""
+        part = self.daemon or self.virtual_server
+        return part.real_servers if part else ()
 
 
 class Topology(Strict):
@@ -203,8 +234,16 @@ class Topology(Strict):
         if self.nodes[node].role == "cluster":
             return tuple(self.networks)
         # a storage or quorum host has no business on the heartbeat or the clients' network
-        roles = {"management", "storage"} if self.nodes[node].role == "storage" else {"management"}
+        roles = {"storage": {"management", "storage"}, "real-server": {"management", "service"}}.get(
+            self.nodes[node].role, {"management"})
         return tuple(name for name, network in self.networks.items() if network.role in roles)
+
+    def storage_host(self, service: str) -> str | None:
+        """The machine that ``service``'s file system is on; None where it has none."""
+        part = self.services[service].filesystem
+        if part is None:
+            return None
+        return self.storage.nfs.server if part.export is not None else self.storage.iscsi.target
 
     def preferred_nodes(self, service: str) -> tuple[str, ...]:
         """Where ``service`` may run, best first."""

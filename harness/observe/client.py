@@ -92,8 +92,8 @@ class ClientObserver:
                  socket_factory: SocketFactory | None = None) -> None:
         self._fabric, self._log, self._loop = fabric, log, loop
         self._make = socket_factory or self._in_fabric
-        self._targets = {name: (str(service.vip.address), service.daemon.port)
-                         for name, service in topology.services.items() if service.vip and service.daemon}
+        self._targets = {name: (str(service.vip.address), service.port)
+                         for name, service in topology.services.items() if service.vip and service.port}
         self._nodes = set(topology.nodes)
         self._open: dict[str, list[_Question]] = {name: [] for name in self._targets}
         self._timer: Timer | None = None

@@ -5,16 +5,14 @@ The target is set up by writing configfs directly: 0.5 s, where targetcli needs 
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
-from harness.errors import HostError
 from harness.guest.seed import Seed
 from harness.model.addressing import address
 from harness.model.topology import Iscsi, Topology
+from harness.storage.disks import FIRST_DISK, make_disk
 
 PORT = 3260  # RFC 7143, 13.1
-_FIRST_DISK = "c"  # after the root disk and the seed
 
 
 def target_name(topology: Topology) -> str:
@@ -43,24 +41,8 @@ def make_disks(topology: Topology, folder: Path) -> tuple[Path, ...]:
     Raises:
         HostError: mkfs failed; the message has its words.
     """
-    disks = []
-    for lun in topology.storage.iscsi.luns:
-        path = folder / f"lun-{lun.name}.raw"
-        with path.open("wb") as raw:
-            raw.truncate(lun.size)
-        if lun.filesystem:
-            content = folder / f"lun-{lun.name}.content"
-            content.mkdir(exist_ok=True)
-            (content / "index.html").write_text(f"{topology.name}: {lun.name}\n")
-            # lazy initialisation would write for minutes in the background of every measurement
-            done = subprocess.run(
-                [f"mkfs.{lun.filesystem}", "-q", "-F", "-L", lun.name[:16],
-                 "-E", "lazy_itable_init=0,lazy_journal_init=0", "-d", str(content), str(path)], capture_output=True, text=True, check=False, timeout=120)
-            if done.returncode:
-                raise HostError(f"mkfs.{lun.filesystem} of LUN {lun.name} ({lun.size} bytes) failed: "
-                                f"{done.stderr.strip()}")
-        disks.append(path)
-    return tuple(disks)
+    return tuple(make_disk(folder / f"lun-{lun.name}.raw", lun.size, lun.filesystem, lun.name,
+                           {"index.html": f"{topology.name}: {lun.name}\n"}) for lun in topology.storage.iscsi.luns)
 
 
 def seed_target(topology: Topology, seed: Seed) -> None:
@@ -73,7 +55,7 @@ def seed_target(topology: Topology, seed: Seed) -> None:
              f"G=$T/iscsi/{name}/tpgt_1",
              "mkdir -p $T/iscsi $G"]
     for number, lun in enumerate(iscsi.luns):
-        letter = chr(ord(_FIRST_DISK) + number)
+        letter = chr(ord(FIRST_DISK) + number)
         back = f"$T/core/iblock_{number}/{lun.name}"
         lines += [f"D=/dev/ubd{letter}; [ -b $D ] || D=/dev/vd{letter}",
                   f"mkdir -p {back}",

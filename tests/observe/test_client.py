@@ -49,8 +49,8 @@ class Server:
 
 
 def topology(port: int):
-    service = Thing(vip=Thing(address="127.0.0.1"), daemon=Thing(port=port))
-    return Thing(services={"web": service, "vipless": Thing(vip=None, daemon=None)}, nodes={"n1": 1, "n2": 2})
+    service = Thing(vip=Thing(address="127.0.0.1"), port=port)
+    return Thing(services={"web": service, "vipless": Thing(vip=None, port=None)}, nodes={"n1": 1, "n2": 2})
 
 
 @contextlib.contextmanager

@@ -11,13 +11,14 @@ from harness.model.addressing import bmc_address
 from harness.model.topology import Daemon, Filesystem, Resource, Service, Topology, Vip
 from harness.model.units import format_duration
 from harness.stacks import ledger
+from harness.stacks.nginx import NGINX_CONF
 from harness.stacks.pacemaker.corosync import node_id
+from harness.storage import nfs
 from harness.storage.iscsi import disk_path
 
 FEATURE_SET = "3.16.1"  # Pacemaker 2.1.5; a newer one is refused in a loop of restarts
 SCHEMA = "pacemaker-3.9"
 BMC_USER = "fenceline"
-NGINX_CONF = "/etc/nginx/fenceline-{service}.conf"
 _PREFERENCE = 100  # points between one node of an ordered domain and the next
 _STICKY = 100_000  # outweighs any preference of a domain of 16 nodes
 
@@ -122,6 +123,9 @@ def _parameters(topology: Topology, name: str, part: Resource) -> dict[str, str]
         # IPaddr2 sends five announcements 200 ms apart in the background by default, which is what is wanted
         return {"ip": str(part.address), "cidr_netmask": str(subnet.prefixlen)}
     if isinstance(part, Filesystem):
+        if part.export is not None:
+            return {"device": nfs.device(topology, part.export), "directory": part.mountpoint, "fstype": "nfs",
+                    "options": nfs.mount_options(topology.storage.nfs, part.options), "force_unmount": "safe"}
         lun = next(lun for lun in topology.storage.iscsi.luns if lun.name == part.lun)
         return {"device": disk_path(topology, part.lun), "directory": part.mountpoint,
                 "fstype": lun.filesystem, "options": part.options, "force_unmount": "safe"}

@@ -10,16 +10,12 @@ from harness.guest.seed import Seed
 from harness.guest.ssh import Session
 from harness.model.topology import Topology
 from harness.stacks.ledger import seed_ledger
+from harness.stacks.nginx import seed_nginx
+from harness.stacks.offers import daemons
 from harness.stacks.pacemaker import crm_mon
-from harness.stacks.pacemaker.cib import NGINX_CONF, cib_xml
+from harness.stacks.pacemaker.cib import cib_xml
 from harness.stacks.pacemaker.corosync import AUTHKEY_BYTES, corosync_conf
 from harness.stacks.state import ClusterState
-
-#: Daemons that a fault may kill or stop, and how pgrep -x (15 characters) knows them.
-DAEMONS = {"corosync": "corosync", "pacemakerd": "pacemakerd", "pacemaker-controld": "pacemaker-contr",
-           "pacemaker-based": "pacemaker-based", "pacemaker-fenced": "pacemaker-fence",
-           "pacemaker-execd": "pacemaker-execd", "pacemaker-schedulerd": "pacemaker-sched",
-           "pacemaker-attrd": "pacemaker-attrd"}
 
 LOGS = ("/var/log/corosync/corosync.log", "/var/log/pacemaker/pacemaker.log")
 
@@ -28,12 +24,12 @@ class PacemakerStack:
     """Configures, watches and commands the cluster of ``topology`` through ``sessions`` (one per node)."""
 
     name = "pacemaker"
-    daemons = DAEMONS
     logs = LOGS
 
     def __init__(self, topology: Topology, sessions: Mapping[str, Session], bmc_password: str,
                  is_reachable: Callable[[str], bool], slowdown: float = 1.0) -> None:
         self.topology = topology
+        self.daemons = daemons(topology)
         self._slowdown = slowdown
         self._sessions = sessions
         self._is_reachable = is_reachable
@@ -46,10 +42,8 @@ class PacemakerStack:
         seed.add("/etc/corosync/authkey", self._authkey, 0o400)
         seed.add("/etc/fenceline/cib.xml", cib_xml(self.topology, self._bmc_password), 0o600)
         for name, service in self.topology.services.items():
+            seed_nginx(seed, name, service)
             seed_ledger(seed, service)
-            if service.daemon and service.daemon.name == "nginx":
-                root = service.daemon.document_root or service.filesystem.mountpoint
-                seed.add(NGINX_CONF.format(service=name), _nginx_conf(service.daemon.port, root))
             if service.filesystem:
                 seed.setup.append(f"mkdir -p {service.filesystem.mountpoint}")
         # only where there is none: a rebooted node keeps what the cluster has decided since
@@ -62,8 +56,14 @@ class PacemakerStack:
         # Pacemaker finds its disk at the first try only if the login is done: late
         seed.late.append("systemctl start pacemaker.service")
 
-    def seed_quorum_device(self, seed: Seed) -> None:
-        """Makes the node of ``seed`` the quorum device's server."""
+    def members_seen_by(self, node: str) -> frozenset[str]:
+        """Every node sees every node."""
+        return frozenset(self.topology.cluster_nodes)
+
+    def seed_helper(self, node: str, seed: Seed) -> None:
+        """Makes the node of ``seed`` the quorum device's server, if that is its role."""
+        if self.topology.nodes[node].role != "quorum-device":
+            return
         # TLS off: no certificates, see corosync.py
         seed.add("/etc/default/corosync-qnetd", 'COROSYNC_QNETD_OPTIONS="-s off"\n')
         seed.units.append("corosync-qnetd.service")
@@ -115,23 +115,3 @@ class PacemakerStack:
     def cleanup(self) -> None:
         """Forgets failed actions and the fence history, so that the next scenario sees its own only."""
         self.command(["crm_resource", "--cleanup"])
-
-
-def _nginx_conf(port: int, root: str) -> str:
-    return f"""\
-user www-data;
-worker_processes 1;
-pid /run/nginx.pid;
-error_log /var/log/nginx/error.log;
-events {{ worker_connections 512; }}
-http {{
-    access_log off;
-    default_type text/plain;
-    # which node answered: the client observer reads it
-    add_header X-Node $hostname;
-    server {{
-        listen {port};
-        root {root};
-    }}
-}}
-"""

@@ -1,0 +1,59 @@
+Feature: Front-end load balancers
+  A pair of directors shares an address by VRRP and hands requests to real servers. Both kinds of loss are measured:
+  that of the director, which costs everybody a moment, and that of a real server, which costs those that were sent to
+  it.
+
+  Scenario Outline: Power-off of the active director
+    Given the topology "<topology>" is up and "web" is answering
+    When the power of the active node is cut
+    Then "web" relocates to the standby within 5 seconds
+    And the VIP never had two owners
+    And the outage of "web" was at most 5 seconds
+
+    Examples:
+      | topology           |
+      | lvs-keepalived     |
+      | haproxy-keepalived |
+
+  Scenario Outline: A director is relieved on purpose
+    Given the topology "<topology>" is up and "web" is answering
+    When "web" is moved to the standby
+    Then "web" relocates to the standby within 5 seconds
+    And the VIP never had two owners
+    And the outage of "web" was at most 2 seconds
+
+    Examples:
+      | topology           |
+      | lvs-keepalived     |
+      | haproxy-keepalived |
+
+  Scenario Outline: A real server is lost
+    Given the topology "<topology>" is up and "web" is answering
+    When the power of the first real server is cut
+    Then every client of "web" is answered again within 10 seconds
+    And only the second real server answers for "web" during 2 seconds
+    And the VIP never had two owners
+    When the first real server is switched on
+    Then the first real server answers for "web" within 30 seconds
+
+    Examples:
+      | topology           |
+      | lvs-keepalived     |
+      | haproxy-keepalived |
+
+  Scenario Outline: keepalived dies, and its children take the address away
+    Given the topology "<topology>" is up and "web" is answering
+    When the daemon "keepalived" is killed on the active node
+    Then "web" relocates to the standby within 5 seconds
+    And the VIP never had two owners
+
+    Examples:
+      | topology           |
+      | lvs-keepalived     |
+      | haproxy-keepalived |
+
+  Scenario: The proxy of the active director dies
+    Given the topology "haproxy-keepalived" is up and "web" is answering
+    When the daemon "haproxy" is killed on the active node
+    Then "web" relocates to the standby within 10 seconds
+    And the VIP never had two owners

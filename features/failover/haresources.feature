@@ -1,0 +1,21 @@
+Feature: Heartbeat with haresources
+  What is peculiar to heartbeat without a resource manager: a ping node, STONITH of its own, no monitoring.
+
+  Scenario: The ping node decides for the node that still sees the clients
+    Given the topology "web-nfs-heartbeat" is up and "web" is answering
+    When the service network of the active node is cut
+    Then "web" relocates to the standby within 30 seconds
+    And the file system was never mounted on two nodes
+    And the VIP never had two owners
+
+  @fencing
+  Scenario: Heartbeat's own STONITH before takeover
+    Given the topology "web-nfs-heartbeat" is up and "web" is answering, with
+      """
+      fencing: {method: ipmi, action: reboot}
+      """
+    When the active node hangs
+    Then the active node is fenced within 20 seconds
+    And "web" relocates to the standby within 40 seconds
+    And the file system was never mounted on two nodes
+    And nothing was taken over before the fencing

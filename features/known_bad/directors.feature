@@ -1,0 +1,11 @@
+Feature: Directors that do not hear each other
+  VRRP fences nobody: who hears no better one is master.
+
+  @known_bad
+  Scenario: The link that carries the adverts is cut and both directors take the address
+    Given the topology "lvs-keepalived" is up and "web" is answering
+    And the promise "single VIP owner" is expected to break
+    And the promise "fence before takeover" is expected to break
+    When the heartbeat network of the active node is cut
+    Then the promise "single VIP owner" is broken within 10 seconds
+    And the promise "fence before takeover" is broken within 10 seconds

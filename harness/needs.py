@@ -1,0 +1,79 @@
+"""What a step needs of the cluster software, and the check at collection that the scenario's topology has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.model.load import TopologyError, load_topology, parse_topology
+from harness.model.topology import Topology
+from harness.stacks.offers import lacking
+
+_GIVEN = re.compile(r'the topology "([^"]+)" is up and "[^"]+" is answering(, with)?$')
+
+
+def needs(*abilities: str) -> Callable:
+    """Marks a step function: its scenario's stack must offer ``abilities`` (``harness.stacks.offers``). In these,
+    {name} stands for a word of the step."""
+    def mark(function: Callable) -> Callable:
+        function.needs = abilities
+        return function
+    return mark
+
+
+def needed(context: Any, text: str) -> tuple[str, ...]:
+    """What the step ``text``, taken by the step function of pytest-bdd's ``context``, needs."""
+    abilities = getattr(context.step_func, "needs", ())
+    words = context.parser.parse_arguments(text) or {}
+    return tuple(ability.format(**words) for ability in abilities)
+
+
+def topology_of(steps: Iterable[Any]) -> Topology | None:
+    """The topology that a scenario's ``steps`` bring up, with its changes; None if they bring up none.
+
+    Raises:
+        TopologyError: there is no such one, or not with these changes.
+    """
+    for step in steps:
+        match = _GIVEN.match(step.name)
+        if match is None:
+            continue
+        topology = load_topology(match[1])
+        if match[2]:
+            from harness.scene import merged
+            try:
+                changes = yaml.safe_load(step.docstring or "")
+            except yaml.YAMLError as error:
+                raise TopologyError(f"the changes to the topology {match[1]!r} are not YAML: {error}") from error
+            if isinstance(changes, dict):
+                raw = topology.model_dump(mode="json", exclude_unset=True)
+                topology = parse_topology(merged(raw, changes), f"topology {match[1]!r} as the scenario changes it")
+        return topology
+    return None
+
+
+def ability_problems(path: Path, feature: Any, contexts: Iterable[Any]) -> Iterator[str]:
+    """Steps of ``feature`` that need more than the scenario's stack offers, in any row of its examples; and topologies
+    that are none."""
+    contexts = tuple(contexts)
+    for template in feature.scenarios.values():
+        rows = [row for table in template.examples for row in table.as_contexts()] or [{}]
+        for row in rows:
+            steps = template.render(row).steps
+            try:
+                topology = topology_of(steps)
+            except TopologyError as error:
+                yield f"{path}:{template.line_number}: {error}"
+                continue
+            if topology is None:
+                continue
+            for step in steps:
+                for context in contexts:
+                    if context.type in (None, step.type) and context.parser.is_matching(step.name):
+                        why = lacking(topology, needed(context, step.name))
+                        if why:
+                            yield f"{path}:{step.line_number}: {step.type.capitalize()} {step.name}: {why}"

@@ -1,0 +1,121 @@
+"""keepalived.conf and haproxy.cfg from a topology; see keepalived.conf(5)."""
+
+from __future__ import annotations
+
+from harness.model.addressing import address, device
+from harness.model.topology import Service, Topology, VirtualServer
+
+RUN = "/run/fenceline"
+NOTIFY = "/usr/lib/fenceline/notify-vrrp"
+LOGS = ("/var/log/keepalived.log",)
+#: keepalived calls it with INSTANCE, the name, the state and the priority. Renamed into place: never half written.
+NOTIFY_SCRIPT = f"""\
+#!/bin/sh
+echo "$3" > {RUN}/.vrrp-$2 && mv {RUN}/.vrrp-$2 {RUN}/vrrp-$2
+"""
+#: In a track file: the instance goes into FAULT and gives its address away.
+GIVE_AWAY = -254
+_PRIORITY, _STEP = 200, 10
+
+
+def keepalived_conf(topology: Topology, node: str) -> str:
+    """keepalived.conf of ``node``."""
+    lines = ["global_defs {", f"    router_id {node}", "    vrrp_version 3", "    script_user root",
+             "    enable_script_security", "    checker_log_all_failures true",
+             # a single burst may be lost with the switch's own start; it is repeated once, a second later
+             "    vrrp_garp_master_delay 1", "}"]
+    for number, (name, service) in enumerate(topology.services.items()):
+        lines += _checks(topology, name, service)
+        lines += _instance(topology, node, name, service, topology.stack.router_id_first + number)
+    for service in topology.services.values():
+        if service.virtual_server:
+            lines += _virtual_server(topology, service, service.virtual_server)
+    return "\n".join(lines) + "\n"
+
+
+def priority(topology: Topology, service: str, node: str) -> int:
+    """The VRRP priority of ``node``: highest where the service prefers to be."""
+    return _PRIORITY - _STEP * topology.preferred_nodes(service).index(node)
+
+
+def track_file(service: str) -> str:
+    """The file through which ``service`` is told to leave a node."""
+    return f"{RUN}/weight-{service}"
+
+
+def state_file(service: str) -> str:
+    """Where the notify script leaves the state of ``service``'s instance."""
+    return f"{RUN}/vrrp-{service}"
+
+
+def _checks(topology: Topology, name: str, service: Service) -> list[str]:
+    lines = [f"track_file weight-{name} {{", f"    file {track_file(name)}", "    weight 1", "}"]
+    if service.daemon:
+        lines += [f"vrrp_script check-{name} {{", f'    script "/usr/bin/pgrep -x {service.daemon.name}"',
+                  f"    interval {topology.stack.check_interval:g}", "    fall 1", "    rise 1", "}"]
+    return lines
+
+
+def _instance(topology: Topology, node: str, name: str, service: Service, router_id: int) -> list[str]:
+    stack = topology.stack
+    network = topology.networks_with(stack.adverts_on)[0]
+    card = device(topology, node, topology.networks_with("service")[0])
+    subnet = topology.networks[topology.networks_with("service")[0]].subnet
+    lines = [f"vrrp_instance {name} {{", "    state BACKUP", f"    interface {device(topology, node, network)}",
+             f"    virtual_router_id {router_id}", f"    priority {priority(topology, name, node)}",
+             f"    advert_int {stack.advert_interval:g}"]
+    if not service.domain.failback:
+        lines.append("    nopreempt")
+    if stack.transport == "unicast":
+        lines += [f"    unicast_src_ip {address(topology, node, network)}", "    unicast_peer {"]
+        lines += [f"        {address(topology, peer, network)}" for peer in topology.cluster_nodes if peer != node]
+        lines.append("    }")
+    lines += ["    virtual_ipaddress {", f"        {service.vip.address}/{subnet.prefixlen} dev {card}", "    }"]
+    lines += ["    track_interface {", f"        {card}", "    }"]
+    lines += ["    track_file {", f"        weight-{name}", "    }"]
+    if service.daemon:
+        lines += ["    track_script {", f"        check-{name}", "    }"]
+    return [*lines, f"    notify {NOTIFY}", "}"]
+
+
+def _virtual_server(topology: Topology, service: Service, part: VirtualServer) -> list[str]:
+    network = topology.networks_with("service")[0]
+    lines = [f"virtual_server {service.vip.address} {part.port} {{", f"    delay_loop {part.interval:g}",
+             f"    lb_algo {part.algorithm}", "    lb_kind DR", "    protocol TCP"]
+    for name in part.real_servers:
+        lines += [f"    real_server {address(topology, name, network)} {part.port} {{", "        weight 1"]
+        if part.check == "http":
+            lines += ["        HTTP_GET {", "            url {", "                path /",
+                      "                status_code 200", "            }"]
+        else:
+            lines.append("        TCP_CHECK {")
+        lines += [f"            connect_timeout {part.timeout:g}", f"            retry {part.retries}",
+                  "            delay_before_retry 1", "        }", "    }"]
+    return [*lines, "}"]
+
+
+def haproxy_cfg(topology: Topology, name: str, service: Service) -> str:
+    """haproxy.cfg: it runs on every director, and answers where the address is."""
+    network = topology.networks_with("service")[0]
+    interval = round(service.daemon.monitor * 1000)
+    servers = "".join(f"    server {server} {address(topology, server, network)}:80 check inter {interval} "
+                      "fall 1 rise 1\n" for server in service.daemon.real_servers)
+    return f"""\
+global
+    maxconn 2000
+    stats socket {RUN}/haproxy.sock mode 600
+defaults
+    mode http
+    timeout connect 500ms
+    timeout client 5s
+    timeout server 2s
+    # one that does not answer costs a request no more than this: the next try is another's
+    retries 1
+    option redispatch 1
+    option httpchk GET /
+frontend {name}
+    bind {service.vip.address}:{service.daemon.port} transparent
+    default_backend {name}
+backend {name}
+    balance roundrobin
+{servers}"""

@@ -1,0 +1,121 @@
+"""keepalived behind the stack protocol: directors with VRRP addresses, IPVS or HAProxy, and real servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from harness.errors import ClusterError, FencelineError
+from harness.guest.seed import Seed
+from harness.guest.ssh import Session
+from harness.model.topology import Topology
+from harness.stacks.keepalived import config, status
+from harness.stacks.offers import daemons
+from harness.stacks.state import ClusterState
+
+
+class KeepalivedStack:
+    """Configures, watches and commands the directors of ``topology`` through ``sessions`` (one per node)."""
+
+    name = "keepalived"
+    logs = config.LOGS
+
+    def __init__(self, topology: Topology, sessions: Mapping[str, Session], is_reachable: Callable[[str], bool],
+                 slowdown: float = 1.0) -> None:
+        self.topology = topology
+        self.daemons = daemons(topology)
+        self._slowdown = slowdown
+        self._sessions = sessions
+        self._is_reachable = is_reachable
+        self._moved: dict[str, str] = {}
+
+    def seed_member(self, node: str, seed: Seed) -> None:
+        """Makes the node of ``seed`` a director that starts keepalived, and its proxies, at every boot."""
+        topology = self.topology
+        seed.add("/etc/keepalived/keepalived.conf", config.keepalived_conf(topology, node))
+        # Debian builds it without --log-file
+        seed.add("/etc/default/keepalived", 'DAEMON_ARGS="--log-console --no-syslog --log-detail"\n')
+        seed.add("/etc/systemd/system/keepalived.service.d/fenceline.conf",
+                 f"[Service]\nStandardOutput=append:{config.LOGS[0]}\nStandardError=inherit\n")
+        seed.add(config.NOTIFY, config.NOTIFY_SCRIPT, 0o755)
+        seed.setup += [f"mkdir -p {config.RUN}",
+                       "modprobe -a ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_dh"]
+        seed.setup += [f"echo 0 > {config.track_file(name)}" for name in topology.services]
+        for name, service in topology.services.items():
+            if service.daemon and service.daemon.name == "haproxy":
+                # one instance per service, each with its own file
+                path = f"/etc/haproxy/fenceline-{name}.cfg"
+                seed.add(path, config.haproxy_cfg(topology, name, service))
+                seed.late.append(f"haproxy -D -f {path} -p {config.RUN}/haproxy-{name}.pid")
+        seed.late.append("systemctl start keepalived.service")
+
+    def seed_helper(self, node: str, seed: Seed) -> None:
+        """Real servers are the same behind any director: the base seed makes them."""
+
+    def members_seen_by(self, node: str) -> frozenset[str]:
+        """Only itself: VRRP knows no members."""
+        return frozenset({node})
+
+    def state(self, node: str | None = None, within: float = 10.0) -> ClusterState:
+        """The directors as they tell it, ``node`` or the first that answers first.
+
+        Raises:
+            ClusterError: none answers.
+        """
+        told, failed = {}, []
+        for name in self.topology.cluster_nodes:
+            if self._is_reachable(name):
+                try:
+                    told[name] = self._status(name, within * self._slowdown)
+                except FencelineError as error:
+                    failed.append(error.message)
+        seer = node or next((name for name, one in told.items() if one.running), next(iter(told), None))
+        if seer not in told:
+            raise ClusterError("no director tells its state", "\n".join(failed))
+        return status.cluster_state(self.topology, told, seer)
+
+    def _status(self, node: str, within: float = 10.0) -> status.DirectorStatus:
+        return status.parse(node, self._sessions[node].run(status.COMMAND, within=within).out)
+
+    def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
+        """Runs a command on ``node`` or the first director that runs."""
+        name = node or next((name for name in self.state().online() if self._is_reachable(name)), None)
+        if name is None:
+            raise ClusterError(f"no director is online that could run `{' '.join(arguments)}`")
+        return self._sessions[name].run(arguments, within=within).out
+
+    def move(self, service: str, target: str | None) -> None:
+        """Makes every other director (or the one that has it) give the address away, by its track file: it says so
+        in an advert, and the next in priority takes over at once."""
+        if target is None:
+            owner = self.state().owner(service)
+            target = next(node for node in self.topology.cluster_nodes if node != owner)
+        for node in self.topology.cluster_nodes:
+            if node != target and self._is_reachable(node):
+                self._weigh(node, service, config.GIVE_AWAY)
+        self._moved[service] = target
+
+    def _weigh(self, node: str, service: str, weight: int) -> None:
+        self._sessions[node].run(f"echo {weight} > {config.track_file(service)}", within=10)
+
+    def clear_moves(self, service: str) -> None:
+        """Makes every director a candidate again."""
+        for node in self.topology.cluster_nodes:
+            if self._is_reachable(node):
+                self._weigh(node, service, 0)
+        self._moved.pop(service, None)
+
+    def has_moves(self, service: str) -> bool:
+        """Whether the director that was chosen now says that it is the master."""
+        target = self._moved.get(service)
+        return target is not None and self._status(target).vrrp.get(service) == "MASTER"
+
+    def standby(self, node: str, on: bool) -> None:
+        """Not offered.
+
+        Raises:
+            ClusterError: always.
+        """
+        raise ClusterError("the keepalived stack offers no standby")
+
+    def cleanup(self) -> None:
+        """keepalived remembers nothing."""

@@ -1,0 +1,60 @@
+"""nginx as the service of a cluster, whatever its stack."""
+
+from __future__ import annotations
+
+from harness.guest.seed import Seed
+from harness.model.topology import Service, Topology
+
+NGINX_CONF = "/etc/nginx/fenceline-{service}.conf"
+
+
+def seed_nginx(seed: Seed, name: str, service: Service) -> None:
+    """Gives the node of ``seed`` the configuration of ``service``'s nginx, if that is its daemon."""
+    if service.daemon is None or service.daemon.name != "nginx":
+        return
+    root = service.daemon.document_root or service.filesystem.mountpoint
+    text = nginx_conf(service.daemon.port, root)
+    seed.add(NGINX_CONF.format(service=name), text)
+    if not service.daemon.agent.startswith("ocf:"):
+        # an init script or a unit takes no parameter: it reads the file that Debian's nginx reads
+        seed.add("/etc/nginx/nginx.conf", text)
+    seed.setup.append("mkdir -p /var/lib/nginx /var/log/nginx")
+
+
+def seed_real_server(topology: Topology, node: str, seed: Seed) -> None:
+    """Makes the node of ``seed`` answer for the services that count it among their real servers."""
+    for name, service in topology.services.items():
+        if node not in service.real_servers:
+            continue
+        root = f"/srv/{name}"
+        # whoever answers for a virtual server, each on the port that its clients ask
+        seed.add(f"{root}/index.html", f"{topology.name}: {node}\n")
+        seed.add("/etc/nginx/nginx.conf", nginx_conf(service.port if service.virtual_server else 80, root))
+        if service.virtual_server and service.vip:
+            # direct routing: the answer leaves with the floating address, which is not to be claimed on the wire
+            seed.setup += [f"ip addr add {service.vip.address}/32 dev lo",
+                           "for c in all lo; do echo 1 > /proc/sys/net/ipv4/conf/$c/arp_ignore; "
+                           "echo 2 > /proc/sys/net/ipv4/conf/$c/arp_announce; done"]
+        seed.setup.append("mkdir -p /var/lib/nginx /var/log/nginx")
+        seed.late.append("/usr/sbin/nginx")
+
+
+def nginx_conf(port: int, root: str) -> str:
+    """A whole nginx.conf that serves ``root`` and says which node answered."""
+    return f"""\
+user www-data;
+worker_processes 1;
+pid /run/nginx.pid;
+error_log /var/log/nginx/error.log;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    default_type text/plain;
+    # which node answered: the client observer reads it
+    add_header X-Node $hostname;
+    server {{
+        listen {port};
+        root {root};
+    }}
+}}
+"""

@@ -1,0 +1,59 @@
+"""What a topology's stack can do and what can be done to it.
+
+Known from the topology alone, so that a scenario that asks for more is refused when it is collected, not when a
+cluster stands.
+
+Words: ``move``, ``standby``, ``quorum``, ``restart`` (a service that dies is restarted in place), ``fencing``, and
+``daemon NAME`` for each daemon that may be killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.model.topology import Topology
+
+#: Daemons that a fault may kill or stop, and how pgrep -x (15 characters) knows them.
+DAEMONS: dict[str, dict[str, str]] = {
+    "pacemaker": {
+        "corosync": "corosync", "pacemakerd": "pacemakerd", "pacemaker-controld": "pacemaker-contr",
+        "pacemaker-based": "pacemaker-based", "pacemaker-fenced": "pacemaker-fence",
+        "pacemaker-execd": "pacemaker-execd", "pacemaker-schedulerd": "pacemaker-sched",
+        "pacemaker-attrd": "pacemaker-attrd"},
+    "heartbeat": {"heartbeat": "heartbeat", "ipfail": "ipfail"},
+    "keepalived": {"keepalived": "keepalived", "haproxy": "haproxy"},
+}
+_ABILITIES = {
+    "pacemaker": frozenset({"move", "standby", "quorum", "restart"}),
+    "heartbeat": frozenset({"move", "standby"}),
+    "keepalived": frozenset({"move"}),
+}
+
+
+def daemons(topology: Topology) -> dict[str, str]:
+    """The daemons of the stack that run on every member."""
+    found = dict(DAEMONS[topology.stack.kind])
+    if topology.stack.kind == "heartbeat" and not topology.stack.ipfail:
+        del found["ipfail"]
+    if topology.stack.kind == "keepalived" and not any(
+            service.daemon and service.daemon.name == "haproxy" for service in topology.services.values()):
+        del found["haproxy"]
+    return found
+
+
+def offers(topology: Topology) -> frozenset[str]:
+    """What the stack of ``topology`` offers."""
+    found = set(_ABILITIES[topology.stack.kind])
+    if topology.fencing.method != "none":
+        found.add("fencing")
+    return frozenset(found | {f"daemon {name}" for name in daemons(topology)})
+
+
+def lacking(topology: Topology, needed: Iterable[str]) -> str | None:
+    """Why ``needed`` can't be had of ``topology``, naming the stack; None if it can."""
+    there = offers(topology)
+    missing = sorted(set(needed) - there)
+    if not missing:
+        return None
+    return (f"the {topology.stack.kind} stack of the topology {topology.name!r} offers no {', no '.join(missing)}; "
+            f"it offers {', '.join(sorted(there))}")

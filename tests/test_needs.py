@@ -1,0 +1,71 @@
+"""A scenario that asks more of its stack than that offers is refused when it is collected."""
+
+import pytest
+
+from harness.model.load import load_topology
+from harness.stacks.offers import lacking, offers
+
+FEATURE = '''Feature: f
+  Scenario: s
+    Given the topology "{topology}" is up and "web" is answering{with_changes}
+    When {when}
+    Then {then}
+'''
+CUT = 'the power of the active node is cut'
+BACK = '"web" relocates to the standby within 30 seconds'
+
+
+@pytest.fixture
+def problems(tmp_path):
+    def collect(topology, when=CUT, then=BACK, changes=""):
+        import importlib
+        for name in ("given", "when", "then", "when_fencing"):
+            importlib.import_module(f"steps.{name}")
+        from pytest_bdd.feature import get_feature
+
+        from harness.features import _contexts
+        from harness.needs import ability_problems
+        path = tmp_path / f"f{abs(hash((topology, when, then, changes)))}.feature"
+        extra = f', with\n      """\n      {changes}\n      """' if changes else ""
+        path.write_text(FEATURE.format(topology=topology, when=when, then=then, with_changes=extra))
+        return list(ability_problems(path, get_feature(str(tmp_path), path.name), _contexts()))
+    return collect
+
+
+def test_what_is_offered_is_no_problem(problems):
+    for topology in ("web-iscsi", "web-nfs-heartbeat", "lvs-keepalived"):
+        assert problems(topology) == []
+
+
+@pytest.mark.parametrize(("topology", "when", "then", "word"), [
+    ("web-nfs-heartbeat", CUT, "the surviving partition has quorum", "quorum"),
+    ("web-nfs-heartbeat", CUT, "no service ran without quorum", "quorum"),
+    ("web-nfs-heartbeat", CUT, "the active node is fenced within 20 seconds", "fencing"),
+    ("web-nfs-heartbeat", 'the daemon "corosync" is killed on the active node', BACK, "daemon corosync"),
+    ("web-iscsi", 'the daemon "heartbeat" is killed on the active node', BACK, "daemon heartbeat"),
+    ("lvs-keepalived", "the active node is put into standby", BACK, "standby"),
+    ("web-nfs-heartbeat", CUT, '"web" is restarted in place on the active node within 5 seconds', "restart"),
+])
+def test_what_is_not_offered_is_said_with_the_stack(problems, topology, when, then, word):
+    found = problems(topology, when, then)
+    assert len(found) == 1
+    assert f"the {load_topology(topology).stack.kind} stack" in found[0]
+    assert f"offers no {word}" in found[0]
+    assert ".feature:" in found[0]
+
+
+def test_the_scenario_s_own_changes_count(problems):
+    then = "the active node is fenced within 20 seconds"
+    assert problems("web-nfs-heartbeat", then=then, changes="fencing: {method: ipmi}") == []
+    assert problems("web-iscsi", then=then, changes="fencing: {method: none}")
+
+
+def test_a_topology_that_is_none_is_said_too(problems):
+    assert "no topology 'web-floppy'" in problems("web-floppy")[0]
+    assert "deadtime" in problems("web-nfs-heartbeat", changes="stack: {deadtime: 1ms}")[0]
+
+
+def test_the_daemons_are_those_that_run():
+    assert "daemon haproxy" in offers(load_topology("haproxy-keepalived"))
+    assert "daemon haproxy" not in offers(load_topology("lvs-keepalived"))
+    assert lacking(load_topology("web-iscsi"), ["quorum", "move"]) is None
