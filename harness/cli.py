@@ -117,6 +117,15 @@ def _add_history(words: _Words) -> None:
     )
     compare.add_argument("before", metavar="BEFORE")
     compare.add_argument("after", metavar="AFTER")
+    matrix = words.add(
+        "matrix",
+        _lazy("history", "matrix"),
+        "print which check caught which planted defect, and every false alarm",
+        "Judges the saved runs again, without what their scenarios expected: those tagged @known_bad must turn a\n"
+        "check red, all others must not. Make them with: pytest features/known_bad --runs-dir DIR\n"
+        "exit status: 0 every defect caught and no false alarm; 1 otherwise.",
+    )
+    _add_runs_dir(matrix)
 
 
 def _add_image(words: _Words) -> None:

@@ -31,6 +31,7 @@ from harness.model.addressing import management_address
 from harness.model.event import now_ns
 from harness.model.load import dump_topology
 from harness.model.topology import Topology
+from harness.observe.capture import Capture
 from harness.observe.client import ClientObserver
 from harness.observe.guests import GuestObserver
 from harness.observe.ledger import LedgerClient
@@ -127,6 +128,8 @@ class Cluster:
         self.client = ClientObserver(self.fabric, topology, self.log, self.loop)
         self.wire = WireObserver(self.fabric, topology, self.log, self.loop)
         self.writes = WriteObserver(self.fabric, topology, self.log, self.loop)
+        self.capture = Capture(self.fabric, topology)
+        self._undo.callback(self.capture.stop)
         self.ledger = LedgerClient(self.fabric, topology, self.log, self.loop)
         for observer in (self.client, self.wire, self.writes, self.ledger):
             observer.start()
@@ -197,6 +200,7 @@ class Cluster:
                 self.stack.seed_member(node, seed)
             elif settings.role == "quorum-device":
                 self.stack.seed_quorum_device(seed)
+            seed.late += settings.rc_local
             path = self.folder / f"{node}.seed"
             seed.write(path)
             nics = tuple(Nic(network, self.fabric.mac(node, network), self.fabric.bridge(network),

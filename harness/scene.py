@@ -57,6 +57,7 @@ class Scene:
             self.run.begin(topology, {})
 
         self._cluster = self.pool.acquire(topology, begin, self.run.folder / "consoles")
+        self._cluster.capture.start(self.run.folder / "captures")
         self.run.note(driver_used=self._cluster.driver.name, versions=self._cluster.versions())
         self._assign(topology, service)
         self.run.log.record("scenario", None, "ready", {"service": service, "roles": self._roles})
@@ -107,6 +108,7 @@ class Scene:
         if self._cluster is not None:
             for service in self._cluster.ledger.services:
                 self._cluster.ledger.read_back(service)
+            self._cluster.capture.stop()
         return self.run.end()
 
     def node(self, words: str) -> str:

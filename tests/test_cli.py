@@ -49,6 +49,7 @@ def test_every_promised_command_is_there():
         ("import",),
         ("report",),
         ("compare",),
+        ("matrix",),
         ("image",),
         ("image", "build"),
         ("image", "path"),

@@ -58,3 +58,16 @@ def compare(args: argparse.Namespace) -> int:
         say("too few runs to tell anything: at least 4 of each that passed (pytest --repeat)")
         return 3
     return int(bool(slower))
+
+
+def matrix(args: argparse.Namespace) -> int:
+    """Prints which check caught which planted defect; 1 if one was missed, or a clean cluster raised an alarm."""
+    from reports.matrix import matrix as rows_of
+    from reports.matrix import matrix_text
+
+    base = runs_dir(args.runs_dir)
+    rows = rows_of(sorted(folder for folder in base.glob("*") if folder.is_dir()))
+    if not rows:
+        raise NoHistory(f"no finished runs in {base}")
+    print(matrix_text(rows))
+    return int(not all(row.is_right for row in rows))

@@ -1,0 +1,59 @@
+Feature: Mistakes that clusters have
+  Each scenario plants one mistake that an administrator makes; each must be caught, and named. The scenarios of the other
+  folders are their clean twins: `fenceline matrix` shows both.
+
+  @known_bad
+  Scenario: The operation "monitor" is missing: a dead service is never noticed
+    Given the topology "web-iscsi" is up and "web" is answering, with
+      """
+      services:
+        web:
+          failover_budget: 10s
+          group:
+            - {kind: filesystem, lun: www, mountpoint: /srv/www}
+            - {kind: vip, address: 192.168.98.244}
+            - {kind: daemon, name: nginx, monitor: 0s}
+      """
+    And the promise "liveness at the end" is expected to break
+    When the process of "web" is killed
+    Then "web" stops answering within 5 seconds
+    And "web" does not answer for 15 seconds
+
+  @known_bad
+  Scenario: The VIP is also configured by hand on the standby
+    Given the topology "web-iscsi" is up and "web" is answering, with
+      """
+      nodes: {rs-02: {rc_local: ["(sleep 25; ip addr add 192.168.98.244/24 dev eth1) >/dev/null 2>&1 &"]}}
+      """
+    And the promise "single VIP owner" is expected to break
+    And the promise "fence before takeover" is expected to break
+    And the promise "healthy cluster fences nobody" is expected to break
+    Then the promise "single VIP owner" is broken within 40 seconds
+
+  @known_bad @storage
+  Scenario: Both nodes mount the disk at boot
+    Given the topology "web-iscsi" is up and "web" is answering, with
+      """
+      nodes: {rs-02: {rc_local: ["(sleep 25; mount /dev/fenceline/www /srv/www) >/dev/null 2>&1 &"]}}
+      """
+    And the promise "single mount" is expected to break
+    And the promise "single writer" is expected to break
+    And the promise "fence before takeover" is expected to break
+    And the promise "healthy cluster fences nobody" is expected to break
+    Then the promise "single mount" is broken within 40 seconds
+    And the promise "single writer" is broken within 50 seconds
+
+  @known_bad @quorum
+  Scenario: The partition without quorum goes on, as its policy is "ignore"
+    Given the topology "web-iscsi-3" is up and "webservice" is answering, with
+      """
+      stack: {quorum: {without_quorum: ignore}}
+      fencing: {method: none}
+      """
+    And the promise "single mount" is expected to break
+    And the promise "single writer" is expected to break
+    And the promise "single VIP owner" is expected to break
+    And the promise "fence before takeover" is expected to break
+    When the heartbeat network of the active node is cut
+    Then the promise "single mount" is broken within 30 seconds
+    And the promise "single writer" is broken within 40 seconds
