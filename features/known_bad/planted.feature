@@ -28,6 +28,7 @@ Feature: Mistakes that clusters have
     And the promise "single VIP owner" is expected to break
     And the promise "fence before takeover" is expected to break
     And the promise "healthy cluster fences nobody" is expected to break
+    And an outage of "web" is expected: some clients are led to the standby, where nothing listens
     Then the promise "single VIP owner" is broken within 40 seconds
 
   @known_bad @storage
