@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from harness.anchors import Anchored, moment
 from harness.cluster import Cluster
 from harness.errors import ClusterError, FaultError, FencelineError, Timeout
 from harness.faults import ActiveFault, make_fault
@@ -36,6 +37,7 @@ class Scene:
         self._cluster: Cluster | None = None
         self._roles: dict[str, str] = {}
         self.last_fault_ns = 0
+        self._anchored: list[Anchored] = []
 
     # -- set-up --------------------------------------------------------------------------------------------
 
@@ -100,6 +102,8 @@ class Scene:
 
     def finish(self, error: BaseException | None) -> Judgement | None:
         """Ends the run and judges it; ``error`` is what a step raised. None where the run never began."""
+        for anchored in self._anchored:
+            anchored.end()
         if self.run.topology is None:
             return None
         # a broken expectation and an unconfirmed fault are in the log already, as what they are
@@ -165,6 +169,19 @@ class Scene:
         if problems:
             raise ClusterError("could not be healed: " + "; ".join(problems))
         self.last_fault_ns = now_ns()
+
+    def anchor(self, words: str, delay: float, action: Callable[[], Any], what: str) -> None:
+        """Has ``action`` done ``delay`` seconds after the moment that ``words`` mean (``harness.anchors.MOMENTS``)."""
+        self._anchored.append(Anchored(self.run.log, moment(words, self.node), delay, action, what))
+
+    def await_anchored(self, within: float) -> None:
+        """Waits until everything anchored has been done, each within so many seconds.
+
+        Raises:
+            FaultError: something was not, or failed.
+        """
+        for anchored in self._anchored:
+            anchored.wait(within)
 
     def await_event(self, predicate: Callable[[Event], bool], within: float, what: str) -> float:
         """Waits for an event that the scenario needs before it can go on; returns the seconds waited.

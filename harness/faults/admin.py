@@ -73,3 +73,56 @@ class Standby:
             return any(m.name == self.node and m.standby is wanted for m in cluster.stack.state().members)
         cluster.poll(matches, 10, f"{self.node} to be {'in' if wanted else 'out of'} standby", FaultError)
         return {"standby": wanted}
+
+
+@dataclass(frozen=True)
+class _ClusterProperty:
+    """A property of the whole cluster is set, and taken back."""
+
+    property_name: ClassVar[str]
+    value: ClassVar[str]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ()
+
+    def _query(self, cluster: Cluster) -> str:
+        return cluster.stack.property(self.property_name) or ""
+
+    def inject(self, cluster: Cluster) -> None:
+        cluster.stack.set_property(self.property_name, self.value)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        found = self._query(cluster)
+        if found != self.value:
+            raise FaultError(f"not confirmed: {self.property_name} is {found or 'not set'}, not {self.value}")
+        return {self.property_name: found}
+
+    def heal(self, cluster: Cluster) -> None:
+        cluster.stack.set_property(self.property_name, {"true": "false", "false": "true"}[self.value])
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        found = self._query(cluster)
+        if found == self.value:
+            raise FaultError(f"{self.property_name} is still {found}")
+        return {self.property_name: found}
+
+
+@fault
+@dataclass(frozen=True)
+class Maintenance(_ClusterProperty):
+    """The cluster is put into maintenance mode: it leaves everything as it is, whatever happens."""
+
+    name: ClassVar[str] = "maintenance"
+    property_name: ClassVar[str] = "maintenance-mode"
+    value: ClassVar[str] = "true"
+
+
+@fault
+@dataclass(frozen=True)
+class FencingOff(_ClusterProperty):
+    """Fencing is switched off in the cluster's configuration."""
+
+    name: ClassVar[str] = "fencing-off"
+    property_name: ClassVar[str] = "stonith-enabled"
+    value: ClassVar[str] = "false"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 
@@ -111,6 +112,17 @@ class PacemakerStack:
     def standby(self, node: str, on: bool) -> None:
         """Puts ``node`` into standby, or back."""
         self.command(["crm_attribute", "--node", node, "--name", "standby", "--update", "on" if on else "off"])
+
+    def property(self, name: str) -> str | None:
+        """The cluster property ``name`` as the configuration has it; None where it has not."""
+        out = self.command(["cibadmin", "--query", "--scope", "crm_config"])
+        match = re.search(rf'<nvpair [^>]*name="{re.escape(name)}"[^>]*>', out)
+        value = match and re.search(r'value="([^"]*)"', match[0])
+        return value[1] if value else None
+
+    def set_property(self, name: str, value: str) -> None:
+        """Sets the cluster property ``name``."""
+        self.command(["crm_attribute", "--type", "crm_config", "--name", name, "--update", value])
 
     def cleanup(self) -> None:
         """Forgets failed actions and the fence history, so that the next scenario sees its own only."""

@@ -1,0 +1,120 @@
+"""Faults of a node's clock: stepped, and drifting. Made in the guest: its clock is its own."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.errors import FaultError
+from harness.faults.base import fault
+from harness.faults.parameters import check_signed_seconds, parameter
+from harness.faults.resources import _InGuest
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+_DRIFT_WINDOW = 2.0  # s over which a drift is measured
+# struct timex of 64-bit Linux, see adjtimex(2): modes is its first field, tick the 12th, with a gap after the
+# first, fifth and ninth; ADJ_TICK. A tick is 10000 us when the clock is right
+_SET_TICK = """\
+import ctypes, struct, sys
+raw = bytearray(208)
+struct.pack_into("I", raw, 0, 0x4000)
+struct.pack_into("q", raw, 88, int(sys.argv[1]))
+buffer = ctypes.create_string_buffer(bytes(raw), 208)
+libc = ctypes.CDLL(None, use_errno=True)
+sys.exit(0 if libc.adjtimex(buffer) >= 0 else ctypes.get_errno())
+"""
+
+
+def clock_offset(cluster: Cluster, node: str) -> tuple[float, float]:
+    """By how much the clock of ``node`` is ahead of the host's, and the error of that, in s."""
+    before = time.time()
+    told = float(cluster.session(node).run(["date", "+%s.%N"], within=20).out)
+    after = time.time()
+    return told - (before + after) / 2, (after - before) / 2
+
+
+@dataclass(frozen=True)
+class _Clock(_InGuest):
+
+    def _undo(self, cluster: Cluster) -> str:
+        # the host's time at the moment at which the command is sent
+        return f"date -s @{time.time():.3f} >/dev/null"
+
+    def _gone(self, cluster: Cluster) -> dict[str, Any]:
+        offset, error = clock_offset(cluster, self.node)
+        if abs(offset) > 1.0 + error:
+            raise FaultError(f"the clock of {self.node} is {offset:.1f} s off")
+        return {"offset_s": round(offset, 3), "plus_minus_s": round(error, 3)}
+
+
+@fault
+@dataclass(frozen=True)
+class ClockStep(_Clock):
+    """The clock of ``node`` jumps by ``seconds``, forward or (negative) back."""
+
+    seconds: float = parameter("s (or 500ms, -20s, 2min), from -1 day to 1 day, at least 2 s either way", 60.0)
+    name: ClassVar[str] = "clock-step"
+
+    def __post_init__(self) -> None:
+        check_signed_seconds(self, "seconds", 86400)
+        if abs(self.seconds) < 2:
+            raise ValueError(f"seconds: a step of {self.seconds:g} s could not be told from none; take 2 s or more")
+
+    def inject(self, cluster: Cluster) -> None:
+        self._run(cluster, f"date -s @{time.time() + self.seconds:.3f} >/dev/null")
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        offset, error = clock_offset(cluster, self.node)
+        if abs(offset - self.seconds) > 1.0 + error:
+            raise FaultError(f"not confirmed: the clock of {self.node} is {offset:.2f} s ahead, not {self.seconds:g} s")
+        return {"offset_s": round(offset, 3), "plus_minus_s": round(error, 3)}
+
+
+@fault
+@dataclass(frozen=True)
+class ClockDrift(_Clock):
+    """The clock of ``node`` runs ``percent`` too fast, or (negative) too slow."""
+
+    percent: float = parameter("% that it is too fast, from -10 to 10 (the kernel's limit), at least 2 either way", 5.0)
+    name: ClassVar[str] = "clock-drift"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "percent", float(self.percent))
+        if not 2 <= abs(self.percent) <= 10:
+            raise ValueError(f"percent: {self.percent:g} is not from 2 to 10, or from -10 to -2")
+
+    def _set_tick(self, cluster: Cluster, tick: int) -> None:
+        cluster.session(self.node).run(["python3", "-S", "-", str(tick)], within=20, text=_SET_TICK)
+
+    def inject(self, cluster: Cluster) -> None:
+        self._set_tick(cluster, round(10000 * (1 + self.percent / 100)))
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        drift, error = self._measured(cluster)
+        if abs(drift - self.percent) > 1.0 + error:
+            raise FaultError(f"not confirmed: the clock of {self.node} runs {drift:.2f} % too fast, give or take "
+                             f"{error:.2f}, not {self.percent:g} %")
+        return {"percent": round(drift, 2), "plus_minus": round(error, 2)}
+
+    def _measured(self, cluster: Cluster) -> tuple[float, float]:
+        begun = time.monotonic()
+        first, error = clock_offset(cluster, self.node)
+        time.sleep(_DRIFT_WINDOW)  # a drift shows only over time
+        second, other = clock_offset(cluster, self.node)
+        gone = time.monotonic() - begun
+        return 100 * (second - first) / gone, 100 * (error + other) / gone
+
+    def heal(self, cluster: Cluster) -> None:
+        if cluster.is_running(self.node):
+            cluster.session(self.node).wait(cluster.boot_deadline)
+            self._set_tick(cluster, 10000)
+        super().heal(cluster)
+
+    def _gone(self, cluster: Cluster) -> dict[str, Any]:
+        drift, error = self._measured(cluster)
+        if abs(drift) > 1.0 + error:
+            raise FaultError(f"the clock of {self.node} still runs {drift:.2f} % too fast")
+        return {**super()._gone(cluster), "percent": round(drift, 2)}

@@ -1,0 +1,282 @@
+"""Faults of a node's resources: memory, disk space, processes, file descriptors, disk load. Made in the guest."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.errors import FaultError, FencelineError
+from harness.faults.base import fault
+from harness.faults.node import wait_tick
+from harness.faults.parameters import check_choice, check_number, check_seconds, parameter
+from harness.machines.protocol import Power
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+_SECONDS = "s (or 500ms, 20s, 2min) after which it ends by itself, from 1 to 600"
+_FILLER = ".fenceline-full"
+_LOGS = "/var/log"
+
+
+@dataclass(frozen=True)
+class _InGuest:
+    """Something that is made by a command in ``node``, and gone when that machine was rebooted."""
+
+    node: str
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.node,)
+
+    def _run(self, cluster: Cluster, line: str, within: float = 20.0) -> str:
+        return cluster.session(self.node).run(line, within=within).out
+
+    def _undo(self, cluster: Cluster) -> str:
+        """The command that undoes it, and that may be repeated."""
+        raise NotImplementedError
+
+    def heal(self, cluster: Cluster) -> None:
+        machine = cluster.machine(self.node)
+        if machine.power() is Power.OFF:
+            cluster.power_on(self.node)  # it was fenced because of this
+        elif machine.power() is Power.ON:
+            cluster.session(self.node).wait(cluster.boot_deadline)
+            self._run(cluster, self._undo(cluster), 30)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        waited = wait_tick(cluster, self.node, cluster.boot_deadline)
+        cluster.session(self.node).wait(cluster.boot_deadline)
+        return {"waited_s": round(waited, 3), **self._gone(cluster)}
+
+    def _gone(self, cluster: Cluster) -> dict[str, Any]:
+        """What shows that it is undone.
+
+        Raises:
+            FaultError: it is not.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _Load(_InGuest):
+    """stress-ng in a group of its own, whose number is in a file in /run: a reboot ends both."""
+
+    @property
+    def _pid_file(self) -> str:
+        return f"/run/fenceline-{self.name}.pid"
+
+    def _start(self, cluster: Cluster, arguments: str) -> None:
+        self._run(cluster, f"[ ! -e {self._pid_file} ] || exit 3; "
+                  f"setsid sh -c 'echo $$ > {self._pid_file}; exec stress-ng --quiet {arguments}' "
+                  "</dev/null >/dev/null 2>&1 &")
+
+    def _undo(self, cluster: Cluster) -> str:
+        return (f"[ -e {self._pid_file} ] || exit 0; g=$(cat {self._pid_file}); kill -KILL -- -$g 2>/dev/null; "
+                f"for i in 1 2 3 4 5 6 7 8 9; do pgrep -g $g >/dev/null || break; sleep 0.2; done; "
+                f"rm -f {self._pid_file}")
+
+    def _gone(self, cluster: Cluster) -> dict[str, Any]:
+        out = cluster.session(self.node).run(["pgrep", "-c", "stress-ng"], within=20, check=False).out.strip()
+        if out != "0":
+            raise FaultError(f"{out} processes of stress-ng are left on {self.node}")
+        return {"stress-ng": "gone"}
+
+
+@fault
+@dataclass(frozen=True)
+class MemoryPressure(_Load):
+    """``percent`` of the memory of ``node`` is taken, and touched again and again."""
+
+    percent: float = parameter("% of the machine's memory, above 0 and at most 100", 80.0)
+    seconds: float = parameter(_SECONDS, 60.0)
+    name: ClassVar[str] = "memory-pressure"
+
+    def __post_init__(self) -> None:
+        check_number(self, "percent", 0, 100, " %")
+        check_seconds(self, "seconds", 1, 600)
+
+    def inject(self, cluster: Cluster) -> None:
+        total = int(self._run(cluster, "sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo"))
+        self._start(cluster, f"--vm 1 --vm-keep --vm-bytes {total * self.percent / 100:.0f}k "
+                    f"--timeout {self.seconds:.0f}s")
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        seen = {}
+
+        def is_taken() -> bool:
+            out = self._run(cluster, "sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo; "
+                            "for p in $(pgrep stress-ng); do sed -n 's/^RssAnon:[^0-9]*\\([0-9]*\\) kB/\\1/p; "
+                            "s/^RssShmem:[^0-9]*\\([0-9]*\\) kB/\\1/p' /proc/$p/status; done")
+            total, *taken = (int(word) for word in out.split())
+            seen.update(total_kib=total, taken_kib=sum(taken))
+            return sum(taken) >= 0.9 * total * self.percent / 100
+        try:
+            cluster.poll(is_taken, min(20.0, self.seconds), "memory to be taken", FaultError)
+        except FencelineError as error:
+            raise FaultError(f"not confirmed: {self.percent:g} % of the memory of {self.node} is not taken: {seen}; "
+                             f"{error.message}") from error
+        return seen
+
+
+@fault
+@dataclass(frozen=True)
+class IoLoad(_Load):
+    """``workers`` processes write to the disk of ``node`` and flush all the time."""
+
+    workers: int = parameter("how many, from 1 to 32", 2)
+    seconds: float = parameter(_SECONDS, 60.0)
+    name: ClassVar[str] = "io-load"
+
+    def __post_init__(self) -> None:
+        check_number(self, "workers", 0, 32)
+        object.__setattr__(self, "workers", int(self.workers))
+        check_seconds(self, "seconds", 1, 600)
+
+    def inject(self, cluster: Cluster) -> None:
+        self._start(cluster, f"--hdd {self.workers} --hdd-bytes 64m --hdd-opts fsync --temp-path /var/tmp "
+                    f"--timeout {self.seconds:.0f}s")
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        # sectors written (field 10 of /proc/diskstats) of the root disk, twice, 1 s apart
+        out = self._run(cluster, "r='$2 ~ /^[0-9]+$/ && ($3 == \"ubda\" || $3 == \"vda\") {print $10}'; "
+                        "awk \"$r\" /proc/diskstats; sleep 1; awk \"$r\" /proc/diskstats")
+        before, after = (int(word) for word in out.split())
+        if (after - before) * 512 < 2**20:
+            raise FaultError(f"not confirmed: {self.node} wrote {(after - before) * 512} bytes in 1 s only")
+        return {"written_bytes_s": (after - before) * 512}
+
+
+@fault
+@dataclass(frozen=True)
+class DiskFull(_InGuest):
+    """The disk of ``node`` that holds its logs, or the service's file system, is full to the last block."""
+
+    disk: str = parameter("one of logs, service", "logs")
+    name: ClassVar[str] = "disk-full"
+
+    def __post_init__(self) -> None:
+        check_choice(self, "disk", ("logs", "service"))
+
+    def _folders(self, cluster: Cluster) -> list[str]:
+        if self.disk == "logs":
+            return [_LOGS]
+        found = [service.filesystem.mountpoint for service in cluster.topology.services.values() if service.filesystem]
+        if not found:
+            raise FaultError(f"no service with a file system in {cluster.topology.name}")
+        return found
+
+    def inject(self, cluster: Cluster) -> None:
+        for folder in self._folders(cluster):
+            # a mountpoint without its file system is the root disk
+            check = "" if self.disk == "logs" else f"mountpoint -q {shlex.quote(folder)} || exit 9; "
+            done = cluster.session(self.node).run(
+                f"{check}cd {shlex.quote(folder)} || exit 9; f={_FILLER}; n=$(df --output=avail -B1 . | tail -1); "
+                "fallocate -l $n $f; cat /dev/zero >> $f 2>/dev/null; sync -f .; exit 0", within=60, check=False)
+            if not done.ok:
+                raise FaultError(f"{folder} is not mounted on {self.node}")
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        for folder in self._folders(cluster):
+            probe = f"{folder}/{_FILLER}-probe"
+            done = cluster.session(self.node).run(
+                f"head -c 65536 /dev/zero > {probe}; s=$?; rm -f {probe}; exit $s", within=20, check=False)
+            if done.ok or "No space left" not in done.err:
+                raise FaultError(f"not confirmed: {self.node} still writes to {folder}: {done.err.strip()}")
+        return {"write": "no space left on device"}
+
+    def heal(self, cluster: Cluster) -> None:
+        super().heal(cluster)
+        # the service's file system may have moved on, with its filler
+        for node in cluster.topology.cluster_nodes:
+            if node != self.node and self.disk == "service" and cluster.is_running(node):
+                with contextlib.suppress(FencelineError):  # confirm_healed has the last word
+                    cluster.session(node).run(self._undo(cluster), within=20)
+
+    def _undo(self, cluster: Cluster) -> str:
+        return "rm -f " + " ".join(shlex.quote(f"{folder}/{_FILLER}") for folder in self._folders(cluster))
+
+    def _gone(self, cluster: Cluster) -> dict[str, Any]:
+        nodes = [self.node] if self.disk == "logs" else cluster.topology.cluster_nodes
+        for node in nodes:
+            if cluster.is_running(node):
+                cluster.session(node).wait(cluster.boot_deadline)
+                files = " -o ".join(f"-e {folder}/{_FILLER}" for folder in self._folders(cluster))
+                if cluster.session(node).run(f"[ {files} ]", within=20, check=False).ok:
+                    raise FaultError(f"what filled the disk is still there, on {node}")
+        return {"filler": "gone"}
+
+
+@fault
+@dataclass(frozen=True)
+class ProcessExhaustion(_InGuest):
+    """No process or thread can be started on ``node`` for ``seconds``: not by root either."""
+
+    seconds: float = parameter(_SECONDS, 20.0)
+    name: ClassVar[str] = "process-exhaustion"
+
+    def __post_init__(self) -> None:
+        check_seconds(self, "seconds", 1, 600)
+
+    def inject(self, cluster: Cluster) -> None:
+        # what ends it is started before it begins: afterwards nothing can be. 20 is the least the kernel takes
+        self._run(cluster, "f=/proc/sys/kernel/threads-max; cat $f > /run/fenceline-threads; "
+                  f"setsid bash -c 'read old < /run/fenceline-threads; exec 3<> <(:); read -t 0.5 -u 3; "
+                  f"echo 20 > /proc/sys/kernel/threads-max; read -t {self.seconds:g} -u 3; "
+                  "echo $old > /proc/sys/kernel/threads-max' </dev/null >/dev/null 2>&1 &")
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        def is_refused() -> bool:
+            try:
+                return not cluster.session(self.node).run("/bin/true", within=3, check=False).ok
+            except FencelineError:
+                return True
+        cluster.poll(is_refused, 5, f"{self.node} to refuse a new process", FaultError)
+        waited = wait_tick(cluster, self.node, 2)  # it runs, all the same
+        return {"ssh": "no new process", "tick_after_s": round(waited, 3)}
+
+    def heal(self, cluster: Cluster) -> None:
+        machine = cluster.machine(self.node)
+        if machine.power() is Power.OFF:
+            cluster.power_on(self.node)
+        elif machine.power() is Power.ON:
+            # nothing can get in before it ends by itself
+            cluster.session(self.node).wait(self.seconds + cluster.boot_deadline)
+
+    def _gone(self, cluster: Cluster) -> dict[str, Any]:
+        limit = int(self._run(cluster, "cat /proc/sys/kernel/threads-max"))
+        if limit <= 20:
+            raise FaultError(f"{self.node} may still have {limit} threads only")
+        return {"threads_max": limit}
+
+
+@fault
+@dataclass(frozen=True)
+class FileExhaustion(_InGuest):
+    """No file can be opened on ``node`` by anybody but root: the system's table of them is full."""
+
+    name: ClassVar[str] = "file-exhaustion"
+
+    def inject(self, cluster: Cluster) -> None:
+        self._run(cluster, "f=/proc/sys/fs/file-max; [ -e /run/fenceline-files ] || cat $f > /run/fenceline-files; "
+                  "echo 1 > $f")
+
+    _PROBE: ClassVar[str] = "setpriv --reuid=65534 --clear-groups sh -c 'exec < /etc/hostname'"
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        done = cluster.session(self.node).run(self._PROBE, within=20, check=False)
+        if done.ok or "Too many open files" not in done.err + done.out:
+            raise FaultError(f"not confirmed: nobody's open of a file on {self.node} gave {done.status}: "
+                             f"{done.err.strip()}")
+        return {"open": "too many open files in system"}
+
+    def _undo(self, cluster: Cluster) -> str:
+        return "[ ! -e /run/fenceline-files ] || cat /run/fenceline-files > /proc/sys/fs/file-max"
+
+    def _gone(self, cluster: Cluster) -> dict[str, Any]:
+        done = cluster.session(self.node).run(self._PROBE, within=20, check=False)
+        if not done.ok:
+            raise FaultError(f"nobody can open a file on {self.node}: {done.err.strip()}")
+        return {"open": "works"}

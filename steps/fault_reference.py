@@ -1,0 +1,95 @@
+"""The reference page of the faults, made from the code: ``python -m steps.fault_reference > docs/faults.md``."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+
+from pytest_bdd.steps import step_function_context_registry
+
+import steps
+from harness.commands.faults import parameter_help
+from harness.faults import FAULTS
+from steps.reference import sentence
+
+_INJECTED = re.compile(r'scene\.inject\("([a-z-]+)"')
+#: By module: title, where its faults are made, and what undoes them.
+FAMILIES = {
+    "fencing": ("Fencing", "outside: in the virtual BMC", "the BMC behaves again; a node that was shot is switched on"),
+    "partition": ("Network, shape", "outside: rules between the switch's ports", "the rules are deleted"),
+    "network": ("Network, cables and loss", "outside: rules on the switch's ports", "the rules are deleted"),
+    "flap": ("Network, loose contact", "outside: rules on the switch's ports", "it ends, the cables are plugged in"),
+    "traffic": ("Network, packets", "outside: in the fabric; netem inside, where the host has none",
+                "the queueing discipline or the rules are deleted"),
+    "node": ("Node", "outside: the machine's driver", "the machine is resumed, or switched on"),
+    "power": ("Node, stopped and started", "outside: the machine's driver; clean ones by the node's own command",
+              "the machine is switched on"),
+    "process": ("Process, hanging", "inside", "SIGCONT; a machine that was fenced is switched on"),
+    "guest": ("Process and CPU", "inside", "it ends by itself, or the cluster mends it"),
+    "resources": ("Resources", "inside", "load is ended, files are removed, limits put back; a reboot does it too"),
+    "clock": ("Time", "inside", "the clock is set to the host's, and runs at its rate"),
+    "storage": ("Storage", "outside: on the storage host; a session inside", "the target is started, the node logs in"),
+    "address": ("Network service", "outside: in the fabric", "the stranger leaves, the rules are deleted"),
+    "admin": ("Administration", "inside: the cluster's own commands", "the opposite command"),
+}
+_HEAD = """\
+# Faults
+
+Made by `python -m steps.fault_reference`; a test says when it is out of date. `fenceline fault list` tells the same.
+
+Every fault is written into the journal before it is made, is confirmed by an observation of its effect that does not
+come from what made it, and its healing is confirmed too. A fault whose effect is not seen makes the run INVALID. All of
+it is in network namespaces and machines that the run itself made: `fenceline reap` removes those, and with them any
+fault that a killed run left behind.
+
+Any `When` below can be anchored: `200 ms after fencing starts: the power of the standby is cut`; the moments are
+"""
+
+
+def sentences() -> dict[str, set[str]]:
+    """What may be said for each fault: the sentences of the step functions that inject it."""
+    for module in pkgutil.iter_modules(steps.__path__, "steps."):
+        importlib.import_module(module.name)  # importing registers its steps
+    found: dict[str, set[str]] = {}
+    for context in step_function_context_registry.values():
+        if context.type not in ("given", "when") or not context.step_func.__module__.startswith("steps."):
+            continue
+        pattern = getattr(context.parser, "regex", None)
+        text = sentence(pattern.pattern) if pattern else context.parser.name
+        for name in _INJECTED.findall(inspect.getsource(context.step_func)):
+            found.setdefault(name, set()).add(f"{context.type.capitalize()} {text}")
+    return found
+
+
+def page() -> str:
+    """The whole page."""
+    from harness.anchors import MOMENTS
+    said = sentences()
+    lines = [_HEAD + ", ".join(f"`{words}`" for words in MOMENTS) + "."]
+    for module, (title, where, undo) in FAMILIES.items():
+        members = [cls for cls in FAULTS.values() if cls.__module__ == f"harness.faults.{module}"]
+        lines += ["", f"## {title}", "", f"Made {where}. Healed: {undo}.", ""]
+        for cls in members:
+            own = [f"{field.name} ({parameter_help(field) or 'a node of the cluster'}"
+                   + (f"; default {field.default:g}" if isinstance(field.default, (int, float)) else
+                      f"; default {field.default}" if field.default is not dataclasses.MISSING else "") + ")"
+                   for field in dataclasses.fields(cls)]
+            first = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+            lines += [f"- **`{cls.name}`**: {re.sub('``', '`', first)}"]
+            lines += [f"  - {text}" for text in own]
+            lines += [f"  - `{text}`" for text in sorted(said.get(cls.name, ()))]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Prints the page."""
+    sys.stdout.write(page())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""When: the faults of a whole node, its processes, its resources, its clock, its disk, and the service's address."""
+
+from __future__ import annotations
+
+from pytest_bdd import when
+
+from harness.scene import Scene
+from steps.words import phrase
+
+_NUMBER = r"\d+(?:\.\d+)?"
+
+
+@when(phrase(r"<node> is reset"))
+def reset(scene: Scene, node: str) -> None:
+    scene.inject("reset", node=scene.node(node))
+
+
+@when(phrase(r"<node> is shut down"))
+def shut_down(scene: Scene, node: str) -> None:
+    scene.inject("shutdown", node=scene.node(node))
+
+
+@when(phrase(r"<node> is rebooted"))
+def rebooted(scene: Scene, node: str) -> None:
+    scene.inject("reboot", node=scene.node(node))
+
+
+@when(phrase(r'the daemon "(?P<daemon>[^"]+)" hangs on <node>'))
+def daemon_hangs(scene: Scene, daemon: str, node: str) -> None:
+    scene.inject("daemon-stop", node=scene.node(node), daemon=daemon)
+
+
+@when(phrase(r'the daemon "(?P<daemon>[^"]+)" goes on on <node>'))
+def daemon_goes_on(scene: Scene, daemon: str, node: str) -> None:
+    scene.heal("daemon-stop", node=scene.node(node), daemon=daemon)
+
+
+@when(phrase(r"the process of <service> hangs"))
+def service_hangs(scene: Scene, service: str) -> None:
+    scene.inject("service-stop", node=scene.cluster.owner(service), service=service)
+
+
+@when(phrase(rf"(?P<percent>{_NUMBER}) % of the memory of <node> is taken for <seconds>"))
+def memory_taken(scene: Scene, percent: str, node: str, seconds: str) -> None:
+    scene.inject("memory-pressure", node=scene.node(node), percent=float(percent), seconds=float(seconds))
+
+
+@when(phrase(r"the disk of <node> is kept busy for <seconds>"))
+def disk_busy(scene: Scene, node: str, seconds: str) -> None:
+    scene.inject("io-load", node=scene.node(node), seconds=float(seconds))
+
+
+@when(phrase(r"the (?P<disk>log|service) disk of <node> is full"))
+def disk_full(scene: Scene, disk: str, node: str) -> None:
+    scene.inject("disk-full", node=scene.node(node), disk={"log": "logs"}.get(disk, disk))
+
+
+@when(phrase(r"no process can be started on <node> for <seconds>"))
+def no_process(scene: Scene, node: str, seconds: str) -> None:
+    scene.inject("process-exhaustion", node=scene.node(node), seconds=float(seconds))
+
+
+@when(phrase(r"no file can be opened on <node>"))
+def no_file(scene: Scene, node: str) -> None:
+    scene.inject("file-exhaustion", node=scene.node(node))
+
+
+@when(phrase(r"the clock of <node> jumps (?P<way>forward|back) by <seconds>"))
+def clock_jumps(scene: Scene, node: str, way: str, seconds: str) -> None:
+    scene.inject("clock-step", node=scene.node(node), seconds=float(seconds) * (1 if way == "forward" else -1))
+
+
+@when(phrase(rf"the clock of <node> runs (?P<percent>{_NUMBER}) % too (?P<way>fast|slow)"))
+def clock_drifts(scene: Scene, node: str, percent: str, way: str) -> None:
+    scene.inject("clock-drift", node=scene.node(node), percent=float(percent) * (1 if way == "fast" else -1))
+
+
+@when(phrase(r"the iSCSI target stops"))
+def target_stops(scene: Scene) -> None:
+    scene.inject("target-stop")
+
+
+@when(phrase(r"the iSCSI target is started again"))
+def target_starts(scene: Scene) -> None:
+    scene.heal("target-stop")
+
+
+@when(phrase(r"the iSCSI session of <node> is ended"))
+def session_ended(scene: Scene, node: str) -> None:
+    scene.inject("session-logout", node=scene.node(node))
+
+
+@when(phrase(r"a stranger answers for the VIP of <service>"))
+def stranger(scene: Scene, service: str) -> None:
+    scene.inject("vip-stranger", service=service)
+
+
+@when(phrase(r"nobody hears who announces the VIP of <service>"))
+def announcements_dropped(scene: Scene, service: str) -> None:
+    scene.inject("garp-drop", service=service)
+
+
+@when("the cluster is put into maintenance mode")
+def maintenance(scene: Scene) -> None:
+    scene.inject("maintenance")
+
+
+@when("the cluster is taken out of maintenance mode")
+def out_of_maintenance(scene: Scene) -> None:
+    scene.heal("maintenance")
+
+
+@when("fencing is switched off in the cluster's configuration")
+def fencing_off(scene: Scene) -> None:
+    scene.inject("fencing-off")

@@ -1,0 +1,186 @@
+"""Faults made in a guest: what of the guest's answers confirms them, and what does not. The answers are scripted."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from harness.errors import FaultError, MachineError
+from harness.faults import make_fault
+from harness.faults.background import worker_of
+from harness.faults.clock import _SET_TICK
+from harness.guest.ssh import Result
+from harness.machines.protocol import Power
+from harness.model.load import load_topology
+from harness.observe.log import EventLog
+
+
+class Guest:
+    """Answers every command that contains a known text with what belongs to it; the latest answer counts."""
+
+    def __init__(self, log: EventLog, node: str) -> None:
+        self.log, self.node = log, node
+        self.answers: list[tuple[str, int, object, str]] = []
+        self.asked: list[str] = []
+
+    def says(self, part: str, out: object = "", status: int = 0, err: str = "") -> None:
+        self.answers.insert(0, (part, status, out, err))
+
+    def run(self, command, within=30.0, check=True, text=None):
+        line = command if isinstance(command, str) else " ".join(command)
+        self.asked.append(line)
+        for part, status, out, err in self.answers:
+            if part in line:
+                if isinstance(out, Exception):
+                    raise out
+                return Result(line, status, out() if callable(out) else str(out), err, 0.0)
+        return Result(line, 0, "", "", 0.0)
+
+    def wait(self, within):
+        return 0.0
+
+
+@pytest.fixture
+def cluster():
+    topology, log = load_topology("web-iscsi"), EventLog()
+    guests = {node: Guest(log, node) for node in topology.nodes}
+    for guest in guests.values():
+        guest.says("date +%s.%N", lambda: f"{time.time():.6f}")
+
+    def poll(condition, within, what, error):
+        if not condition():
+            raise error(f"waited {within:g} s for {what}")
+        return 0.0
+
+    class Faults:
+        pass
+    for node in topology.nodes:  # its agent ticks whenever somebody might wait for it
+        log.record("guest", node, "tick", {}, t_ns=2**62)
+    return SimpleNamespace(topology=topology, log=log, guests=guests, session=guests.__getitem__, poll=poll,
+                           boot_deadline=1.0, is_running=lambda node: True, faults=Faults(),
+                           machine=lambda node: SimpleNamespace(power=lambda: Power.ON),
+                           stack=SimpleNamespace(name="pacemaker", daemons={"corosync": "corosync"}))
+
+
+MEMINFO = "/proc/meminfo"
+CASES = [
+    # fault, parameters, the command's text, what a healthy guest says, what a broken one says
+    ("memory-pressure", {"percent": 50}, MEMINFO, {"out": "500000\n1000\n"}, {"out": "500000\n200\n240000\n"}),
+    ("io-load", {}, "/proc/diskstats", {"out": "1000\n1200\n"}, {"out": "1000\n90000\n"}),
+    ("disk-full", {"disk": "logs"}, "-probe", {}, {"status": 1, "err": "write error: No space left on device"}),
+    ("disk-full", {"disk": "service"}, "-probe", {"status": 1, "err": "Read-only file system"},
+     {"status": 1, "err": "write error: No space left on device"}),
+    ("file-exhaustion", {}, "setpriv", {}, {"status": 2, "err": "Too many open files in system"}),
+    ("process-exhaustion", {}, "/bin/true", {}, {"out": MachineError("no SSH")}),
+    ("clock-step", {"seconds": 60}, "date +%s", {"out": lambda: f"{time.time():.6f}"},
+     {"out": lambda: f"{time.time() + 60:.6f}"}),
+    ("clock-step", {"seconds": "-1min"}, "date +%s", {"out": lambda: f"{time.time() + 60:.6f}"},
+     {"out": lambda: f"{time.time() - 60:.6f}"}),
+    ("clock-drift", {"percent": 8}, "date +%s", {"out": lambda: f"{time.time():.6f}"},
+     {"out": lambda: f"{time.time() + 0.08 * (time.monotonic() % 1000):.6f}"}),
+    ("daemon-stop", {"daemon": "corosync"}, "/stat", {"out": "S\nT\n"}, {"out": "T\nT\n"}),
+    ("service-stop", {"service": "web"}, "/stat", {"out": ""}, {"out": "T\nT\n"}),
+    ("session-logout", {}, "iscsi_session", {"out": "LOGGED_IN\n"}, {"out": ""}),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters", "part", "healthy", "broken"), CASES,
+                         ids=[f"{case[0]}-{number}" for number, case in enumerate(CASES)])
+def test_confirmed_by_its_effect_only(cluster, name, parameters, part, healthy, broken):
+    fault = make_fault(name, node="rs-01", **parameters)
+    guest = cluster.guests["rs-01"]
+    guest.says(part, **healthy)
+    with pytest.raises(FaultError):
+        fault.confirm(cluster, 0)
+    guest.says(part, **broken)
+    assert fault.confirm(cluster, 0)
+
+
+@pytest.mark.parametrize(("name", "parameters", "part", "healed", "left"), [
+    ("memory-pressure", {}, "pgrep -c", {"out": "0"}, {"out": "2"}),
+    ("disk-full", {"disk": "service"}, "[ -e", {"status": 1}, {"status": 0}),
+    ("file-exhaustion", {}, "setpriv", {}, {"status": 2, "err": "Too many open files in system"}),
+    ("process-exhaustion", {}, "cat /proc/sys/kernel/threads-max", {"out": "3900"}, {"out": "20"}),
+    ("clock-step", {}, "date +%s", {"out": lambda: f"{time.time():.6f}"}, {"out": lambda: f"{time.time() + 5:.6f}"}),
+    ("daemon-stop", {"daemon": "corosync"}, "/stat", {"out": "S\n"}, {"out": "T\n"}),
+    ("session-logout", {}, "iscsi_session", {"out": "LOGGED_IN\n"}, {"out": "FAILED\n"}),
+])
+def test_healed_only_when_it_is_gone(cluster, name, parameters, part, healed, left):
+    fault = make_fault(name, node="rs-01", **parameters)
+    for guest in cluster.guests.values():
+        guest.says(part, **healed)
+    cluster.guests["rs-01"].says(part, **left)
+    with pytest.raises(FaultError):
+        fault.confirm_healed(cluster)
+    cluster.guests["rs-01"].says(part, **healed)
+    assert fault.confirm_healed(cluster)
+
+
+def test_target_stop_is_seen_by_every_initiator(cluster):
+    fault = make_fault("target-stop")
+    fault.inject(cluster)
+    assert "echo 0 >" in cluster.guests["san-01"].asked[-1]
+    cluster.guests["rs-01"].says("iscsi_session", out="FAILED\n")
+    cluster.guests["rs-02"].says("iscsi_session", out="LOGGED_IN\n")
+    with pytest.raises(FaultError):
+        fault.confirm(cluster, 0)
+    cluster.guests["rs-02"].says("iscsi_session", out="FREE\n")
+    assert fault.confirm(cluster, 0)
+    with pytest.raises(FaultError):
+        fault.confirm_healed(cluster)
+
+
+@pytest.mark.parametrize(("name", "parameters", "message"), [
+    ("memory-pressure", {"percent": 0}, "above 0"), ("memory-pressure", {"seconds": "1h"}, "to 600 s"),
+    ("io-load", {"workers": 33}, "at most 32"), ("disk-full", {"disk": "tmp"}, "not one of logs, service"),
+    ("clock-step", {"seconds": 0}, "zero"), ("clock-step", {"seconds": 1}, "2 s or more"),
+    ("clock-step", {"seconds": "-2000000"}, "-86400"), ("clock-drift", {"percent": 11}, "from 2 to 10"),
+    ("clock-drift", {"percent": 1}, "from 2 to 10"), ("process-exhaustion", {"seconds": 0}, "from 1 s"),
+])
+def test_out_of_range(name, parameters, message):
+    with pytest.raises(FaultError, match=message):
+        make_fault(name, node="rs-01", **parameters)
+
+
+def test_what_is_not_there(cluster):
+    with pytest.raises(FaultError, match="no daemon 'cman'"):
+        make_fault("daemon-stop", node="rs-01", daemon="cman").inject(cluster)
+    with pytest.raises(FaultError, match="no service 'mail'"):
+        make_fault("service-stop", node="rs-01", service="mail").inject(cluster)
+    with pytest.raises(FaultError, match="no service 'mail'"):
+        make_fault("vip-stranger", service="mail").inject(cluster)
+    cluster.guests["rs-01"].says("pkill -STOP", status=1)
+    with pytest.raises(FaultError, match="does not run"):
+        make_fault("daemon-stop", node="rs-01", daemon="corosync").inject(cluster)
+
+
+def test_the_tick_goes_where_adjtimex_has_it():
+    import ctypes
+
+    class Timex(ctypes.Structure):
+        _fields_ = [("modes", ctypes.c_uint), ("offset", ctypes.c_long), ("freq", ctypes.c_long),
+                    ("maxerror", ctypes.c_long), ("esterror", ctypes.c_long), ("status", ctypes.c_int),
+                    ("constant", ctypes.c_long), ("precision", ctypes.c_long), ("tolerance", ctypes.c_long),
+                    ("tv_sec", ctypes.c_long), ("tv_usec", ctypes.c_long), ("tick", ctypes.c_long)]
+    assert f'pack_into("q", raw, {Timex.tick.offset},' in _SET_TICK
+    assert 'pack_into("I", raw, 0, 0x4000)' in _SET_TICK
+
+
+@pytest.mark.parametrize(("name", "value", "opposite"), [("maintenance", "true", "false"),
+                                                         ("fencing-off", "false", "true")])
+def test_properties_are_set_and_taken_back(cluster, name, value, opposite):
+    found = {}
+    cluster.stack.set_property = found.__setitem__
+    cluster.stack.property = found.get
+    fault = make_fault(name)
+    with pytest.raises(FaultError, match="not confirmed"):
+        fault.confirm(cluster, 0)
+    fault.inject(cluster)
+    assert list(found.values()) == [value] and fault.confirm(cluster, 0)
+    with pytest.raises(FaultError, match="still"):
+        fault.confirm_healed(cluster)
+    fault.heal(cluster)
+    assert list(found.values()) == [opposite] and fault.confirm_healed(cluster)
+    assert worker_of(cluster, fault) is None
