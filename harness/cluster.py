@@ -198,8 +198,8 @@ class Cluster:
                 if topology.storage.nfs:
                     nfs.seed_client(seed)
                 self.stack.seed_member(node, seed)
-            elif settings.role == "quorum-device":
-                self.stack.seed_quorum_device(seed)
+            else:
+                self.stack.seed_helper(node, seed)
             seed.late += settings.rc_local
             path = self.folder / f"{node}.seed"
             seed.write(path)

@@ -71,6 +71,8 @@ def step_problems(path: Path, feature: object) -> Iterator[str]:
         examples = [context for table in template.examples for context in table.as_contexts()] or [{}]
         # a step without words from the table is the same in every row
         steps = {(step.line_number, step.name): step for row in examples for step in template.render(row).steps}
+        if not steps:
+            yield f"{path}:{template.line_number}: no steps, so nothing that could fail: {template.name}"
         for step in steps.values():
             matching = [context for context in contexts
                         if context.type in (None, step.type) and context.parser.is_matching(step.name)]

@@ -7,10 +7,12 @@ lives, so that ``reap`` can tell a dead run from a living one without trusting a
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,11 +48,10 @@ class Journal:
         self.path = path
         self._lock = threading.Lock()
         self._next = 0
+        self._is_torn = False  # the last line on disk was cut short
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # O_APPEND: a reaper may add its own lines after our death
-            self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._fd = _locked(path)
             folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.fsync(folder)
@@ -83,11 +84,37 @@ class Journal:
             self._fd = -1
 
     def _write(self, line: dict[str, Any]) -> None:
+        raw = (json.dumps(line, separators=(",", ":")) + "\n").encode()
+        if self._is_torn:
+            raw = b"\n" + raw  # a line of its own, or it would be lost with the torn one
         try:
-            os.write(self._fd, (json.dumps(line, separators=(",", ":")) + "\n").encode())
+            if os.write(self._fd, raw) != len(raw):
+                self._is_torn = True
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._is_torn = False
             os.fdatasync(self._fd)
         except OSError as error:
             raise HostError(f"{self.path}: can't write the journal: {error.strerror}") from error
+
+
+def _locked(path: Path) -> int:
+    """A descriptor of the journal ``path``, made if need be, with its lock."""
+    # a reaper that comes between the two calls takes the new file for a dead run's: it holds the lock for a moment,
+    # and removes the file
+    for left in reversed(range(20)):
+        # O_APPEND: a reaper may add its own lines after our death
+        fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.stat().st_ino == os.fstat(fd).st_ino:
+                return fd
+        except (BlockingIOError, FileNotFoundError):
+            if not left:
+                os.close(fd)
+                raise
+            time.sleep(0.01)
+        os.close(fd)
+    raise AssertionError("unreachable")
 
 
 def open_entries(path: Path) -> list[Entry]:

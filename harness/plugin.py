@@ -153,9 +153,19 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         if error is not None:
             raise error
         return result
-    judgement = scene.finish(error)
+    try:
+        judgement = scene.finish(error)
+    except Exception as failure:
+        if error is None:
+            raise
+        error.add_note(f"and the run could not be judged: {failure!r}")
+        raise error from None
     if judgement is not None:
-        _show(pyfuncitem, scene, judgement, failed=error is not None or judgement.verdict is not Verdict.PASS)
+        failed = error is not None or judgement.verdict is not Verdict.PASS
+        try:
+            _show(pyfuncitem, scene, judgement, failed)
+        except Exception as failure:  # what can't be shown must not cost the verdict, nor the step's own error
+            scene.say(f"the run can't be shown: {failure!r}")
     if error is not None:
         raise error
     if judgement is not None and judgement.verdict is not Verdict.PASS:

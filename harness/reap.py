@@ -9,14 +9,14 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import FencelineError, HostError
 from harness.journal import Entry, open_entries, state_dir
 from harness.machines import process
-from harness.machines.fabric import remove_namespace
+from harness.machines.fabric import namespace_pids, remove_namespace
 
 _NAMESPACE = re.compile(r"fl-[0-9a-f]{8}")
 
@@ -92,6 +92,11 @@ def _undo_netns(entry: Entry) -> str:
     name = entry.undo["name"]
     if not _NAMESPACE.fullmatch(name):
         raise HostError(f"refused: {name!r} is not a namespace of a run")
+    # a machine whose run was killed between starting it and writing down its pid is in no journal, but it is in here
+    for pid in namespace_pids(name):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            process.wait_exit(pid, 5)
     remove_namespace(name)
     return f"namespace {name}"
 

@@ -307,15 +307,13 @@ class Scene:
     # -- the judge, asked in between -----------------------------------------------------------------------
 
     def finding(self, promise: str) -> Finding:
-        """What the judge finds on ``promise`` in the log so far."""
-        return next(finding for finding in judge(self.run.log.events(), self.cluster.topology).findings
-                    if finding.check == promise)
+        """What the judge finds on ``promise`` in the log so far, whether the scenario expects it to break or not."""
+        events = [event for event in self.run.log.events() if event.kind != "expect"]
+        return next(finding for finding in judge(events, self.cluster.topology).findings if finding.check == promise)
 
     def is_broken(self, promise: str) -> bool:
         """Whether the log so far shows ``promise`` to be broken, expected or not."""
-        events = [event for event in self.run.log.events() if event.kind != "expect"]
-        return any(finding.check == promise and finding.verdict is Verdict.FAIL
-                   for finding in judge(events, self.cluster.topology).findings)
+        return self.finding(promise).verdict is Verdict.FAIL
 
     def outages(self, service: str) -> list[Outage]:
         """What the clients of ``service`` lost so far."""

@@ -14,9 +14,9 @@ Feature: Faults that come at the worst moment
     And nothing was taken over before the fencing
 
   @fencing
-  Scenario: The node that takes over is reset while it mounts
+  Scenario: The node that takes over is reset as soon as it has mounted
     Given the topology "web-iscsi" is up and "web" is answering
-    And 0 ms after the standby starts to mount: the standby is reset
+    And 0 ms after the standby has mounted: the standby is reset
     When the power of the active node is cut
     And all that was to come has come within 60 seconds
     And all faults are healed

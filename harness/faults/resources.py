@@ -88,7 +88,7 @@ class _Load(_InGuest):
 @fault
 @dataclass(frozen=True)
 class MemoryPressure(_Load):
-    """``percent`` of the memory of ``node`` is taken, and touched again and again."""
+    """``percent`` of the memory of ``node`` is taken, and touched again and again; too much calls the OOM killer."""
 
     percent: float = parameter("% of the machine's memory, above 0 and at most 100", 80.0)
     seconds: float = parameter(_SECONDS, 60.0)
@@ -99,7 +99,8 @@ class MemoryPressure(_Load):
         check_seconds(self, "seconds", 1, 600)
 
     def inject(self, cluster: Cluster) -> None:
-        total = int(self._run(cluster, "sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo"))
+        total = int(self._run(cluster, "awk '$1 == \"oom_kill\" {print $2}' /proc/vmstat > /run/fenceline-oom; "
+                              "sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo"))
         self._start(cluster, f"--vm 1 --vm-keep --vm-bytes {total * self.percent / 100:.0f}k "
                     f"--timeout {self.seconds:.0f}s")
 
@@ -108,11 +109,13 @@ class MemoryPressure(_Load):
 
         def is_taken() -> bool:
             out = self._run(cluster, "sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo; "
+                            "awk -v o=$(cat /run/fenceline-oom) '$1 == \"oom_kill\" {print $2 - o}' /proc/vmstat; "
                             "for p in $(pgrep stress-ng); do sed -n 's/^RssAnon:[^0-9]*\\([0-9]*\\) kB/\\1/p; "
                             "s/^RssShmem:[^0-9]*\\([0-9]*\\) kB/\\1/p' /proc/$p/status; done")
-            total, *taken = (int(word) for word in out.split())
-            seen.update(total_kib=total, taken_kib=sum(taken))
-            return sum(taken) >= 0.9 * total * self.percent / 100
+            total, killed, *taken = (int(word) for word in out.split())
+            seen.update(total_kib=total, taken_kib=sum(taken), oom_kills=killed)
+            # more than there is ends in the kernel killing somebody: also an effect
+            return killed > 0 or sum(taken) >= 0.9 * total * self.percent / 100
         try:
             cluster.poll(is_taken, min(20.0, self.seconds), "memory to be taken", FaultError)
         except FencelineError as error:

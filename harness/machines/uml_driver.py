@@ -156,16 +156,25 @@ class UmlMachine:
         with self._lock:
             if self._process is None:
                 raise MachineError(f"{self.name} is off")
-            done = subprocess.run(["uml_mconsole", str(self.spec.folder / self.name / "mconsole"), "sysrq", "c"],
-                                  capture_output=True, text=True, timeout=10, check=False)
+            said = self._sysrq("c")
             # a kernel that panicked does not answer any more, so only its end tells that it did
             if not process.wait_exit(self._process.pid, 10):
-                raise MachineError(f"{self.name} did not panic within 10 s: "
-                                   f"{(done.stderr or done.stdout).strip() or 'no answer from uml_mconsole'}")
+                raise MachineError(f"{self.name} did not panic within 10 s: {said or 'no answer from uml_mconsole'}")
             process.kill_group(self._process.pid)
             stamp = now_ns()
             self._process.wait()
             self._ended("panic", stamp)
+
+    def _sysrq(self, letter: str) -> str:
+        socket = str(self.spec.folder / self.name / "mconsole")
+        try:
+            done = subprocess.run(["uml_mconsole", socket, "sysrq", letter], capture_output=True, text=True,
+                                  timeout=3, check=False)
+        except FileNotFoundError as error:
+            raise HostError("uml_mconsole is not installed: run script/bootstrap, or `fenceline doctor`") from error
+        except subprocess.TimeoutExpired:
+            return ""
+        return (done.stderr or done.stdout).strip()
 
     def power(self) -> Power:
         with self._lock:

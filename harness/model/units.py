@@ -29,8 +29,8 @@ def parse_duration(value: object) -> float:
     match = _DURATION.match(value) if isinstance(value, str) else None
     if not match:
         raise ValueError(f"{value!r} is not a duration: write for example 500ms, 2s or 1min")
-    # divided, not multiplied by 0.001: 700ms and 0.7s are to be the same number
-    return float(match[1]) / 1000 if match[2] == "ms" else float(match[1]) * _SECONDS[match[2]]
+    # not multiplied by 0.001: 700ms and 0.7s are to be the same number
+    return float(match[1] + "e-3") if match[2] == "ms" else float(match[1]) * _SECONDS[match[2]]
 
 
 def parse_size(value: object) -> int:

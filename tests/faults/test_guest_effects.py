@@ -67,7 +67,8 @@ def cluster():
 MEMINFO = "/proc/meminfo"
 CASES = [
     # fault, parameters, the command's text, what a healthy guest says, what a broken one says
-    ("memory-pressure", {"percent": 50}, MEMINFO, {"out": "500000\n1000\n"}, {"out": "500000\n200\n240000\n"}),
+    ("memory-pressure", {"percent": 50}, MEMINFO, {"out": "500000\n0\n1000\n"}, {"out": "500000\n0\n200\n240000\n"}),
+    ("memory-pressure", {"percent": 90}, MEMINFO, {"out": "500000\n0\n"}, {"out": "500000\n1\n"}),
     ("io-load", {}, "/proc/diskstats", {"out": "1000\n1200\n"}, {"out": "1000\n90000\n"}),
     ("disk-full", {"disk": "logs"}, "-probe", {}, {"status": 1, "err": "write error: No space left on device"}),
     ("disk-full", {"disk": "service"}, "-probe", {"status": 1, "err": "Read-only file system"},

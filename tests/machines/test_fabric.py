@@ -1,0 +1,331 @@
+"""The fabric, for real: a namespace of its own, with the bridges and taps of web-iscsi, and frames on them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import select
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from harness.errors import FaultError, HostError
+from harness.faults import make_fault
+from harness.journal import Journal, open_entries
+from harness.machines.fabric import Fabric, remove_namespace
+from harness.model.addressing import address, mac
+from harness.model.load import load_topology
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or not all(map(shutil.which, ("ip", "nft"))), reason="needs root, ip and nft")
+
+TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 2, 0x1000  # linux/if_tun.h
+MARK = b"\x88\xb5fenceline"  # an experimental EtherType, IEEE 802
+
+
+def host_view() -> tuple[str, ...]:
+    """What the host's own namespace looks like."""
+    commands = (["ip", "-o", "link"], ["ip", "-o", "address"], ["ip", "route", "show", "table", "all"],
+                ["nft", "list", "ruleset"], ["sysctl", "-n", "net.ipv4.ip_forward"])
+    return tuple(subprocess.run(command, capture_output=True, text=True, check=True).stdout for command in commands)
+
+
+@pytest.fixture(scope="module")
+def topology():
+    return load_topology("web-iscsi")
+
+
+@pytest.fixture(scope="module")
+def fabric(topology, tmp_path_factory):
+    journal = Journal(tmp_path_factory.mktemp("journal") / "x.jsonl")
+    made = Fabric(f"t{secrets.token_hex(3)}", topology, journal)
+    try:
+        made.create()
+        yield made
+    finally:
+        made.close()
+        journal.close(remove=True)
+
+
+@contextlib.contextmanager
+def plugged(fabric, node, network):
+    """The machine's end of its cable, as a descriptor for frames."""
+    with fabric.entered():
+        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH", fabric.tap(node, network).encode(), IFF_TAP | IFF_NO_PI))
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def to_bytes(text: str) -> bytes:
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def frame(fabric, node, network) -> bytes:
+    """A broadcast of ours."""
+    return b"\xff" * 6 + to_bytes(fabric.mac(node, network)) + MARK + bytes(40)
+
+
+def hears(fd, sender: bytes, within=0.3) -> bool:
+    """Whether a frame of ours from ``sender`` arrives."""
+    deadline = time.monotonic() + within
+    while (left := deadline - time.monotonic()) > 0:
+        if select.select([fd], [], [], left)[0]:
+            data = os.read(fd, 4096)
+            if data[6:12] == sender and data[12:12 + len(MARK)] == MARK:
+                return True
+    return False
+
+
+def passes(fabric, network, source, target) -> bool:
+    """Whether a frame goes from machine to machine."""
+    with plugged(fabric, source, network) as one, plugged(fabric, target, network) as other:
+        deadline = time.monotonic() + 3
+        while "LOWER_UP" not in fabric.run(["ip", "link", "show", fabric.tap(target, network)]):
+            assert time.monotonic() < deadline
+        for _ in range(5):  # a port that has just come up may lose a frame or two
+            os.write(one, frame(fabric, source, network))
+            if hears(other, to_bytes(fabric.mac(source, network)), 0.1):
+                return True
+    return False
+
+
+@contextlib.contextmanager
+def answering(fabric, node, network, as_if=None):
+    """A machine that answers ARP for its address (or for ``as_if``)."""
+    own = to_bytes(fabric.mac(node, network))
+    ip = (as_if or address(fabric.topology, node, network)).packed
+    stop = threading.Event()
+
+    def go(fd):
+        while not stop.is_set():
+            if select.select([fd], [], [], 0.02)[0]:
+                data = os.read(fd, 4096)
+                # ARP, request, for us: RFC 826
+                if data[12:14] == b"\x08\x06" and data[20:22] == b"\x00\x01" and data[38:42] == ip:
+                    os.write(fd, data[6:12] + own + b"\x08\x06" + data[14:20] + b"\x00\x02" + own + ip
+                             + data[22:28] + data[28:32])
+    with plugged(fabric, node, network) as fd:
+        thread = threading.Thread(target=go, args=(fd,))
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def links(fabric) -> dict[str, dict]:
+    return {link["ifname"]: link for link in json.loads(fabric.run(["ip", "-j", "-d", "link"]))}
+
+
+def test_a_bridge_for_each_network_and_a_tap_for_each_card(fabric, topology):
+    found = links(fabric)
+    taps = {fabric.tap(node, network): fabric.bridge(network)
+            for node in topology.nodes for network in topology.networks_of(node)}
+    assert set(found) == {"lo", *taps, *(fabric.bridge(network) for network in topology.networks)}
+    assert {name: found[name]["master"] for name in taps} == taps
+    assert len(taps) == 10 and max(map(len, taps)) <= 15
+    for network in topology.networks:
+        settings = found[fabric.bridge(network)]["linkinfo"]["info_data"]
+        assert (settings["stp_state"], settings["forward_delay"], settings["mcast_snooping"]) == (0, 0, 0)
+
+
+def test_our_addresses_are_those_of_the_plan_and_no_others(fabric):
+    found = {link["ifname"]: [one["local"] for one in link["addr_info"]]
+             for link in json.loads(fabric.run(["ip", "-j", "address"]))}
+    assert {name: sorted(addresses) for name, addresses in found.items() if addresses and name != "lo"} == {
+        "br1": ["192.168.98.9"], "br3": ["10.71.4.1", "10.71.4.111", "10.71.4.112"]}
+
+
+def test_there_is_no_way_out(fabric):
+    routes = fabric.run(["ip", "route"]).splitlines()
+    assert len(routes) == 2 and all("scope link" in route for route in routes)
+    assert fabric.run(["ip", "-6", "route", "show", "default"]) == ""
+    assert fabric.run(["cat", "/proc/sys/net/ipv4/ip_forward"]).strip() == "0"
+    assert not [link for link in links(fabric).values() if link.get("linkinfo", {}).get("info_kind") == "veth"]
+    with fabric.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, \
+            pytest.raises(OSError, match="unreachable"):
+        sock.connect(("192.0.2.1", 53))
+
+
+def test_the_host_is_not_touched(tmp_path, topology):
+    before = host_view()
+    journal = Journal(tmp_path / "x.jsonl")
+    made = Fabric(f"t{secrets.token_hex(3)}", topology, journal)
+    try:
+        made.create()
+        made.set_link("rs-01", "heartbeat", up=False)
+        during = host_view()
+    finally:
+        made.close()
+        journal.close(remove=True)
+    assert before == during == host_view()
+
+
+def test_close_leaves_nothing_and_may_be_repeated(tmp_path, topology):
+    journal = Journal(tmp_path / "x.jsonl")
+    made = Fabric(f"t{secrets.token_hex(3)}", topology, journal)
+    made.close()  # before it was made
+    made.create()
+    place = Path("/var/run/netns") / made.namespace
+    assert place.exists()
+    assert [(entry.kind, entry.undo) for entry in open_entries(journal.path)] == [("netns", {"name": made.namespace})]
+    made.close()
+    made.close()
+    assert not place.exists() and open_entries(journal.path) == []
+    journal.close(remove=True)
+    remove_namespace(made.namespace)  # nothing to remove is fine
+
+
+def test_a_thread_enters_alone_and_comes_back(fabric):
+    def inode():
+        return os.stat(f"/proc/self/task/{threading.get_native_id()}/ns/net").st_ino
+    outside, seen = inode(), {}
+    with fabric.entered():
+        thread = threading.Thread(target=lambda: seen.update(main=os.stat("/proc/self/ns/net").st_ino))
+        inside = inode()
+        assert inside != outside
+    with pytest.raises(ZeroDivisionError), fabric.entered():
+        _ = 1 / 0
+    assert inode() == outside
+    thread.start()
+    thread.join()
+    assert seen["main"] == outside
+
+
+def test_a_command_inside(fabric):
+    assert fabric.run(["cat"], "hello") == "hello"
+    assert fabric.command(["x", "y z"]) == ["ip", "netns", "exec", fabric.namespace, "x", "y z"]
+    with pytest.raises(HostError, match="`ip netns exec .* false` failed"):
+        fabric.run(["false"])
+    with pytest.raises(HostError, match="nft .*failed: .*No such file"):
+        fabric.run(["nft", "list", "table", "bridge", "moon"])
+
+
+def test_what_the_host_lacks_is_named(fabric, monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(HostError, match="ip is not installed: run script/bootstrap"):
+        fabric.run(["true"])
+
+
+def test_a_command_that_hangs_is_the_hosts_fault(fabric, monkeypatch):
+    real = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *a, timeout, **k: real(*a, timeout=0.2, **k))
+    with pytest.raises(HostError, match="`ip netns exec .* sleep 2` did not end within 0.2 s"):
+        fabric.run(["sleep", "2"])
+
+
+def test_without_root_it_says_so(tmp_path, topology, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    journal = Journal(tmp_path / "x.jsonl")
+    with pytest.raises(HostError, match="needs root"):
+        Fabric("tffffff", topology, journal).create()
+    assert open_entries(journal.path) == []
+    journal.close(remove=True)
+
+
+def test_a_cable_that_is_cut_carries_nothing_in_either_direction(fabric):
+    assert passes(fabric, "heartbeat", "rs-01", "rs-02")
+    fabric.set_link("rs-01", "heartbeat", up=False)
+    fabric.set_link("rs-01", "heartbeat", up=False)  # may be repeated
+    assert not fabric.link_is_up("rs-01", "heartbeat") and fabric.link_is_up("rs-02", "heartbeat")
+    try:
+        assert not passes(fabric, "heartbeat", "rs-01", "rs-02")
+        assert not passes(fabric, "heartbeat", "rs-02", "rs-01")
+        assert passes(fabric, "storage", "rs-01", "rs-02")  # its other cables are in
+    finally:
+        fabric.set_link("rs-01", "heartbeat", up=True)
+    fabric.set_link("rs-01", "heartbeat", up=True)
+    assert fabric.link_is_up("rs-01", "heartbeat")
+    assert passes(fabric, "heartbeat", "rs-01", "rs-02") and passes(fabric, "heartbeat", "rs-02", "rs-01")
+
+
+def test_networks_do_not_leak_into_each_other(fabric):
+    with plugged(fabric, "rs-01", "heartbeat") as one, plugged(fabric, "rs-02", "storage") as other:
+        for _ in range(3):
+            os.write(one, frame(fabric, "rs-01", "heartbeat"))
+        assert not hears(other, to_bytes(fabric.mac("rs-01", "heartbeat")), 0.2)
+
+
+def test_who_answers_arp(fabric):
+    assert not fabric.answers_arp("rs-01", "heartbeat", 0.15)
+    with answering(fabric, "rs-01", "heartbeat"):
+        assert fabric.answers_arp("rs-01", "heartbeat", 3)
+        assert not fabric.answers_arp("rs-02", "heartbeat", 0.15)
+        assert not fabric.answers_arp("rs-01", "storage", 0.15)
+        fabric.set_link("rs-01", "heartbeat", up=False)
+        assert not fabric.answers_arp("rs-01", "heartbeat", 0.3)
+        fabric.set_link("rs-01", "heartbeat", up=True)
+        assert fabric.answers_arp("rs-01", "heartbeat", 3)
+    with answering(fabric, "rs-01", "heartbeat", as_if=address(fabric.topology, "rs-02", "heartbeat")):
+        assert not fabric.answers_arp("rs-01", "heartbeat", 0.15)
+
+
+@pytest.fixture
+def cluster(fabric, topology):
+    """As much of a cluster as network faults need, around the real fabric."""
+    class Cable:
+        def __init__(self, node, network):
+            self.node, self.network = node, network
+
+        def down(self):
+            fabric.set_link(self.node, self.network, up=False)
+
+        def up(self):
+            fabric.set_link(self.node, self.network, up=True)
+
+        def is_up(self):
+            return fabric.link_is_up(self.node, self.network)
+    return SimpleNamespace(fabric=fabric, topology=topology, boot_deadline=3.0, is_running=lambda node: True,
+                           machine=lambda node: SimpleNamespace(link=lambda network: Cable(node, network)))
+
+
+def test_the_fault_network_cut_for_real(cluster):
+    fault = make_fault("network-cut", node="rs-01", networks=("heartbeat",))
+    with answering(cluster.fabric, "rs-01", "heartbeat"):
+        with pytest.raises(FaultError, match="still answers ARP on heartbeat"):
+            assert cluster.fabric.answers_arp("rs-01", "heartbeat", 3)
+            fault.confirm(cluster, 0)
+        fault.inject(cluster)
+        fault.confirm(cluster, 0)
+        with pytest.raises(FaultError, match="are still out"):
+            fault.confirm_healed(cluster)
+        fault.heal(cluster)
+        assert fault.confirm_healed(cluster) == {"links": "up", "arp": "answers"}
+
+
+@pytest.mark.parametrize("percent", [30.0, 100.0])
+def test_the_fault_packet_drop_for_real(cluster, percent):
+    fabric = cluster.fabric
+    fault = make_fault("packet-drop", network="heartbeat", percent=percent)
+    with plugged(fabric, "rs-01", "heartbeat") as one:
+        fault.inject(cluster)
+        try:
+            for _ in range(600):
+                os.write(one, frame(fabric, "rs-01", "heartbeat"))
+            found = fault.confirm(cluster, 0)
+            assert found["packets"] >= 600 and abs(found["percent"] - percent) < 10
+            with pytest.raises(FaultError, match="is still there"):
+                fault.confirm_healed(cluster)
+        finally:
+            fault.heal(cluster)
+        fault.heal(cluster)
+        assert fault.confirm_healed(cluster) == {"rule": "gone"}
+    assert fabric.link_is_up("rs-01", "heartbeat")  # the table of the cables is still there
+
+
+def test_cards_have_the_addresses_of_the_plan(fabric, topology):
+    assert fabric.mac("rs-01", "service") == mac(topology, "rs-01", "service")

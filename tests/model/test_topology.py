@@ -1,0 +1,372 @@
+"""Topology files: every error at once, each with its path; what is loaded can be dumped and loaded again."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness.model import consistency, load, stack_rules
+from harness.model.load import (
+    TOPOLOGY_DIR,
+    TopologyError,
+    dump_topology,
+    find_topology,
+    load_topology,
+    parse_topology,
+    topology_schema,
+)
+from harness.model.topology import Topology
+from tests.model.sample import GONE, raw
+
+SHIPPED = sorted(path.stem for path in TOPOLOGY_DIR.glob("*.yaml"))
+MANY = {f"n{number}": {} for number in range(17)}
+PART = "services__web__group__"
+HEARTBEAT = {"stack": {"kind": "heartbeat"}, "fencing": {"method": "none"}}
+KEEPALIVED = {"stack": {"kind": "keepalived"}, "fencing": {"method": "none"}}
+
+
+def errors(**changes) -> list[str]:
+    """The lines of what is said of the sample with ``changes``."""
+    with pytest.raises(TopologyError) as caught:
+        parse_topology(raw(**changes), "x.yaml")
+    first, *lines = str(caught.value).splitlines()
+    assert first == f"x.yaml: {len(lines)} error(s)"
+    return [line.strip() for line in lines]
+
+
+# one for every line of consistency.py that finds something
+INCONSISTENT = {
+    "no network has the role heartbeat": (
+        {"networks__heartbeat": GONE}, "networks: no network has the role heartbeat"),
+    "no network has the role management": (
+        {"networks__management": GONE}, "networks: no network has the role management"),
+    "services need a network": (
+        {"networks__service": GONE}, "networks: services need a network with the role service"),
+    "two management networks": (
+        {"networks__other": {"role": "management", "subnet": "10.9.9.0/24"}},
+        "networks: more than one network has the role management"),
+    "two storage networks": (
+        {"networks__other": {"role": "storage", "subnet": "10.9.9.0/24"}},
+        "networks: more than one network has the role storage"),
+    "two service networks": (
+        {"networks__other": {"role": "service", "subnet": "10.9.9.0/24"}},
+        "networks: more than one network has the role service"),
+    "subnet too small": (
+        {"networks__heartbeat__subnet": "10.71.1.0/25"}, "networks.heartbeat.subnet: 10.71.1.0/25 is too small"),
+    "subnet not private": (
+        {"networks__heartbeat__subnet": "8.8.8.0/24"}, "networks.heartbeat.subnet: 8.8.8.0/24 is not a private"),
+    "subnet loopback": (
+        {"networks__heartbeat__subnet": "127.0.1.0/24"}, "networks.heartbeat.subnet: 127.0.1.0/24 is the loopback"),
+    "subnets overlap": (
+        {"networks__heartbeat__subnet": "10.71.0.0/16"},
+        "networks.storage.subnet: 10.71.3.0/24 overlaps with networks.heartbeat.subnet 10.71.0.0/16"),
+    "no cluster node": (
+        {"nodes": {"san-01": {"role": "storage"}}, "services": {}, "fencing": {}, "stack": {"kind": "pacemaker"}},
+        "nodes: no node has the role cluster"),
+    "too many cluster nodes": (
+        {"nodes": {**MANY, "san-01": {"role": "storage"}}, "services": {}, "fencing": {},
+         "stack": {"kind": "pacemaker"}},
+        "nodes: 17 cluster nodes, at most 16 are supported"),
+    "node in an unknown network": (
+        {"nodes__rs_01": {"networks": ["heartbeat", "management", "moon"]}},
+        "nodes.rs-01.networks: there is no network 'moon'; there are heartbeat, service, storage, management"),
+    "node without management": (
+        {"nodes__rs_01": {"networks": ["heartbeat"]}}, "nodes.rs-01.networks: 'management' (management) is missing"),
+    "too little memory": ({"nodes__rs_01": {"memory": "100M"}}, "nodes.rs-01.memory: 100M is too little"),
+    "target is no node": (
+        {"storage__iscsi__target": "nas"}, "storage.iscsi.target: there is no node 'nas'; there are rs-01, rs-02"),
+    "target of another role": (
+        {"storage__iscsi__target": "rs-01"}, "storage.iscsi.target: 'rs-01' has the role cluster, not storage"),
+    "no storage network": (
+        {"networks__storage": GONE}, "storage.iscsi: no network has the role storage"),
+    "a LUN twice": (
+        {"storage__iscsi__luns": [{"name": "www"}, {"name": "www"}]}, "storage.iscsi.luns: 'www' is there twice"),
+    "two_node with three": (
+        {"nodes__rs_03": {}}, "stack.quorum.policy: two_node needs two cluster nodes, there are 3"),
+    "qdevice without device": (
+        {"stack__quorum": {"policy": "qdevice"}}, "stack.quorum.device: the policy qdevice needs a machine"),
+    "qdevice is no node": (
+        {"stack__quorum": {"policy": "qdevice", "device": "moon"}}, "stack.quorum.device: there is no node 'moon'"),
+    "qdevice of another role": (
+        {"stack__quorum": {"policy": "qdevice", "device": "san-01"}},
+        "stack.quorum.device: 'san-01' has the role storage, not quorum-device"),
+    "device without policy": (
+        {"stack__quorum": {"policy": "two_node", "device": "san-01"}},
+        "stack.quorum.device: has no meaning with the policy two_node"),
+    "delay of a stranger": (
+        {"fencing__delay": {"san-01": "1s"}}, "fencing.delay.san-01: there is no cluster node 'san-01'"),
+    "VIP elsewhere": (
+        {PART + "1__address": "10.0.0.200"},
+        "services.web.group.1.address: 10.0.0.200 is not in the service network 192.168.98.0/24"),
+    "VIP among the machines": (
+        {PART + "1__address": "192.168.98.11"}, "services.web.group.1.address: 192.168.98.11 is below .128"),
+    "VIP of another service": (
+        {"services__second": {"group": [{"kind": "vip", "address": "192.168.98.244"}]}},
+        "services.second.group.0.address: 192.168.98.244 is web's already"),
+    "unknown LUN": (
+        {PART + "0__lun": "moon"}, "services.web.group.0.lun: there is no LUN 'moon' in storage.iscsi.luns"),
+    "LUN without file system": (
+        {"storage__iscsi__luns": [{"name": "www", "filesystem": None}]},
+        "services.web.group.0.lun: the LUN 'www' has no file system"),
+    "daemon without root": (
+        {"services__web__group": [{"kind": "daemon"}]}, "services.web.group.0.document_root: needed"),
+    "two VIPs": (
+        {"services__web__group": [{"kind": "vip", "address": "192.168.98.244"},
+                                  {"kind": "vip", "address": "192.168.98.245"}]},
+        "services.web.group: more than one vip"),
+    "two daemons": (
+        {"services__web__group": [{"kind": "daemon", "document_root": "/a"},
+                                  {"kind": "daemon", "document_root": "/b"}]},
+        "services.web.group: more than one daemon"),
+    "domain of a stranger": (
+        {"services__web__domain__nodes": ["rs-01", "san-01"]},
+        "services.web.domain.nodes: there is no cluster node 'san-01'"),
+    "restricted to nothing": (
+        {"services__web__domain": {"restricted": True}}, "services.web.domain.restricted: needs nodes"),
+    "a node called client": ({"nodes__client": {"role": "storage"}}, "nodes.client: this name means Fenceline's own"),
+    "NFS server is the target": (
+        {"storage__nfs": {"server": "san-01", "exports": [{"name": "www"}]}},
+        "storage.nfs.server: 'san-01' is the iSCSI target already"),
+    "an export twice": (
+        {"nodes__nas": {"role": "storage"},
+         "storage__nfs": {"server": "nas", "exports": [{"name": "a"}, {"name": "a"}]}},
+        "storage.nfs.exports: 'a' is there twice"),
+    "mountpoint of another service": (
+        {"services__second": {"group": [{"kind": "filesystem", "lun": "www"}]}},
+        "services.second.group.0.mountpoint: /srv/www is web's already"),
+    "neither LUN nor export": (
+        {PART + "0__lun": GONE}, "services.web.group.0: say either lun or export"),
+    "LUN and export": (
+        {PART + "0__export": "www"}, "services.web.group.0: say either lun or export"),
+    "unknown export": (
+        {PART + "0": {"kind": "filesystem", "export": "moon"}},
+        "services.web.group.0.export: there is no export 'moon'"),
+    "heartbeat of three": (
+        {**HEARTBEAT, "nodes__rs_03": {}}, "nodes: heartbeat's haresources are for two cluster nodes, there are 3"),
+    "heartbeat's times": (
+        {"stack": {**HEARTBEAT["stack"], "deadtime": "1s", "warntime": "2s"}},
+        "stack.deadtime: 1 s is not longer than warntime, 2 s"),
+    "heartbeat's group": (
+        {"stack": {**HEARTBEAT["stack"], "media": "mcast", "mcast_group": "10.0.0.1"}},
+        "stack.mcast_group: 10.0.0.1 is no multicast address"),
+    "ipfail without ping": (
+        {"stack": {**HEARTBEAT["stack"], "ipfail": True}}, "stack.ipfail: needs ping or ping_group"),
+    "an empty ping group": (
+        {"stack": {**HEARTBEAT["stack"], "ping_group": {"all": []}}}, "stack.ping_group.all: has no machine"),
+    "ping of a stranger": (
+        {"stack": {**HEARTBEAT["stack"], "ping": ["moon"]}}, "stack.ping: there is no node 'moon'; there are client"),
+    "ping of a member": (
+        {"stack": {**HEARTBEAT["stack"], "ping": ["rs-01"]}}, "stack.ping: 'rs-01' is a member itself"),
+    "ping out of reach": (
+        {**HEARTBEAT, "stack": {**HEARTBEAT["stack"], "ping": ["client"]},
+         "nodes__rs_01": {"networks": ["management", "heartbeat"]}},
+        "stack.ping: 'client' is in no network that all cluster nodes are in"),
+    "heartbeat's fail-backs": (
+        {**HEARTBEAT, "services__web__domain__failback": True,
+         "services__other": {"group": [{"kind": "vip", "address": "192.168.98.245"}]}},
+        "services: heartbeat has one auto_failback for all"),
+    "heartbeat restricted": (
+        {**HEARTBEAT, "services__web__domain": {"nodes": ["rs-01"], "restricted": True}},
+        "services.web.domain.restricted: haresources can't keep a service from a node"),
+    "heartbeat without order": (
+        {**HEARTBEAT, "services__web__domain__ordered": False},
+        "services.web.domain.ordered: in haresources every service has its preferred node"),
+    "heartbeat and systemd": (
+        {**HEARTBEAT, PART + "2__agent": "systemd:nginx"},
+        "services.web.group.2.agent: heartbeat has no class systemd"),
+    "heartbeat's fencing action": (
+        {**HEARTBEAT, "fencing": {"action": "off"}}, "fencing.action: heartbeat's own STONITH resets"),
+    "heartbeat's fencing delay": (
+        {**HEARTBEAT, "fencing": {"delay": {"rs-01": 1}}}, "fencing.delay: heartbeat's own STONITH has no delay"),
+    "heartbeat's fencing watch": (
+        {**HEARTBEAT, "fencing": {"watch": 5}}, "fencing.watch: heartbeat asks its devices"),
+    "keepalived fences": (
+        {**KEEPALIVED, "fencing": {"method": "ipmi"}}, "fencing.method: keepalived fences nobody: say none"),
+    "keepalived's network": (
+        {"stack": {"kind": "keepalived", "adverts_on": "heartbeat"}, "networks__heartbeat": GONE},
+        "stack.adverts_on: no network has the role heartbeat"),
+    "keepalived's ids": (
+        {**KEEPALIVED, "stack": {"kind": "keepalived", "router_id_first": 200}, "services": {
+            f"s{n}": {"group": [{"kind": "vip", "address": f"192.168.98.{n}"}]} for n in range(150, 206)}},
+        "stack.router_id_first: the ids of all services"),
+    "keepalived without a VIP": (
+        {**KEEPALIVED, "services__web__group": [{"kind": "daemon", "document_root": "/srv"}]},
+        "services.web.group: keepalived needs a vip"),
+    "keepalived and a file system": (
+        KEEPALIVED, "services.web.group.0: keepalived moves addresses, no filesystem"),
+    "keepalived restricted": (
+        {**KEEPALIVED, "services__web__domain": {"nodes": ["rs-01"], "restricted": True}},
+        "services.web.domain.restricted: every keepalived here is a candidate for every service"),
+    "a stranger as real server": (
+        {**KEEPALIVED, PART + "2": {"kind": "virtual-server", "real_servers": ["moon"]}},
+        "services.web.group.2.real_servers: there is no machine 'moon' with the role real-server; there are none"),
+    "no real server": (
+        {**KEEPALIVED, PART + "2": {"kind": "daemon", "name": "haproxy"}},
+        "services.web.group.2.real_servers: needs at least one machine with the role real-server"),
+    "nginx with real servers": (
+        {PART + "2__real_servers": ["rs-01"]}, "services.web.group.2.real_servers: nginx answers itself"),
+    "a virtual server under Pacemaker": (
+        {PART + "2": {"kind": "virtual-server", "real_servers": ["moon"]}},
+        "services.web.group.2: a virtual-server is for the stack keepalived"),
+    "haproxy under Pacemaker": (
+        {PART + "2": {"kind": "daemon", "name": "haproxy"}},
+        "services.web.group.2.name: haproxy is for the stack keepalived"),
+    "daemon and virtual server": (
+        {**KEEPALIVED, PART + "0": {"kind": "virtual-server", "real_servers": ["moon"]}},
+        "services.web.group: either a daemon or a virtual-server"),
+}
+
+
+@pytest.mark.parametrize("name", INCONSISTENT)
+def test_what_is_inconsistent_is_found(name):
+    changes, wanted = INCONSISTENT[name]
+    assert any(line.startswith(wanted) for line in errors(**changes)), errors(**changes)
+
+
+def messages(module) -> list[str]:
+    """A pattern for each message in ``module``: its text, with anything where a value is put in."""
+    found = []
+    for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "append":
+            text = node.args[0]
+        elif isinstance(node, ast.ListComp) and isinstance(node.elt, ast.JoinedStr):
+            text = node.elt
+        else:
+            continue
+        parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+        found.append("".join(re.escape(part.value) if isinstance(part, ast.Constant) else ".+" for part in parts))
+    return found
+
+
+@pytest.mark.parametrize("module", [consistency, stack_rules], ids=lambda module: module.__name__)
+def test_every_message_has_its_red_test(module):
+    said = [line for changes, _ in INCONSISTENT.values() for line in errors(**changes)]
+    patterns = messages(module)
+    assert len(patterns) >= 10
+    assert [pattern for pattern in patterns if not any(re.fullmatch(pattern, line) for line in said)] == []
+
+
+@pytest.mark.parametrize(("changes", "wanted"), [
+    ({"nodes__rs_01": {"rolle": "cluster"}}, "nodes.rs-01.rolle: Extra inputs are not permitted"),
+    ({"stack__token": "soon"}, "stack.pacemaker.token: 'soon' is not a duration"),
+    ({"stack__token": "50ms"}, "stack.pacemaker.token: Input should be greater than or equal to 0.1"),
+    ({"storage__iscsi__luns__0__size": "64"}, "storage.iscsi.luns.0.size: '64' is not a size"),
+    ({"storage__iscsi__luns": []}, "storage.iscsi.luns: Tuple should have at least 1 item"),
+    ({PART + "2__port": 0}, "services.web.group.2.daemon.port: Input should be greater than or equal to 1"),
+    ({PART + "2__agent": "x; reboot"}, "services.web.group.2.daemon.agent: String should match pattern"),
+    ({PART + "0__mountpoint": "/srv/$(reboot)"}, "services.web.group.0.filesystem.mountpoint: String should match"),
+    ({PART + "0__kind": "tape"}, "services.web.group.0: Input tag 'tape'"),
+    ({"name": "web; reboot"}, "name: String should match pattern"),
+    ({"networks__heartbeat__subnet": "10.71.1.1/24"}, "networks.heartbeat.subnet: Input is not a valid IPv4 network"),
+    ({"stack__kind": "magic"}, "stack: Input tag 'magic'"),
+])
+def test_a_bad_field_is_named(changes, wanted):
+    assert any(line.startswith(wanted) for line in errors(**changes)), errors(**changes)
+
+
+def test_a_name_that_a_shell_would_take_apart_is_refused():
+    assert any("nodes" in line and "String should match pattern" in line for line in errors(nodes={"rs 01": {}}))
+
+
+def test_all_bad_fields_are_said_at_once():
+    found = errors(stack__token="soon", nodes__rs_01={"rolle": 1}, fencing__method="prayer")
+    assert sorted(line.partition(":")[0] for line in found) == [
+        "fencing.method", "nodes.rs-01.rolle", "stack.pacemaker.token"]
+
+
+def test_all_inconsistencies_are_said_at_once():
+    found = errors(storage__iscsi__target="nas", stack__quorum={"policy": "qdevice"},
+                   fencing__delay={"x": 1}, services__web__domain__nodes=["y"])
+    assert sorted(line.partition(":")[0] for line in found) == [
+        "fencing.delay.x", "services.web.domain.nodes", "stack.quorum.device", "storage.iscsi.target"]
+
+
+def test_a_topology_can_not_be_changed(web):
+    with pytest.raises(ValueError, match="frozen"):
+        web.name = "other"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_topologies_load_and_come_back(name):
+    topology = load_topology(name)
+    assert topology.name == name
+    assert topology.services and topology.description
+    assert parse_topology(yaml.safe_load(dump_topology(topology)), "the dump") == topology
+
+
+def test_three_topologies_are_shipped():
+    assert {"web-iscsi", "web-iscsi-3", "web-iscsi-qdevice"} <= set(SHIPPED)
+
+
+def test_every_field_comes_back():
+    topology = parse_topology(raw(
+        stack={"kind": "pacemaker", "token": 0.7, "consensus": "1.3s", "migration_threshold": 3,
+               "quorum": {"policy": "two_node"}},
+        nodes__rs_01={"networks": ["management", "heartbeat", "storage", "service"], "memory": "300M"},
+        fencing__delay={"rs-01": 0.123}, services__web__domain={"nodes": ["rs-02"], "restricted": True},
+        services__web__group__2={"kind": "daemon", "document_root": "/srv/www", "port": 8080, "agent": "systemd:nginx"},
+        boot_deadline=1234567), "x")
+    assert topology.stack.token == 0.7
+    assert parse_topology(yaml.safe_load(dump_topology(topology)), "the dump") == topology
+
+
+def test_found_by_path_and_by_name(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(raw()))
+    assert find_topology("mine", tmp_path) == path
+    assert find_topology(str(path)) == path
+    assert load_topology("web-iscsi") == load_topology(str(path))
+
+
+def test_a_missing_one_is_named_with_those_that_there_are():
+    with pytest.raises(TopologyError, match=r"no topology 'moon'.*web-iscsi, web-iscsi-3"):
+        load_topology("moon")
+
+
+@pytest.mark.parametrize(("text", "wanted"), [
+    ("a: [1", r"mine.yaml:1:\d+: not YAML"), ("- 1", "expected a mapping"), ("", "expected a mapping")])
+def test_a_file_that_is_no_topology(tmp_path, text, wanted):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(TopologyError, match=wanted):
+        load_topology("mine", tmp_path)
+
+
+def test_a_file_that_can_not_be_read(tmp_path, monkeypatch):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: x")
+
+    def refuse(self, *_):
+        raise PermissionError(13, "Permission denied")
+    monkeypatch.setattr(load.Path, "read_text", refuse)
+    with pytest.raises(TopologyError, match=r"mine.yaml: Permission denied"):
+        load_topology("mine", tmp_path)
+
+
+def test_the_schema_is_for_what_people_write():
+    schema = topology_schema()
+    assert json.loads(json.dumps(schema)) == schema
+    assert schema["required"] == ["name", "nodes", "networks"]
+    assert set(schema["properties"]) == set(Topology.model_fields)
+    token = schema["$defs"]["Pacemaker"]["properties"]["token"]
+    assert {option["type"] for option in token["anyOf"]} == {"string", "number"}
+    assert schema["$defs"]["Node"]["additionalProperties"] is False
+
+
+def test_who_is_plugged_into_what(web):
+    assert web.networks_of("rs-01") == ("heartbeat", "service", "storage", "management")
+    assert web.networks_of("san-01") == ("storage", "management")
+    assert load_topology("web-iscsi-qdevice").networks_of("qnet-01") == ("management",)
+    chosen = parse_topology(raw(nodes__rs_01={"networks": ["management", "heartbeat"]}), "x")
+    assert chosen.networks_of("rs-01") == ("heartbeat", "management")  # in the file's order
+
+
+@pytest.mark.parametrize(("domain", "nodes"), [
+    ({}, ("rs-01", "rs-02")), ({"nodes": ["rs-02"]}, ("rs-02", "rs-01")),
+    ({"nodes": ["rs-02"], "restricted": True}, ("rs-02",))])
+def test_where_a_service_may_run(domain, nodes):
+    assert parse_topology(raw(services__web__domain=domain), "x").preferred_nodes("web") == nodes

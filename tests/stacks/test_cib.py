@@ -1,0 +1,135 @@
+"""The CIB, parsed back. (The guest image's crm_verify 2.1.5 takes that of every shipped topology.)"""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from harness.model.load import TOPOLOGY_DIR, load_topology, parse_topology
+from harness.stacks.pacemaker.cib import cib_xml
+from tests.model.sample import raw
+
+PACEMAKER = [path.stem for path in sorted(TOPOLOGY_DIR.glob("*.yaml"))
+             if load_topology(path.stem).stack.kind == "pacemaker"]
+
+
+def cib(topology) -> ET.Element:
+    return ET.fromstring(cib_xml(topology, "s3<&\"cret"))
+
+
+def changed(**changes) -> ET.Element:
+    return cib(parse_topology(raw(**changes), "x"))
+
+
+def pairs(element: ET.Element | None) -> dict[str, str]:
+    return {pair.get("name"): pair.get("value") for pair in element.iter("nvpair")} if element is not None else {}
+
+
+def primitive(root: ET.Element, name: str) -> ET.Element:
+    return root.find(f".//primitive[@id='{name}']")
+
+
+def locations(root: ET.Element, resource: str) -> dict[str, str]:
+    return {one.get("node"): one.get("score") for one in root.iter("rsc_location") if one.get("rsc") == resource}
+
+
+@pytest.mark.parametrize("name", PACEMAKER)
+def test_every_id_is_there_once_and_every_reference_leads_somewhere(name):
+    topology = load_topology(name)
+    root = cib(topology)
+    ids = [element.get("id") for element in root.iter() if element.get("id") and element.tag != "node"]
+    assert len(ids) == len(set(ids))
+    resources = {one.get("id") for one in root.find("configuration/resources").iter()}
+    for place in root.iter("rsc_location"):
+        assert place.get("rsc") in resources and place.get("node") in topology.cluster_nodes
+
+
+def test_a_header_that_pacemaker_2_1_5_takes(web):
+    root = cib(web)
+    assert root.get("validate-with") == "pacemaker-3.9" and root.get("crm_feature_set") == "3.16.1"
+    assert [child.tag for child in root] == ["configuration", "status"]
+    assert [child.tag for child in root.find("configuration")] == [
+        "crm_config", "nodes", "resources", "constraints", "rsc_defaults"]
+    assert [(node.get("id"), node.get("uname")) for node in root.iter("node")] == [("1", "rs-01"), ("2", "rs-02")]
+
+
+def test_properties():
+    found = pairs(changed(stack={"kind": "pacemaker", "dc_deadtime": "500ms", "start_failure_is_fatal": False,
+                                 "quorum": {"policy": "two_node", "without_quorum": "freeze"}},
+                          fencing={"action": "off", "timeout": "90s"}).find("configuration/crm_config"))
+    assert {"cluster-name": "web-iscsi", "dc-deadtime": "500ms", "stonith-enabled": "true", "stonith-action": "off",
+            "stonith-timeout": "90s", "no-quorum-policy": "freeze", "start-failure-is-fatal": "false"
+            }.items() <= found.items()
+
+
+def test_a_fencing_device_per_node_that_never_runs_on_its_own_node(web):
+    root = cib(web)
+    for node, address, delay in (("rs-01", "10.71.4.111", None), ("rs-02", "10.71.4.112", "4s")):
+        device = primitive(root, f"fence-{node}")
+        assert (device.get("class"), device.get("type")) == ("stonith", "fence_ipmilan")
+        found = pairs(device.find("instance_attributes"))
+        assert found["ip"] == address and found["pcmk_host_list"] == node and found["password"] == "s3<&\"cret"
+        assert found["lanplus"] == "1" and found.get("pcmk_delay_base") == delay
+        assert locations(root, f"fence-{node}") == {node: "-INFINITY"}
+        assert device.findall("operations/op") == []
+
+
+def test_a_watched_fencing_device():
+    operation, = primitive(changed(fencing={"watch": "10s"}), "fence-rs-01").findall("operations/op")
+    assert (operation.get("name"), operation.get("interval")) == ("monitor", "10s")
+
+
+def test_without_fencing_there_is_none():
+    root = changed(fencing={"method": "none"})
+    assert pairs(root.find("configuration/crm_config"))["stonith-enabled"] == "false"
+    assert not [one for one in root.iter("primitive") if one.get("class") == "stonith"]
+
+
+def test_a_group_in_its_order(web):
+    root = cib(web)
+    assert [one.get("id") for one in root.find(".//group[@id='web']").findall("primitive")] == [
+        "web-filesystem", "web-vip", "web-daemon"]
+    disk = primitive(root, "web-filesystem")
+    assert (disk.get("class"), disk.get("provider"), disk.get("type")) == ("ocf", "heartbeat", "Filesystem")
+    found = pairs(disk.find("instance_attributes"))
+    assert (found["device"], found["directory"], found["fstype"]) == ("/dev/fenceline/www", "/srv/www", "ext4")
+    assert pairs(disk.find("operations/op[@name='monitor']")) == {"OCF_CHECK_LEVEL": "20"}
+    assert pairs(primitive(root, "web-vip").find("instance_attributes")) == {
+        "ip": "192.168.98.244", "cidr_netmask": "24"}
+    assert {op.get("name"): op.get("interval") for op in primitive(root, "web-daemon").iter("op")} == {
+        "monitor": "2s", "start": "0ms", "stop": "0ms"}
+
+
+@pytest.mark.parametrize(("agent", "wanted"), [
+    ("systemd:nginx", {"class": "systemd", "type": "nginx", "provider": None}),
+    ("lsb:nginx", {"class": "lsb", "type": "nginx", "provider": None}),
+    ("ocf:heartbeat:nginx", {"class": "ocf", "type": "nginx", "provider": "heartbeat"})])
+def test_agents(agent, wanted):
+    daemon = primitive(changed(services__web__group__2={"kind": "daemon", "agent": agent}), "web-daemon")
+    assert {key: daemon.get(key) for key in wanted} == wanted
+    assert bool(pairs(daemon.find("instance_attributes"))) is agent.startswith("ocf")
+
+
+@pytest.mark.parametrize(("domain", "scores"), [
+    ({"nodes": ["rs-01", "rs-02"]}, {"rs-01": "200", "rs-02": "100"}),
+    ({"nodes": ["rs-02", "rs-01"]}, {"rs-02": "200", "rs-01": "100"}),
+    ({"nodes": ["rs-01", "rs-02"], "ordered": False}, {"rs-01": "100", "rs-02": "100"}),
+    ({"nodes": ["rs-02"], "restricted": True}, {"rs-02": "100", "rs-01": "-INFINITY"}),
+    ({}, {})])
+def test_a_failover_domain(domain, scores):
+    assert locations(changed(services__web__domain=domain), "web") == scores
+
+
+@pytest.mark.parametrize(("failback", "sticks"), [(False, True), (True, False)])
+def test_fail_back_is_a_matter_of_stickiness(failback, sticks):
+    root = changed(services__web__domain={"nodes": ["rs-01", "rs-02"], "failback": failback})
+    stickiness = int(pairs(root.find(".//group/meta_attributes"))["resource-stickiness"])
+    best = max(int(score) for score in locations(root, "web").values())
+    assert (3 * stickiness > best) is sticks  # it counts for each of the group's three parts
+
+
+def test_a_migration_threshold():
+    assert "migration-threshold" not in pairs(changed().find("configuration/rsc_defaults"))
+    root = changed(stack={"kind": "pacemaker", "quorum": {"policy": "two_node"}, "migration_threshold": 3})
+    assert pairs(root.find("configuration/rsc_defaults"))["migration-threshold"] == "3"

@@ -1,0 +1,95 @@
+"""The iSCSI disk: both ends say the same, and the file system is really made."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from harness.errors import HostError
+from harness.guest.seed import Seed
+from harness.model.load import parse_topology
+from harness.storage import iscsi
+from tests.model.sample import raw
+
+
+@pytest.fixture
+def two_luns():
+    return parse_topology(raw(storage__iscsi__luns=[{"name": "www", "size": "16M"},
+                                                    {"name": "raw", "size": "8M", "filesystem": None}]), "x")
+
+
+@pytest.fixture
+def target(two_luns):
+    seed = Seed()
+    iscsi.seed_target(two_luns, seed)
+    return "\n".join(seed.setup)
+
+
+@pytest.fixture
+def initiator(two_luns):
+    seed = Seed()
+    iscsi.seed_initiator(two_luns, "rs-01", seed)
+    return seed
+
+
+def test_names_and_portal(web):
+    assert iscsi.target_name(web) == "iqn.2026-01.io.fenceline:web-iscsi"
+    assert iscsi.initiator_name(web, "rs-01") == "iqn.2026-01.io.fenceline:web-iscsi:rs-01"
+    assert iscsi.initiator_name(web, "rs-01") != iscsi.initiator_name(web, "rs-02")
+    assert iscsi.portal(web) == "10.71.3.41:3260"
+
+
+def test_the_target_exports_every_lun_on_a_disk_of_its_own(two_luns, target):
+    assert re.findall(r"D=/dev/ubd(\w);.*D=/dev/vd(\w)", target) == [("c", "c"), ("d", "d")]
+    assert re.findall(r"ln -s \S+/(\w+) \$G/lun/lun_(\d)/", target) == [("www", "0"), ("raw", "1")]
+    assert re.findall(r"vpd_unit_serial", target) == ["vpd_unit_serial"] * 2
+    assert f"iscsi/{iscsi.target_name(two_luns)}/tpgt_1" in target
+    assert f"np/{iscsi.portal(two_luns)}" in target
+    assert target.endswith("echo 1 > $G/enable")  # last: nobody logs in to half a target
+
+
+def test_the_initiator_asks_for_what_the_target_offers(two_luns, initiator):
+    path = f"/etc/iscsi/nodes/{iscsi.target_name(two_luns)}/10.71.3.41,3260,1/default"
+    record = dict(line.split(" = ") for line in initiator.files[path][0].splitlines() if " = " in line)
+    assert record["node.name"] == iscsi.target_name(two_luns)
+    assert (record["node.conn[0].address"], record["node.conn[0].port"]) == ("10.71.3.41", "3260")
+    assert f"iscsiadm -m node -T {iscsi.target_name(two_luns)} --login" in "\n".join(initiator.late)
+    assert initiator.files["/etc/iscsi/initiatorname.iscsi"] == (
+        "InitiatorName=iqn.2026-01.io.fenceline:web-iscsi:rs-01\n", 0o600)
+    late = "\n".join(initiator.late)
+    assert re.findall(r"scsi_device/\*:(\d)/", late) == ["0", "1"]
+    assert re.findall(r"/dev/fenceline/(\w+)", late) == ["www", "raw"]
+
+
+def test_the_patience_of_the_topology():
+    topology = parse_topology(raw(storage__iscsi__replacement_timeout="7s", storage__iscsi__noop_interval="3s",
+                                  storage__iscsi__noop_timeout="4s"), "x")
+    seed = Seed()
+    iscsi.seed_initiator(topology, "rs-01", seed)
+    record = next(text for path, (text, _) in seed.files.items() if path.endswith("/default"))
+    for line in ("node.session.timeo.replacement_timeout = 7", "node.conn[0].timeo.noop_out_interval = 3",
+                 "node.conn[0].timeo.noop_out_timeout = 4"):
+        assert line in record.splitlines()
+
+
+def test_the_scripts_are_shell(target, initiator):
+    for text in (target, "\n".join(initiator.setup), "\n".join(initiator.late)):
+        assert subprocess.run(["sh", "-n"], input=text, text=True, capture_output=True, check=False).stderr == ""
+
+
+def test_disks_are_made_with_their_file_system(two_luns, tmp_path):
+    disks = iscsi.make_disks(two_luns, tmp_path)
+    assert [path.stat().st_size for path in disks] == [16 * 2**20, 8 * 2**20]
+    shown = subprocess.run(["debugfs", "-R", "cat /index.html", str(disks[0])], capture_output=True, text=True,
+                           check=True).stdout
+    assert shown == "web-iscsi: www\n"
+    assert subprocess.run(["e2fsck", "-fn", str(disks[0])], capture_output=True, check=False).returncode == 0
+    assert disks[1].read_bytes() == bytes(8 * 2**20)  # without file system it is empty
+
+
+def test_a_disk_too_small_for_its_file_system(tmp_path):
+    topology = parse_topology(raw(storage__iscsi__luns__0__size="16K"), "x")
+    with pytest.raises(HostError, match=r"mkfs.ext4 .*www.* failed: \S"):
+        iscsi.make_disks(topology, tmp_path)

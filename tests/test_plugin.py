@@ -1,0 +1,360 @@
+"""The plugin, seen from outside: a pytest of its own runs features on fake clusters; what each scenario raised, and in
+which phase, is written down by its conftest. The judge is replaced: a tag says what it finds."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+STEPS = next(ast.literal_eval(node.value) for node in ast.parse((CHECKOUT / "conftest.py").read_text()).body
+             if isinstance(node, ast.Assign) and node.targets[0].id == "pytest_plugins")
+
+CONFTEST = f"""
+pytest_plugins = {STEPS!r}
+""" + """
+import json, pathlib, pytest
+from pytest_bdd import given, then, when, parsers
+import harness.pool, harness.run
+from harness.errors import ClusterError, FaultError, HostError
+from harness.model.verdict import Finding, Judgement, Verdict
+from tests.fakes import FakeCluster
+
+from harness.judge.verdict import judge as real_judge
+
+HERE = pathlib.Path(__file__).parent
+MADE = []
+
+def make(topology, log, consoles, options, progress):
+    consoles.mkdir(parents=True, exist_ok=True)
+    MADE.append(FakeCluster(topology, log, consoles, options, progress))
+    MADE[-1].pace = 0.01
+    return MADE[-1]
+
+def judge(events, topology):
+    events = list(events)
+    tags = events[0].data["tags"]
+    real = real_judge(events, topology)
+    if "verdict-own" in tags:
+        return real
+    verdict = next((Verdict(tag[8:]) for tag in tags if tag.startswith("verdict-")), Verdict.PASS)
+    if any(event.kind == "broken" for event in events):
+        verdict = Verdict.BROKEN
+    figures = {} if "bare" in tags else real.figures
+    return Judgement(verdict, (Finding("single mount", verdict, "as the tag says"),), (), figures)
+
+harness.pool.Cluster = make
+harness.run.judge = judge
+
+@pytest.fixture
+def bad_fixture():
+    raise HostError("the fixture has no disk")
+
+@given("a fixture that fails")
+def needs_it(bad_fixture): pass
+
+@given("a cluster that does not come up")
+def no_cluster(scene, monkeypatch):
+    def up(self): raise ClusterError("it never formed")
+    monkeypatch.setattr(FakeCluster, "up", up)
+    scene.bring_up("web-iscsi-3", "webservice")
+
+@when(parsers.parse("a step raises {kind}"))
+def step_raises(scene, kind):
+    raise {"AssertionError": AssertionError, "FaultError": FaultError, "ZeroDivisionError": ZeroDivisionError,
+           "ClusterError": ClusterError}[kind]("as raised")
+
+@when("it can't be healed")
+def cant(scene): scene.cluster.stack.deaf = True
+
+@when("the log can't be judged")
+def unjudged(scene, monkeypatch):
+    def fail(*_): raise RuntimeError("the judge has a bug")
+    monkeypatch.setattr(harness.run, "judge", fail)
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    error = call.excinfo.value if call.excinfo else None
+    clusters = [cluster.calls for cluster in MADE]
+    line = {"test": item.name, "when": call.when, "outcome": report.outcome,
+            "kind": type(error).__name__ if error else None, "assertion": isinstance(error, AssertionError),
+            "text": str(error) if error else "", "clusters": clusters,
+            "sections": [text for name, text in report.sections if "fenceline" in name]}
+    with (HERE / "reports.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\\n")
+    return report
+"""
+
+
+@dataclass
+class Session:
+    """What a session left."""
+
+    code: int
+    output: str
+    folder: Path
+    reports: list[dict]
+
+    def phase(self, test: str, when: str = "call") -> dict:
+        """The report of a phase of ``test``; there must be exactly one."""
+        found = [report for report in self.reports if report["test"] == f"test_{test}" and report["when"] == when]
+        assert len(found) == 1, self.output
+        return found[0]
+
+    def events(self, slug: str) -> list[dict]:
+        folder, = self.folder.glob(f"runs/*-{slug}")
+        return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+
+
+def session(folder: Path, *features: str, options: tuple[str, ...] = ()) -> Session:
+    """Runs ``features`` in ``folder``."""
+    (folder / "conftest.py").write_text(CONFTEST)
+    for number, feature in enumerate(features):
+        (folder / f"f{number}.feature").write_text(textwrap.dedent(feature))
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "FENCELINE_STATE": str(folder / "state")}
+    environment.pop("PYTEST_ADDOPTS", None)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--rootdir", str(folder), "-p", "no:cacheprovider", "--runs-dir",
+         str(folder / "runs"), "--driver=uml", "-ra", *options, str(folder)], cwd=folder, env=environment,
+        capture_output=True, text=True, timeout=120, check=False)
+    path = folder / "reports.jsonl"
+    reports = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return Session(done.returncode, done.stdout + done.stderr, folder, reports)
+
+
+SCENARIOS = """
+    Feature: Verdicts
+
+      @verdict-PASS
+      Scenario: Passes
+        Given the topology "web-iscsi" is up and "web" is answering
+        When the active node is put into standby
+
+      @verdict-FAIL
+      Scenario: Fails
+        Given the topology "web-iscsi" is up and "web" is answering
+
+      @verdict-FAIL @bare
+      Scenario: Not to be shown
+        Given the topology "web-iscsi" is up and "web" is answering
+
+      @verdict-UNKNOWN
+      Scenario: Unknown
+        Given the topology "web-iscsi" is up and "web" is answering
+
+      @verdict-INVALID
+      Scenario: Invalid
+        Given the topology "web-iscsi" is up and "web" is answering
+
+      @verdict-BROKEN
+      Scenario: Broken
+        Given the topology "web-iscsi" is up and "web" is answering
+
+      @verdict-FAIL
+      Scenario: Step fails
+        Given the topology "web-iscsi" is up and "web" is answering
+        When a step raises AssertionError
+
+      @verdict-INVALID
+      Scenario: Fault fails
+        Given the topology "web-iscsi" is up and "web" is answering
+        When a step raises FaultError
+
+      Scenario: Harness fails
+        Given the topology "web-iscsi" is up and "web" is answering
+        When a step raises ZeroDivisionError
+
+      @verdict-PASS
+      Scenario: Step fails in a run that kept its promises
+        Given the topology "web-iscsi" is up and "web" is answering
+        When a step raises AssertionError
+
+      Scenario: Never formed
+        Given a cluster that does not come up
+
+      Scenario: No such topology
+        Given the topology "web-iscsi" is up and "mail" is answering
+
+      Scenario: Fixture fails
+        Given a fixture that fails
+
+      @verdict-own
+      Scenario: Nothing was observed
+        Given the topology "web-iscsi" is up and "web" is answering
+
+      Scenario: Not judged
+        Given the topology "web-iscsi" is up and "web" is answering
+        When the log can't be judged
+
+      Scenario: Neither passed nor judged
+        Given the topology "web-iscsi" is up and "web" is answering
+        When the log can't be judged
+        And a step raises AssertionError
+
+      Scenario: Can not be healed
+        Given the topology "web-iscsi" is up and "web" is answering
+        When the active node is put into standby
+        And it can't be healed
+
+      @libvirt
+      Scenario: Elsewhere
+        Given the topology "web-iscsi" is up and "web" is answering
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return session(tmp_path_factory.mktemp("plugin"), SCENARIOS, options=("--fenceline-seed=7",))
+
+
+def test_a_scenario_that_passes(run):
+    report = run.phase("passes")
+    assert (report["outcome"], report["kind"]) == ("passed", None), run.output
+    assert "verdict PASS" in report["sections"][0] and "run folder: " in report["sections"][0]
+
+
+def test_a_broken_promise_is_a_failed_assertion(run):
+    report = run.phase("fails")
+    assert (report["outcome"], report["kind"], report["assertion"]) == ("failed", "PromiseBroken", True)
+    assert "verdict FAIL: single mount: as the tag says" in report["text"]
+    assert "judge it again: fenceline judge " in report["text"]
+
+
+def test_what_can_not_be_shown_is_judged_all_the_same(run):
+    """The tables and the history want figures, and get none."""
+    assert run.phase("not_to_be_shown")["kind"] == "PromiseBroken"
+    assert "the run can't be shown: " in run.output
+
+
+@pytest.mark.parametrize("verdict", ["unknown", "invalid", "broken"])
+def test_what_says_nothing_of_the_cluster_is_an_error_and_no_failed_assertion(run, verdict):
+    report = run.phase(verdict)
+    assert (report["outcome"], report["kind"], report["assertion"]) == ("failed", "NotJudged", False)
+    assert f"verdict {verdict.upper()}: single mount: as the tag says" in report["text"]
+
+
+@pytest.mark.parametrize(("test", "kind", "assertion"), [
+    ("step_fails", "AssertionError", True), ("fault_fails", "FaultError", False),
+    ("harness_fails", "ZeroDivisionError", False),
+    ("step_fails_in_a_run_that_kept_its_promises", "AssertionError", True)])
+def test_a_steps_own_error_is_kept(run, test, kind, assertion):
+    report = run.phase(test)
+    assert (report["outcome"], report["kind"], report["assertion"]) == ("failed", kind, assertion)
+    assert report["text"] == "as raised"
+    assert report["sections"]  # its verdict is shown all the same
+
+
+def test_only_a_failure_of_the_harness_makes_the_run_broken(run):
+    def broken(slug):
+        return [event["data"]["reason"] for event in run.events(slug) if event["kind"] == "broken"]
+    assert broken("harness-fails") == ["ZeroDivisionError: as raised"]
+    assert broken("never-formed") == ["it never formed"]
+    assert broken("step-fails") == broken("fault-fails") == broken("passes") == []
+
+
+def test_steps_are_in_the_log_with_what_became_of_them(run):
+    steps = [(event["data"]["text"], event["data"]["status"]) for event in run.events("step-fails")
+             if event["kind"] == "step"]
+    assert steps[-2:] == [("When a step raises AssertionError", word) for word in ("begin", "failed")]
+    # the log begins within the Given step, when its topology is known
+    assert steps[0] == ('Given the topology "web-iscsi" is up and "web" is answering', "passed")
+    status = [event["data"]["status"] for event in run.events("fault-fails") if event["kind"] == "step"][-1]
+    assert status == "error"
+
+
+@pytest.mark.parametrize(("test", "kind", "text"), [
+    ("never_formed", "ClusterError", "it never formed"),
+    ("no_such_topology", "ClusterError", "the topology 'web-iscsi' has no service 'mail'; it has web"),
+    ("fixture_fails", "HostError", "the fixture has no disk")])
+def test_a_set_up_that_failed_stays_reported(run, test, kind, text):
+    report = run.phase(test)
+    assert (report["outcome"], report["kind"], report["assertion"]) == ("failed", kind, False)
+    assert text in report["text"]
+
+
+def test_a_run_that_observed_nothing_is_no_pass(run):
+    """By the real judge."""
+    report = run.phase("nothing_was_observed")
+    assert (report["outcome"], report["kind"]) == ("failed", "NotJudged")
+
+
+def test_a_bug_in_the_judge_is_no_pass(run):
+    report = run.phase("not_judged")
+    assert (report["outcome"], report["kind"]) == ("failed", "RuntimeError")
+
+
+def test_a_bug_in_the_judge_does_not_hide_the_steps_own_error(run):
+    report = run.phase("neither_passed_nor_judged")
+    assert (report["kind"], report["assertion"], report["text"]) == ("AssertionError", True, "as raised")
+    assert "and the run could not be judged: RuntimeError('the judge has a bug')" in run.output
+
+
+def test_what_is_in_force_is_healed_after_the_scenario(run):
+    healed = [event["kind"] for event in run.events("passes") if event["kind"].startswith("fault.")]
+    assert healed == ["fault.begin", "fault.injected", "fault.confirmed"]  # the end of the log is the scenario's end
+    assert run.phase("passes", "teardown")["outcome"] == "passed"
+    assert run.phase("fails")["clusters"][0].count("down") == 0  # and the cluster was used again
+
+
+def test_what_can_not_be_healed_is_taken_down_and_said(run):
+    assert run.phase("can_not_be_healed")["outcome"] == "passed"
+    assert run.phase("can_not_be_healed", "teardown")["outcome"] == "passed"
+    assert "the cluster was taken down, as it did not become whole: standby: " in run.output
+
+
+def test_a_scenario_for_another_driver_is_skipped_saying_so(run):
+    assert run.phase("elsewhere", "setup")["outcome"] == "skipped"
+    assert "needs machines of the libvirt driver: --driver=libvirt (now: uml)" in run.output
+
+
+def test_every_scenario_was_run(run):
+    assert len({report["test"] for report in run.reports}) == SCENARIOS.count("Scenario:")
+    assert "driver uml, seed 7" in run.output
+    assert run.code == 1
+
+
+def test_logs_of_a_run_that_went_wrong_are_saved(run):
+    folders = {folder.name.partition("-")[2]: folder for folder in (run.folder / "runs").iterdir()}
+    assert (folders["fails"] / "logs").is_dir() and not (folders["passes"] / "logs").exists()
+    for name in ("passes", "fails", "never-formed"):
+        assert {"run.json", "topology.yaml", "events.jsonl", "verdict.json"} <= {
+            path.name for path in folders[name].iterdir()}
+    assert json.loads((folders["passes"] / "run.json").read_text())["seed"] == 7
+
+
+def test_no_cluster_outlives_the_session_and_rebuild_means_it(tmp_path):
+    feature = """
+        Feature: Two
+          @verdict-PASS
+          Scenario: One
+            Given the topology "web-iscsi" is up and "web" is answering
+          @verdict-PASS
+          Scenario: Another
+            Given the topology "web-iscsi" is up and "web" is answering
+    """
+    done = session(tmp_path, feature, options=("--rebuild",))
+    assert done.code == 0, done.output
+    clusters = done.phase("another", "teardown")["clusters"]
+    assert len(clusters) == 2
+    assert clusters[0] == ["up", "down"]
+    assert not list((tmp_path / "runs").glob("*/*.jsonl.lock"))
+
+
+def test_a_runs_folder_that_can_not_be_made_is_reported(tmp_path):
+    (tmp_path / "runs").touch()
+    done = session(tmp_path, """
+        Feature: F
+          Scenario: One
+            Given the topology "web-iscsi" is up and "web" is answering
+    """)
+    assert done.code == 1
+    assert done.phase("one")["kind"] in ("NotADirectoryError", "FileExistsError"), done.output

@@ -1,0 +1,86 @@
+"""A run's folder: all that a verdict needs, so that it can be judged again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.errors import MachineError
+from harness.judge.verdict import judge_folder
+from harness.model.load import load_topology
+from harness.model.verdict import Verdict
+from harness.observe.log import EventLog
+from harness.run import Run, RunInfo
+from tests.judge import logs
+
+INFO = RunInfo("Heartbeat cut: fence & relocate!", "features/x.feature::test_x", ("smoke",), 42, "uml")
+
+
+@pytest.fixture
+def run(tmp_path):
+    made = Run(Run.new_folder(tmp_path / "runs", INFO.scenario), INFO, EventLog())
+    yield made
+    made.log.close()
+
+
+def test_a_folders_name_sorts_and_reads_well(run):
+    stamp, _, slug = run.folder.name.partition("-")
+    assert len(stamp) == len("20261121T044409.464") and slug == "heartbeat-cut-fence-relocate"
+
+
+def test_two_runs_never_share_a_folder(tmp_path, monkeypatch):
+    import harness.run as module
+
+    class Frozen:
+        @staticmethod
+        def now(zone):
+            from datetime import UTC, datetime
+            return datetime(2026, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(module, "datetime", Frozen)
+    Run.new_folder(tmp_path, "a")
+    with pytest.raises(FileExistsError):
+        Run.new_folder(tmp_path, "a")
+
+
+def test_a_long_or_strange_title_is_still_a_name(tmp_path):
+    assert len(Run.new_folder(tmp_path, "x" * 300).name) < 90
+    assert Run.new_folder(tmp_path, "../../etc").parent == tmp_path
+    assert Run.new_folder(tmp_path, "日本").parent == tmp_path
+
+
+def test_what_is_about_to_be_run_is_written_down_first(run, web):
+    run.log.record("test", None, "before")
+    run.begin(web, {"pacemaker": "2.1.5"})
+    assert sorted(path.name for path in run.folder.iterdir()) == ["events.jsonl", "run.json", "topology.yaml"]
+    raw = json.loads((run.folder / "run.json").read_text())
+    assert {**raw, "scenario": INFO.scenario, "origin": INFO.origin, "tags": ["smoke"], "seed": 42, "driver": "uml",
+            "topology": "web-iscsi", "versions": {"pacemaker": "2.1.5"}} == raw
+    assert raw["begun"].startswith("20") and raw["host_kernel"]
+    assert load_topology(str(run.folder / "topology.yaml")) == web
+    event, = run.log.events()
+    assert (event.kind, event.data["seed"]) == ("scenario.begin", 42)
+    assert json.loads((run.folder / "events.jsonl").read_text())["kind"] == "scenario.begin"
+
+
+def test_the_verdict_is_written_down_and_the_folder_judges_to_the_same(run):
+    run.begin(logs.topology(), {})
+    run.log.record("guest", logs.A, "mount", {"mountpoint": logs.MOUNT, "source": "/dev/sda", "fstype": "ext4",
+                                              "mounted": True})
+    judgement = run.end()
+    assert judgement is run.judgement and judgement.verdict is not Verdict.PASS  # a run without load proves nothing
+    raw = json.loads((run.folder / "verdict.json").read_text())
+    assert raw["verdict"] == judgement.verdict and raw["reason"] == judgement.reason
+    assert judge_folder(run.folder) == judgement
+    assert run.log.events()[-1].kind == "scenario.end"
+
+
+@pytest.mark.parametrize(("error", "reason"), [
+    (MachineError("rs-01 never booted", "the console's tail"), "rs-01 never booted"),
+    (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero")])
+def test_a_broken_harness_is_said_and_decides(run, error, reason):
+    run.begin(logs.topology(), {})
+    run.broken(error)
+    judgement = run.end()
+    assert judgement.verdict is Verdict.BROKEN and reason in judgement.reason
+    assert judge_folder(run.folder).verdict is Verdict.BROKEN
