@@ -26,7 +26,7 @@ from harness.machines import process
 from harness.reap import reap
 
 ROOT = Path(__file__).resolve().parents[1]
-WHOLE = 35.0  # s that a life takes: up, faults, healed, down
+WHOLE = 19.0  # s that a life takes: up, faults, healed, down
 _LIFE = """
 import sys
 from pathlib import Path
@@ -84,6 +84,7 @@ def one(folder: Path, lines: int | None, seconds: float) -> tuple[bool, str, lis
         time.sleep(0.002)
     took = time.monotonic() - begun
     was_alive = life.poll() is None
+    failed = f", failed with {life.returncode}" if life.returncode else ""
     life.send_signal(signal.SIGKILL)
     life.wait()
     journals = list(state.glob("journal/*.jsonl"))
@@ -99,7 +100,7 @@ def one(folder: Path, lines: int | None, seconds: float) -> tuple[bool, str, lis
         time.sleep(0.05)
     left = [f"{done.journal.name}: {problem}" for done in reaped for problem in done.problems]
     left += residue(names, groups) + sorted(_loops() - before) + [str(path) for path in state.glob("journal/*")]
-    return was_alive, f"at {took:.1f} s" + (f", {lines} lines of journal" if lines else ""), left
+    return was_alive, f"at {took:.1f} s" + (f", {lines} lines of journal" if lines else "") + failed, left
 
 
 def residue(names: list[str], groups: list[tuple[int, int]]) -> list[str]:

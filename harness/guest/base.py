@@ -57,8 +57,8 @@ def _address_lines(topology: Topology, node: str) -> list[str]:
         prefix = topology.networks[network].subnet.prefixlen
         wanted = device(topology, node, network)
         # found by its MAC and renamed: UML calls its cards vecN, QEMU ethN, in an order of their own
-        lines += [f'for card in /sys/class/net/*; do if grep -qi {mac(topology, node, network)} $card/address; '
-                  f'then name=${{card##*/}}; [ "$name" = {wanted} ] || ip link set "$name" down name {wanted}; fi; done',
+        lines += [f'for card in /sys/class/net/*; do if grep -qi {mac(topology, node, network)} $card/address; then '
+                  f'name=${{card##*/}}; [ "$name" = {wanted} ] || ip link set "$name" down name {wanted}; fi; done',
                   f"ip link set {wanted} up",
                   f"ip addr add {own}/{prefix} brd + dev {wanted}"]
     return lines

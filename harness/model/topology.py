@@ -24,7 +24,7 @@ class Node(Strict):
 
     role: NodeRole = "cluster"
     memory: Size = Field(512 * 2**20, description="memory of the machine, for example 512M")
-    rc_local: tuple[str, ...] = Field((), description="shell lines that its administrator lets run at the end of a boot; "
+    rc_local: tuple[str, ...] = Field((), description="shell lines that its administrator lets run at a boot's end; "
                                                       "for planting mistakes that real clusters have")
     networks: tuple[Name, ...] | None = Field(None, description="what it is plugged into; absent: as its role needs")
 

@@ -82,7 +82,7 @@ def test_haproxy_hands_requests_to_every_real_server():
     ({"services": {"web": {"group": [{"kind": "virtual-server", "real_servers": ["lb1"]}]}}},
      "services.web.group.0.real_servers"),
     ({"services": {"web": {"group": [{"kind": "virtual-server", "real_servers": ["www1"]}]}}}, "services.web.group"),
-    ({"services": {"web": {"group": [{"kind": "vip", "address": "192.168.70.200"}, 
+    ({"services": {"web": {"group": [{"kind": "vip", "address": "192.168.70.200"},
                                      {"kind": "daemon", "name": "haproxy"}]}}}, "services.web.group.1.real_servers"),
 ])
 def test_what_keepalived_can_not_do_is_said_with_its_path(changes, path):
