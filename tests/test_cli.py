@@ -201,8 +201,9 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path, capsys):
 def test_every_fault_is_listed_and_each_of_its_parameters_explained(capsys):
     assert main(["fault", "list"]) == 0
     said = capsys.readouterr().out
+    listed = {line.split()[0] for line in said.splitlines() if line and not line[0].isspace()}
     for name, cls in FAULTS.items():
-        assert f"\n{name} " in f"\n{said}"
+        assert name in listed
         for field in dataclasses.fields(cls):
             assert fault_commands.parameter_help(field), f"{name}: nothing is said of {field.name}"
 
