@@ -196,6 +196,7 @@ class FakeStack:
         self.deaf = False
         self.moves: dict[str, str] = {}
         self.standbys: set[str] = set()
+        self.properties: dict[str, str] = {}
         self.calls: list[str] = []
         self.changes: dict[str, Any] = {}
         self.broken: FencelineError | None = None
@@ -228,6 +229,14 @@ class FakeStack:
         self.calls.append(f"clear_moves {service}")
         if not self.deaf:
             self.moves.pop(service, None)
+
+    def set_property(self, name: str, value: str) -> None:
+        self.calls.append(f"set_property {name} {value}")
+        if not self.deaf:
+            self.properties[name] = value
+
+    def property(self, name: str) -> str | None:
+        return self.properties.get(name)
 
     def has_moves(self, service: str) -> bool:
         return service in self.moves

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
+from harness.errors import FaultError, FencelineError
 from harness.faults.base import fault, is_event, observed
 from harness.faults.node import no_ticks, wait_tick
 from harness.machines.protocol import Power
+from harness.model.event import now_ns
 from harness.model.units import parse_duration
 
 if TYPE_CHECKING:
@@ -93,7 +94,19 @@ class DaemonKill:
                 out.status, f"{self.daemon} on {self.node} survives SIGKILL ({out.status})"))
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
-        return {"process": "gone from /proc"}
+        process = cluster.stack.daemons[self.daemon]
+        try:
+            done = cluster.session(self.node).run(f"ps -o etimes= -C {process}", within=15, check=False)
+        except FencelineError:
+            # fenced for it meanwhile, or not to be asked: then it is not known
+            if not any(is_event("power.off", self.node)(event) for event in cluster.log.events()
+                       if event.t_ns >= since_ns):
+                raise
+            return {"process": f"gone with {self.node}"}
+        ages = [int(age) for age in done.out.split()]
+        if any(age > (now_ns() - since_ns) / 1e9 + 1 for age in ages):
+            raise FaultError(f"not confirmed: the {self.daemon} that runs on {self.node} is older than the fault")
+        return {"process": "respawned" if ages else "gone"}
 
     def heal(self, cluster: Cluster) -> None:
         if cluster.machine(self.node).power() is Power.OFF:

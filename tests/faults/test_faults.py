@@ -286,7 +286,7 @@ def test_overload_is_waited_out_or_the_node_switched_on(cluster):
 
 
 def test_a_daemon_that_is_killed(cluster):
-    cluster.sessions[NODE].answer = lambda command: (0, "gone 123\n")
+    cluster.sessions[NODE].answer = lambda command: (1, "") if command.startswith("ps ") else (0, "gone 123\n")
     with ticking(cluster):
         active = cluster.faults.inject(make_fault("daemon-kill", node=NODE, daemon="pacemaker-controld"))
         assert "pgrep -x pacemaker-contr" in cluster.sessions[NODE].commands[0]  # 15 characters, as the kernel has it
@@ -302,6 +302,12 @@ def test_a_daemon_that_is_killed(cluster):
 def test_a_daemon_that_was_not_killed(cluster, status, wanted):
     cluster.sessions[NODE].answer = lambda command: status
     with pytest.raises(FaultError, match=wanted):
+        cluster.faults.inject(make_fault("daemon-kill", node=NODE, daemon="corosync"))
+
+
+def test_a_daemon_that_is_older_than_its_death(cluster):
+    cluster.sessions[NODE].answer = lambda command: (0, "5000\n") if command.startswith("ps ") else (0, "gone 123\n")
+    with pytest.raises(FaultError, match="corosync that runs on rs-01 is older than the fault"):
         cluster.faults.inject(make_fault("daemon-kill", node=NODE, daemon="corosync"))
 
 
@@ -385,6 +391,23 @@ def test_standby_of_a_node_that_the_cluster_does_not_list(cluster):
     for part in ("confirm_healed", "confirm"):
         with pytest.raises(FaultError):
             getattr(make_fault("standby", node=NODE), part)(*((cluster, 0) if part == "confirm" else (cluster,)))
+
+
+@pytest.mark.parametrize(("name", "key", "value", "undone"), [
+    ("maintenance", "maintenance-mode", "true", "false"), ("fencing-off", "stonith-enabled", "false", "true")])
+def test_a_property_of_the_cluster(cluster, name, key, value, undone):
+    active = cluster.faults.inject(make_fault(name))
+    assert cluster.stack.properties == {key: value} and active.fault.targets == ()
+    cluster.stack.deaf = True
+    with pytest.raises(FaultError, match=f"{key} is still {value}"):
+        cluster.faults.heal(active)
+    cluster.stack.deaf = False
+    cluster.faults.heal(active)
+    assert cluster.stack.properties == {key: undone}
+    cluster.stack.properties.clear()
+    cluster.stack.deaf = True
+    with pytest.raises(FaultError, match=f"{key} is not set, not {value}"):
+        cluster.faults.inject(make_fault(name))
 
 
 def test_a_cluster_that_refuses_a_command(cluster, monkeypatch):
