@@ -134,7 +134,7 @@ def scene(request: pytest.FixtureRequest, cluster_pool: object) -> Iterator[obje
     request.node.stash[_SCENE] = scene
     yield scene
     if scene.has_cluster:
-        problems = cluster_pool.release(scene.cluster)
+        problems = cluster_pool.release(scene.cluster, scene.run.judgement)
         if problems:
             scene.cluster.progress("the cluster was taken down, as it did not become whole: " + "; ".join(problems))
 

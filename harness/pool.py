@@ -9,6 +9,7 @@ from harness.cluster import Cluster, ClusterOptions
 from harness.errors import FencelineError
 from harness.model.load import dump_topology
 from harness.model.topology import Topology
+from harness.model.verdict import Judgement
 from harness.observe.log import EventLog
 from harness.progress import Progress
 
@@ -61,9 +62,14 @@ class ClusterPool:
         self.built += 1
         return cluster
 
-    def release(self, cluster: Cluster) -> list[str]:
-        """Heals what is in force and keeps ``cluster`` if it becomes whole again; returns what was wrong otherwise."""
+    def release(self, cluster: Cluster, judgement: Judgement | None = None) -> list[str]:
+        """Heals what is in force and keeps ``cluster`` if it becomes whole again; returns what was wrong otherwise.
+        Nothing is kept where ``judgement`` says that a promise was broken, expected or not: a disk that two nodes
+        wrote to looks whole and isn't."""
         self.log.switch(None)
+        if judgement is not None and not judgement.is_clean:
+            self.close()
+            return []
         problems = cluster.faults.heal_all()
         if not problems and self._reuse:
             try:

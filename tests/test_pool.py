@@ -9,6 +9,7 @@ from harness.errors import ClusterError, MachineError
 from harness.faults import make_fault
 from harness.machines.protocol import Power
 from harness.model.load import load_topology
+from harness.model.verdict import BROKEN_AS_EXPECTED, Finding, Judgement, Verdict
 from harness.pool import ClusterPool, prepare
 from harness.progress import Progress
 from tests.fakes import FakeCluster
@@ -205,3 +206,19 @@ def test_a_cluster_that_is_not_whole_is_not_prepared(cluster):
     with pytest.raises(ClusterError, match="web does not answer"):
         prepare(cluster)
     assert cluster.stack.calls == []
+
+
+@pytest.mark.parametrize("judgement", [
+    Judgement(Verdict.FAIL, (Finding("single mount", Verdict.FAIL, "both"),)),
+    Judgement(Verdict.PASS, (Finding("single mount", Verdict.PASS, f"{BROKEN_AS_EXPECTED}: both"),)),
+    Judgement(Verdict.BROKEN), Judgement(Verdict.INVALID), Judgement(Verdict.UNKNOWN)])
+def test_a_cluster_whose_promises_were_broken_is_never_used_again(world, judgement):
+    cluster = world.acquire()
+    assert world.pool.release(cluster, judgement) == []
+    assert world.acquire() is not cluster
+
+
+def test_a_cluster_that_kept_every_promise_is_used_again(world):
+    cluster = world.acquire()
+    assert world.pool.release(cluster, Judgement(Verdict.PASS)) == []
+    assert world.acquire() is cluster

@@ -71,6 +71,12 @@ class Judgement:
     figures: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def is_clean(self) -> bool:
+        """Whether the run passed, and no promise was broken that was expected to."""
+        return self.verdict is Verdict.PASS and not any(
+            finding.reason.startswith(BROKEN_AS_EXPECTED) for finding in self.findings)
+
+    @property
     def reason(self) -> str:
         """The finding that decided the verdict; for a pass, that every promise was kept, or which were to break."""
         for finding in self.findings:
