@@ -132,6 +132,8 @@ def up_process(tmp_path: Path, what: str) -> tuple[subprocess.Popen, control.Ent
         text=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # a shell's background job ignores Ctrl-C, and so would what it starts: here it is a terminal's
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wanted = order(tmp_path, what=what)
     json.dump(
