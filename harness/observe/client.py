@@ -17,7 +17,8 @@ from harness.errors import Timeout
 from harness.model.event import Event, now_ns
 from harness.model.topology import Topology
 from harness.observe.log import EventLog
-from harness.observe.loop import READ, WRITE, ObserverLoop, Timer
+from harness.observe.loop import READ, WRITE, ObserverLoop
+from harness.observe.timed import TimedObserver
 
 #: s between two questions to one service. An outage is seen up to one interval too long at each end: 20 ms gave an
 #: error of 33 ms at p95 (benchmarks/failover_error.py), and 20 ms is the aim.
@@ -78,7 +79,7 @@ class _Question:
         self.reply = Reply()
 
 
-class ClientObserver:
+class ClientObserver(TimedObserver):
     """Asks every service that has an address and a daemon; each answer, or the lack of one, is one ``reply``.
 
     ``socket_factory`` makes the sockets; by default they are made in the fabric.
@@ -88,35 +89,25 @@ class ClientObserver:
     answer (a slow node rather than an absent one).
     """
 
+    interval = INTERVAL
+
     def __init__(self, fabric: Any, topology: Topology, log: EventLog, loop: ObserverLoop,
                  socket_factory: SocketFactory | None = None) -> None:
-        self._fabric, self._log, self._loop = fabric, log, loop
+        super().__init__(log, loop)
+        self._fabric = fabric
         self._make = socket_factory or self._in_fabric
         self._targets = {name: (str(service.vip.address), service.port)
                          for name, service in topology.services.items() if service.vip and service.port}
         self._nodes = set(topology.nodes)
-        self._open: dict[str, list[_Question]] = {name: [] for name in self._targets}
-        self._timer: Timer | None = None
+        self._asked: dict[str, list[_Question]] = {name: [] for name in self._targets}
 
     @property
     def services(self) -> tuple[str, ...]:
         """The services that are asked."""
         return tuple(self._targets)
 
-    def start(self) -> None:
-        """Begins to ask. May be repeated."""
-        if self._timer is None:
-            self._timer = self._loop.every(INTERVAL, self._ask_all)
-
-    def stop(self) -> None:
-        """Stops asking; questions in progress get no event."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-            self._loop.call(self._drop_all)
-
-    def _drop_all(self) -> None:
-        for questions in self._open.values():
+    def _close(self) -> None:
+        for questions in self._asked.values():
             for question in list(questions):
                 self._loop.remove(question.socket)
                 question.socket.close()
@@ -151,8 +142,8 @@ class ClientObserver:
         with self._fabric.entered():  # 16 us
             return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
-    def _ask_all(self) -> None:
-        for service, questions in self._open.items():
+    def _turn(self) -> None:
+        for service, questions in self._asked.items():
             self._give_up_on_old(questions)
             if len(questions) < OUTSTANDING:
                 self._ask(service)
@@ -165,7 +156,7 @@ class ClientObserver:
 
     def _ask(self, service: str) -> None:
         question = _Question(service, self._make())
-        self._open[service].append(question)
+        self._asked[service].append(question)
         sock = question.socket
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
@@ -203,7 +194,7 @@ class ClientObserver:
 
     def _finish(self, question: _Question, status: int | None = None, node: str | None = None,
                 error: str | None = None) -> None:
-        self._open[question.service].remove(question)
+        self._asked[question.service].remove(question)
         self._loop.remove(question.socket)
         question.socket.close()
         known = node if node in self._nodes else None

@@ -15,7 +15,8 @@ from harness.model.event import now_ns
 from harness.model.topology import Topology
 from harness.observe.client import Reply
 from harness.observe.log import EventLog
-from harness.observe.loop import READ, WRITE, ObserverLoop, Timer
+from harness.observe.loop import READ, WRITE, ObserverLoop
+from harness.observe.timed import TimedObserver
 
 INTERVAL = 0.050  # s between an answer and the next record at least
 PATIENCE = 2.0  # s that an answer may take
@@ -28,47 +29,40 @@ class _Append:
         self.reply = Reply()
 
 
-class LedgerClient:
+class LedgerClient(TimedObserver):
     """Appends to the ledger of every service whose daemon is one; each append is an event ``append`` {service, id, ok,
     sent_ns, from, error}. Without such a service it does nothing.
     """
 
+    interval = INTERVAL
+
     def __init__(self, fabric: Any, topology: Topology, log: EventLog, loop: ObserverLoop) -> None:
-        self._fabric, self._log, self._loop = fabric, log, loop
+        super().__init__(log, loop)
+        self._fabric = fabric
         self._targets = {name: (str(service.vip.address), service.daemon.port)
                          for name, service in topology.services.items()
                          if service.vip and service.daemon and service.daemon.name == "ledger"}
         self._nodes = set(topology.nodes)
         self._number = {name: 0 for name in self._targets}
-        self._open: dict[str, _Append] = {}
-        self._timer: Timer | None = None
+        self._pending: dict[str, _Append] = {}
 
     @property
     def services(self) -> tuple[str, ...]:
         """The services that are written to."""
         return tuple(self._targets)
 
-    def start(self) -> None:
-        """Begins to write. May be repeated."""
-        if self._timer is None and self._targets:
-            self._timer = self._loop.every(INTERVAL, self._turn)
+    def _open(self) -> bool:
+        return bool(self._targets)
 
-    def stop(self) -> None:
-        """Stops writing. May be repeated."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-            self._loop.call(self._drop_all)
-
-    def _drop_all(self) -> None:
-        for append in self._open.values():
+    def _close(self) -> None:
+        for append in self._pending.values():
             self._loop.remove(append.socket)
             append.socket.close()
-        self._open.clear()
+        self._pending.clear()
 
     def _turn(self) -> None:
         for service in self._targets:
-            append = self._open.get(service)
+            append = self._pending.get(service)
             if append is None:
                 self._append(service)
             elif now_ns() - append.sent_ns > PATIENCE * 1e9:
@@ -80,7 +74,7 @@ class LedgerClient:
 
     def _append(self, service: str) -> None:
         self._number[service] += 1
-        append = self._open[service] = _Append(self._number[service], self._socket())
+        append = self._pending[service] = _Append(self._number[service], self._socket())
         append.socket.setblocking(False)
         code = append.socket.connect_ex(self._targets[service])
         if code in (0, errno.EINPROGRESS):
@@ -115,7 +109,7 @@ class LedgerClient:
 
     def _finish(self, service: str, append: _Append, ok: bool = False, node: str | None = None,
                 error: str | None = None) -> None:
-        self._open.pop(service, None)
+        self._pending.pop(service, None)
         self._loop.remove(append.socket)
         append.socket.close()
         known = node if node in self._nodes else None

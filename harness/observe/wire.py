@@ -18,7 +18,8 @@ from harness.model.addressing import harness_address, node_of_mac
 from harness.model.event import now_ns
 from harness.model.topology import Topology
 from harness.observe.log import EventLog
-from harness.observe.loop import ObserverLoop, Timer
+from harness.observe.loop import ObserverLoop
+from harness.observe.timed import TimedObserver
 
 ASK_EVERY = 0.200  # s between two who-has
 REPEAT = 1.0  # s: an unchanged claim is logged again after so long
@@ -86,7 +87,7 @@ class Throttle:
         return True
 
 
-class WireObserver:
+class WireObserver(TimedObserver):
     """Watches the service bridges for claims to the topology's VIPs; each that is news is an event ``arp``.
 
     Stamps are the kernel's, from when the frame passed the bridge. In a new segment of the log every owner is
@@ -96,17 +97,18 @@ class WireObserver:
         OSError: from ``start``, without the right to open packet sockets in the fabric.
     """
 
+    interval = ASK_EVERY
+
     def __init__(self, fabric: Any, topology: Topology, log: EventLog, loop: ObserverLoop) -> None:
-        self._fabric, self._topology, self._log, self._loop = fabric, topology, log, loop
+        super().__init__(log, loop)
+        self._fabric, self._topology = fabric, topology
         self._vips = [str(service.vip.address) for service in topology.services.values() if service.vip]
         self._throttle, self._segment = Throttle(), log.segment
         self._sockets: list[tuple[socket.socket, str]] = []
-        self._timer: Timer | None = None
 
-    def start(self) -> None:
-        """Begins to watch and to ask. May be repeated."""
-        if self._timer is not None or not self._vips:
-            return
+    def _open(self) -> bool:
+        if not self._vips:
+            return False
         for network in self._topology.networks_with("service"):
             with self._fabric.entered():
                 # protocol 0 at first: nothing is queued from other interfaces before it is bound
@@ -118,14 +120,7 @@ class WireObserver:
             join_promiscuously(sock, self._fabric.bridge(network))
             self._sockets.append((sock, str(harness_address(self._topology, network))))
             self._loop.add(sock, lambda sock=sock: self._read(sock))
-        self._timer = self._loop.every(ASK_EVERY, self._ask)
-
-    def stop(self) -> None:
-        """Stops watching. May be repeated."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._loop.call(self._close)
+        return True
 
     def _close(self) -> None:
         for sock, _ in self._sockets:
@@ -133,7 +128,7 @@ class WireObserver:
             sock.close()
         self._sockets.clear()
 
-    def _ask(self) -> None:
+    def _turn(self) -> None:
         for sock, own_ip in self._sockets:
             own_mac = sock.getsockname()[4]  # asked each time: a bridge's changes when it gets its first port
             for vip in self._vips:

@@ -15,7 +15,8 @@ from harness.model.addressing import address
 from harness.model.topology import Topology
 from harness.observe.iscsi import Stream, dissect
 from harness.observe.log import EventLog
-from harness.observe.loop import ObserverLoop, Timer
+from harness.observe.loop import ObserverLoop
+from harness.observe.timed import TimedObserver
 from harness.observe.wire import join_promiscuously, stamp_of
 from harness.storage.iscsi import PORT
 
@@ -68,7 +69,7 @@ class Gatherer:
         return found
 
 
-class WriteObserver:
+class WriteObserver(TimedObserver):
     """Watches the storage bridge; write commands become events ``write`` {lun, count} of the node that sent them, at
     most some ten a second per node and LUN.
 
@@ -79,8 +80,11 @@ class WriteObserver:
         OSError: from ``start``, without the right to open packet sockets in the fabric.
     """
 
+    interval = WINDOW
+
     def __init__(self, fabric: Any, topology: Topology, log: EventLog, loop: ObserverLoop) -> None:
-        self._fabric, self._topology, self._log, self._loop = fabric, topology, log, loop
+        super().__init__(log, loop)
+        self._fabric, self._topology = fabric, topology
         networks = topology.networks_with("storage")
         self._network = networks[0] if networks and topology.storage.iscsi else None
         self._luns = [lun.name for lun in topology.storage.iscsi.luns] if topology.storage.iscsi else []
@@ -89,12 +93,10 @@ class WriteObserver:
         self._streams: dict[tuple[str, int], Stream] = {}
         self._gatherer, self._segment = Gatherer(), log.segment
         self._socket: socket.socket | None = None
-        self._timer: Timer | None = None
 
-    def start(self) -> None:
-        """Begins to watch. May be repeated."""
-        if self._timer is not None or self._network is None:
-            return
+    def _open(self) -> bool:
+        if self._network is None:
+            return False
         with self._fabric.entered():
             # protocol 0 at first: nothing is queued from other interfaces before it is bound
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
@@ -105,18 +107,11 @@ class WriteObserver:
         join_promiscuously(sock, self._fabric.bridge(self._network))
         self._socket = sock
         self._loop.add(sock, self._read)
-        self._timer = self._loop.every(WINDOW, self._flush)
-
-    def stop(self) -> None:
-        """Stops watching. May be repeated."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._loop.call(self._close)
+        return True
 
     def _close(self) -> None:
         if self._socket is not None:
-            self._flush()
+            self._turn()
             self._loop.remove(self._socket)
             self._socket.close()
             self._socket = None
@@ -148,7 +143,7 @@ class WriteObserver:
         if batch is not None:
             self._tell(node, lun, batch)
 
-    def _flush(self) -> None:
+    def _turn(self) -> None:
         self._renew()
         for node, lun, batch in self._gatherer.flush():
             self._tell(node, lun, batch)

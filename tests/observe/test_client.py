@@ -149,8 +149,8 @@ def test_outstanding_questions_are_bounded(log, loop, server, monkeypatch):
     server.answer = None
     with observing(server, log, loop) as observer:
         time.sleep(0.5)
-        assert len(observer._open["web"]) == 5
-    assert len(observer._open["web"]) == 0
+        assert len(observer._asked["web"]) == 5
+    assert len(observer._asked["web"]) == 0
 
 
 def test_wait_answering_says_what_came_instead(log, loop, server):
