@@ -1,6 +1,6 @@
 Feature: Mistakes that clusters have
-  Each scenario plants one mistake that an administrator makes; each must be caught, and named. The scenarios of the other
-  folders are their clean twins: `fenceline matrix` shows both.
+  Each scenario plants one mistake that an administrator makes; each must be caught, and named. Their clean twins have
+  the tag @twin: `fenceline matrix` shows both.
 
   @known_bad
   Scenario: The operation "monitor" is missing: a dead service is never noticed
@@ -18,6 +18,43 @@ Feature: Mistakes that clusters have
     When the process of "web" is killed
     Then "web" stops answering within 5 seconds
     And "web" does not answer for 15 seconds
+
+  @known_bad
+  Scenario: The group is in the wrong order: its address before its file system
+    Given the topology "web-iscsi" is up and "web" is answering, with
+      """
+      services: {web: {mistakes: [vip-first]}}
+      """
+    And the promise "start order" is expected to break
+    When the power of the active node is cut
+    Then "web" relocates to the standby within 30 seconds
+    And the promise "start order" is broken within 30 seconds
+
+  @known_bad
+  Scenario: The colocation is missing: the service goes, its address stays
+    Given the topology "web-iscsi" is up and "web" is answering, with
+      """
+      stack: {migration_threshold: 1}
+      services: {web: {mistakes: [not-together], failover_budget: 10s}}
+      """
+    And the promise "group together" is expected to break
+    And the promise "liveness at the end" is expected to break
+    When the process of "web" is killed
+    Then "web" stops answering within 5 seconds
+    And the promise "group together" is broken within 30 seconds
+    And "web" does not answer for 12 seconds
+
+  @known_bad
+  Scenario: The stickiness is wrong: the service goes back to the node that returned
+    Given the topology "web-iscsi" is up and "web" is answering, with
+      """
+      services: {web: {mistakes: [not-sticky]}}
+      """
+    And the promise "no unwanted failback" is expected to break
+    When the power of the active node is cut
+    Then "web" relocates to the standby within 30 seconds
+    And the active node rejoins within 60 seconds
+    And the promise "no unwanted failback" is broken within 90 seconds
 
   @known_bad
   Scenario: The VIP is also configured by hand on the standby

@@ -65,7 +65,7 @@ def single_vip_owner(history: History) -> Finding:
 def fence_before_takeover(history: History) -> Finding:
     """What a node did not release starts elsewhere only after that node stopped executing.
 
-    Paused is not stopped. And a fencing device that says "off" must have cut the power.
+    Paused is not stopped. And a fencing device that says "off" must have cut the power, and that of its own node.
     """
     tally = Tally("fence before takeover")
     takeovers = 0
@@ -79,6 +79,8 @@ def fence_before_takeover(history: History) -> Finding:
             last[interval.node] = interval
     for done in history.kinds("bmc.done"):
         _judge_device(history, tally, done)
+    for cut in history.kinds("power.off"):
+        _judge_target(history, tally, cut)
     return tally.finding("nothing was taken over from a node that might still have used it" if takeovers
                          else "nothing was taken over")
 
@@ -181,6 +183,24 @@ def _judge_device(history: History, tally: Tally, done: Event) -> None:
     verdict = Verdict.FAIL if history.log_end_ns >= limit_ns else Verdict.UNKNOWN
     tally.add(verdict, done.t_ns, f"the fencing device of {done.node} said \"{done.data['action']}\" was done at "
               f"{history.at(done.t_ns)}, but the machine went on executing", done)
+
+
+def _judge_target(history: History, tally: Tally, cut: Event) -> None:
+    """A fencing device that was asked to cut its node's power and cuts another's, which nobody asked for."""
+    if cut.data.get("why") != "fence":
+        return
+    asked = [event for event in history.by_kind.get("bmc.request", ())
+             if event.data.get("action") in CUTTING and event.t_ns <= cut.t_ns]
+    if any(event.node == cut.node for event in asked):
+        return
+    for request in asked:
+        done = any(event.node == request.node and event.data.get("action") == request.data["action"]
+                   and request.t_ns <= event.t_ns < cut.t_ns for event in history.by_kind.get("bmc.done", ()))
+        if not done:
+            tally.add(Verdict.FAIL, cut.t_ns, f"{cut.node} was fenced at {history.at(cut.t_ns)}, though only the "
+                      f"fencing device of {request.node} had been asked for \"{request.data['action']}\" (at "
+                      f"{history.at(request.t_ns)}): it is wired to another node", request, cut)
+            return
 
 
 def _was(verdict: Verdict) -> str:

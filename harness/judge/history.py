@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.model.event import Event
-from harness.model.topology import Topology
+from harness.model.topology import Resource, Topology
 
 SECOND = 1_000_000_000
 #: A guest agent says all that is current when it starts. What it repeats within this time (ns) went on
@@ -140,16 +140,19 @@ def action(key: Key) -> str:
 
 def service_parts(topology: Topology) -> frozenset[Key]:
     """All that the services of ``topology`` are made of, as keys."""
-    parts: set[Key] = set()
-    for service in topology.services.values():
-        for part in service.group:
-            if part.kind == "filesystem":
-                parts.add(("mount", part.mountpoint))
-            elif part.kind == "vip":
-                parts.add(("address", str(part.address)))
-            elif part.kind == "daemon":
-                parts.add(("listen", part.port))
-    return frozenset(parts)
+    return frozenset(key for service in topology.services.values() for part in service.group
+                     if (key := part_key(part)) is not None)
+
+
+def part_key(part: Resource) -> Key | None:
+    """What a node holds on which ``part`` of a group runs; None for what shows on no node."""
+    if part.kind == "filesystem":
+        return ("mount", part.mountpoint)
+    if part.kind == "vip":
+        return ("address", str(part.address))
+    if part.kind == "daemon":
+        return ("listen", part.port)
+    return None
 
 
 def build_history(events: Iterable[Event], topology: Topology) -> History:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from harness.judge.evidence import evidence
 from harness.judge.exclusive import CUTTING, fence_before_takeover, single_mount, single_vip_owner
 from harness.judge.findings import Tally, as_dict
+from harness.judge.groups import group_together, no_unwanted_failback, start_order
 from harness.judge.history import History, action
 from harness.judge.ledger import no_lost_acknowledgement
 from harness.judge.liveness import liveness
@@ -58,6 +59,9 @@ INVARIANTS: dict[str, Check] = {
     "fence before takeover": fence_before_takeover,
     "no service without quorum": no_service_without_quorum,
     "no lost acknowledgement": no_lost_acknowledgement,
+    "start order": start_order,
+    "group together": group_together,
+    "no unwanted failback": no_unwanted_failback,
     "healthy cluster fences nobody": healthy_cluster_fences_nobody,
     "liveness at the end": liveness,
 }

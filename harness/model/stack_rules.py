@@ -15,12 +15,18 @@ def stack_problems(topology: Topology) -> list[str]:
     """Everything that the topology's stack could not do, one line each; empty if it can all be done."""
     rules: dict[str, Callable[[Topology], list[str]]] = {
         "pacemaker": _pacemaker, "heartbeat": _heartbeat, "keepalived": _keepalived}
-    return rules[topology.stack.kind](topology)
+    planted = [f"services.{name}.mistakes: only a pacemaker stack can be told of these"
+               for name, service in topology.services.items()
+               if service.mistakes and topology.stack.kind != "pacemaker"]
+    return planted + rules[topology.stack.kind](topology)
 
 
 def _pacemaker(topology: Topology) -> list[str]:
     quorum = topology.stack.quorum
     found = []
+    for name, service in topology.services.items():
+        if "vip-first" in service.mistakes and (service.vip is None or service.vip is service.group[0]):
+            found.append(f"services.{name}.mistakes: vip-first needs a vip that is not the first of its group")
     if quorum.policy == "two_node" and len(topology.cluster_nodes) != 2:
         found.append(f"stack.quorum.policy: two_node needs two cluster nodes, there are {len(topology.cluster_nodes)}")
     if quorum.policy == "qdevice":

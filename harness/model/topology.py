@@ -159,6 +159,10 @@ class Service(Strict):
     group: tuple[Resource, ...] = Field(min_length=1)
     domain: FailoverDomain = FailoverDomain()
     failover_budget: Duration = Field(45.0, description="the longest outage that a survivable fault may cause")
+    mistakes: tuple[Literal["vip-first", "not-together", "not-sticky"], ...] = Field(
+        (), description="planted into the cluster's configuration, while what is promised stays what stands here: the "
+                        "VIP starts before the rest, nothing keeps the parts on one node, nothing keeps them where "
+                        "they are")
 
     @property
     def vip(self) -> Vip | None:

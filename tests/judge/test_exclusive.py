@@ -225,3 +225,18 @@ def test_many_violations_are_counted_and_the_first_decides():
     finding = judged(log, OWNER)
     assert "10.000 s" in finding.reason and "(and 7 more)" in finding.reason
     assert len(finding.evidence) == 10
+
+
+@pytest.mark.parametrize(("what", "build", "verdict"), [
+    ("its own node", lambda log: log.bmc(10, A, "off", took=.5).off(10.4, A), PASS),
+    ("the other node", lambda log: log.bmc(10, A, "off", took=.5).off(10.4, B), FAIL),
+    ("the other node had been asked for too", lambda log: log.bmc(9, B, "reset", ok=False).bmc(10, A, "off", took=.5)
+        .off(10.3, A).off(10.4, B), PASS),
+    ("nobody was asked: another device's doing", lambda log: log.off(10.4, B), PASS),
+    ("it was asked for its state only", lambda log: log.bmc(10, A, "status", took=.5).off(10.4, B), PASS),
+])
+def test_a_device_cuts_the_power_of_its_own_node(what, build, verdict):
+    finding = build(base()).end(10.6).finding(FENCE)
+    assert finding.verdict is verdict, finding.reason
+    if verdict is FAIL:
+        assert "wired to another node" in finding.reason

@@ -133,3 +133,14 @@ def test_a_migration_threshold():
     assert "migration-threshold" not in pairs(changed().find("configuration/rsc_defaults"))
     root = changed(stack={"kind": "pacemaker", "quorum": {"policy": "two_node"}, "migration_threshold": 3})
     assert pairs(root.find("configuration/rsc_defaults"))["migration-threshold"] == "3"
+
+
+@pytest.mark.parametrize(("mistakes", "order", "meta"), [
+    ([], ["filesystem", "vip", "daemon"], {"resource-stickiness": "100000"}),
+    (["vip-first"], ["vip", "filesystem", "daemon"], {"resource-stickiness": "100000"}),
+    (["not-sticky"], ["filesystem", "vip", "daemon"], {"resource-stickiness": "0"}),
+    (["not-together"], ["filesystem", "vip", "daemon"], {"resource-stickiness": "100000", "collocated": "false"})])
+def test_planted_mistakes(mistakes, order, meta):
+    group = changed(services__web__mistakes=mistakes).find(".//group")
+    assert [one.get("id") for one in group.findall("primitive")] == [f"web-{kind}" for kind in order]
+    assert pairs(group.find("meta_attributes")) == meta

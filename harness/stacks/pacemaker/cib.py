@@ -90,9 +90,12 @@ def _fence_device(resources: ET.Element, topology: Topology, node: str, password
 
 def _group(resources: ET.Element, topology: Topology, name: str, service: Service) -> None:
     group = ET.SubElement(resources, "group", {"id": name})
-    sticky = "0" if service.domain.failback else str(_STICKY)
-    _attributes(group, "meta_attributes", f"{name}-meta", {"resource-stickiness": sticky})
-    for part in service.group:
+    mistakes = service.mistakes
+    meta = {"resource-stickiness": "0" if service.domain.failback or "not-sticky" in mistakes else str(_STICKY)}
+    if "not-together" in mistakes:
+        meta["collocated"] = "false"
+    _attributes(group, "meta_attributes", f"{name}-meta", meta)
+    for part in sorted(service.group, key=lambda part: "vip-first" in mistakes and part.kind != "vip"):
         _primitive(group, topology, name, service, part)
 
 
