@@ -27,6 +27,10 @@ class FaultError(FencelineError):
     """A fault is unknown, has bad parameters, or did not take effect. The verdict is INVALID."""
 
 
+class Undecided(FencelineError):
+    """What a step demands could only be looked at too late to tell. The verdict is UNKNOWN."""
+
+
 class Timeout(FencelineError):
     """A deadline passed; ``waited`` is the time spent (s)."""
 

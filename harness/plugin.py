@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import FencelineError
+from harness.errors import FencelineError, Undecided
 from harness.features import FeatureFile
 from harness.machines.drivers import DRIVERS
 from harness.model.verdict import Judgement, Verdict
@@ -236,7 +236,8 @@ def pytest_bdd_after_step(request: pytest.FixtureRequest, step: object) -> None:
 
 def pytest_bdd_step_error(request: pytest.FixtureRequest, step: object, exception: BaseException) -> None:
     # only a broken expectation is the cluster's failure; the rest is told by `broken` and `fault.unconfirmed`
-    status = "failed" if isinstance(exception, AssertionError) else "error"
+    status = ("failed" if isinstance(exception, AssertionError) else
+              "undecided" if isinstance(exception, Undecided) else "error")
     _record_step(request, step, status, str(exception))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.anchors import Anchored, moment
 from harness.cluster import Cluster
-from harness.errors import ClusterError, FaultError, FencelineError, Timeout
+from harness.errors import ClusterError, FaultError, FencelineError, Timeout, Undecided
 from harness.faults import ActiveFault, make_fault
 from harness.judge.verdict import judge
 from harness.model.event import Event, now_ns
@@ -62,7 +62,8 @@ class Scene:
         self._cluster.capture.start(self.run.folder / "captures")
         self.run.note(driver_used=self._cluster.driver.name, versions=self._cluster.versions())
         self._assign(topology, service)
-        self.run.log.record("scenario", None, "ready", {"service": service, "roles": self._roles})
+        self.run.log.record("scenario", None, "ready", {"service": service, "roles": self._roles,
+                                                        "slowdown": self._cluster.driver.slowdown})
         self.last_fault_ns = now_ns()
 
     def _assign(self, topology: Topology, service: str) -> None:
@@ -107,7 +108,7 @@ class Scene:
         if self.run.topology is None:
             return None
         # a broken expectation and an unconfirmed fault are in the log already, as what they are
-        if error is not None and not isinstance(error, (AssertionError, FaultError)):
+        if error is not None and not isinstance(error, (AssertionError, FaultError, Undecided)):
             self.run.broken(error)
         if self._cluster is not None:
             for service in self._cluster.ledger.services:
@@ -232,15 +233,48 @@ class Scene:
 
         Raises:
             AssertionError: it was not so in time.
+            Undecided: it is so, but was not looked at in time.
         """
         def quietly() -> bool:
             try:
                 return condition()
             except FencelineError:
                 return False  # a cluster in the middle of a failover may not tell its state
-        left = max(0.5, within - (now_ns() - self.last_fault_ns) / 1e9)
-        self.cluster.poll(quietly, left, what, NotInTime)
-        took = (now_ns() - self.last_fault_ns) / 1e9
+        begun = self._since_fault()
+        self.cluster.poll(quietly, max(0.0, within - begun), what, NotInTime)
+        return self._in_time(begun, within, what)
+
+    def expect_broken(self, promise: str, within: float) -> None:
+        """Demands that the log shows ``promise`` to have been broken at a moment before ``within`` seconds after the
+        last fault were over.
+
+        Raises:
+            AssertionError: it was not, or later.
+        """
+        found: list[Finding] = []
+
+        def is_broken() -> bool:
+            found[:] = [self.finding(promise)]
+            return found[0].verdict is Verdict.FAIL
+        what = f"the promise {promise!r} to break"
+        self.cluster.poll(is_broken, max(0.0, within - self._since_fault()), what, NotInTime)
+        took = (found[0].at_ns - self.last_fault_ns) / 1e9
+        if took > within:
+            raise NotInTime(f"waited for {what}: it did too late, after {took:.1f} s; {within:g} s were allowed")
+        self.cluster.progress(f"{promise}: broken {took:.2f} s after the fault")
+
+    def _since_fault(self) -> float:
+        return (now_ns() - self.last_fault_ns) / 1e9
+
+    def _in_time(self, begun: float, within: float, what: str) -> float:
+        """The seconds from the last fault to now, when ``what`` was found to be so, if they are not more than
+        ``within``; the first look was at ``begun``."""
+        took = self._since_fault()
+        if begun > within:
+            raise Undecided(f"{what}: it is so {took:.1f} s after the fault; whether it was so within {within:g} s "
+                            "can't be told, as the steps before this one took longer than that: put it earlier")
+        if took > within:
+            raise NotInTime(f"{what}: seen only after {took:.1f} s; {within:g} s were allowed")
         self.cluster.progress(f"{what}: {took:.2f} s after the fault")
         return took
 
@@ -296,13 +330,14 @@ class Scene:
 
         Raises:
             AssertionError: it was not whole in time.
+            Undecided: it is whole, but was not looked at in time.
         """
-        left = max(0.5, within - (now_ns() - self.last_fault_ns) / 1e9)
+        begun = self._since_fault()
         try:
-            self.cluster.wait_whole(left)
+            self.cluster.wait_whole(max(0.0, within - begun))
         except ClusterError as error:
             raise NotInTime(error.message) from error
-        return (now_ns() - self.last_fault_ns) / 1e9
+        return self._in_time(begun, within, "the cluster whole")
 
     # -- the judge, asked in between -----------------------------------------------------------------------
 

@@ -199,4 +199,4 @@ def fence_before_takeover(scene: Scene) -> None:
 @then(phrase(r'the promise "(?P<promise>[^"]+)" is broken within <seconds>'))
 def promise_broken(scene: Scene, promise: str, seconds: str) -> None:
     assert promise in INVARIANTS, f"no promise {promise!r}; there are {', '.join(INVARIANTS)}"
-    scene.expect_poll(lambda: scene.is_broken(promise), float(seconds), f"the promise {promise!r} to break")
+    scene.expect_broken(promise, float(seconds))

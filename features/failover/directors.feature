@@ -3,6 +3,7 @@ Feature: Front-end load balancers
   that of the director, which costs everybody a moment, and that of a real server, which costs those that were sent to
   it.
 
+  @twin
   Scenario Outline: Power-off of the active director
     Given the topology "<topology>" is up and "web" is answering
     When the power of the active node is cut

@@ -8,7 +8,7 @@ Feature: Heartbeat with haresources
     And the file system was never mounted on two nodes
     And the VIP never had two owners
 
-  @fencing
+  @fencing @twin
   Scenario: Heartbeat's own STONITH before takeover
     Given the topology "web-nfs-heartbeat" is up and "web" is answering, with
       """

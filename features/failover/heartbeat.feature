@@ -1,7 +1,7 @@
 Feature: Heartbeat loss
   The cable between the nodes is cut. Neither knows whether the other lives: only the one that fences may go on.
 
-  @smoke @fencing
+  @smoke @fencing @twin
   Scenario: Heartbeat cut triggers fence then relocate
     Given the topology "web-iscsi" is up and "web" is answering
     When the heartbeat network of the active node is cut
@@ -12,7 +12,7 @@ Feature: Heartbeat loss
     And nothing was taken over before the fencing
     And the surviving partition has quorum
 
-  @fencing @quorum
+  @fencing @quorum @twin
   Scenario: Heartbeat cut in a cluster of three
     Given the topology "web-iscsi-3" is up and "webservice" is answering
     When the heartbeat network of the active node is cut

@@ -1,7 +1,7 @@
 Feature: Loss of the active node
   A node is gone, or does not answer. The service goes on elsewhere, and not before the node is certainly gone.
 
-  @smoke @fencing
+  @smoke @fencing @twin
   Scenario: Power-off of the active node relocates the service
     Given the topology "web-iscsi" is up and "web" is answering
     When the power of the active node is cut
@@ -10,7 +10,7 @@ Feature: Loss of the active node
     And nothing was taken over before the fencing
     And the surviving partition has quorum
 
-  @fencing
+  @fencing @twin
   Scenario: Hang triggers fence, and the resumed node does no harm
     Given the topology "web-iscsi" is up and "web" is answering
     When the active node hangs

@@ -1,7 +1,7 @@
 Feature: Loss of the service, and planned moves
   What is mended in place is mended in place; what is moved on purpose is away for a moment only.
 
-  @smoke
+  @smoke @twin
   Scenario: Service killed is restarted in place
     Given the topology "web-iscsi" is up and "web" is answering
     When the process of "web" is killed
@@ -17,6 +17,7 @@ Feature: Loss of the service, and planned moves
     And the file system was never mounted on two nodes
     And the VIP never had two owners
 
+  @twin
   Scenario: Standby of the active node
     Given the topology "web-iscsi" is up and "web" is answering
     When the active node is put into standby

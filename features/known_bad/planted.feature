@@ -54,6 +54,7 @@ Feature: Mistakes that clusters have
     When the power of the active node is cut
     Then "web" relocates to the standby within 30 seconds
     And the active node rejoins within 60 seconds
+    And "web" relocates to the active node within 90 seconds
     And the promise "no unwanted failback" is broken within 90 seconds
 
   @known_bad

@@ -1,7 +1,7 @@
 Feature: What was acknowledged is there
   A client writes numbered records through the service; each is on the shared disk before it is acknowledged.
 
-  @storage @fencing
+  @storage @fencing @twin
   Scenario: No record is lost when the power of the active node is cut
     Given the topology "ledger-iscsi" is up and "ledger" is answering
     When 50 records have been acknowledged by "ledger" within 30 seconds

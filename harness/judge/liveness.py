@@ -97,7 +97,7 @@ def _stretches(history: History, outage: Outage, end_ns: int, when: list[tuple[i
 
 def _recovery_s(history: History) -> float:
     """What booting and forming anew may take (s); the scenario says if its machines are slower than real ones."""
-    slowdown = next((float(event.data.get("slowdown", 1)) for event in history.kinds("scenario.begin")), 1.0)
+    slowdown = next((float(event.data.get("slowdown", 1)) for event in history.kinds("ready")), 1.0)
     return (history.topology.boot_deadline + history.topology.form_deadline) * slowdown
 
 

@@ -14,6 +14,8 @@ from harness.model.topology import Service
 from harness.model.verdict import Outage, Phase
 
 PHASES = ("detect", "quorum", "fence", "storage", "vip", "service", "first reply")
+#: The last one of an outage that the log does not see the end of.
+NO_REPLY = "no reply"
 
 
 def outages(history: History) -> tuple[Outage, ...]:
@@ -45,7 +47,7 @@ def _outage(history: History, name: str, gap: Gap, requests: list[Request], befo
     service = history.topology.services[name]
     owner_before = _owner(history, service, gap.before, start_ns)
     owner_after = _owner(history, service, gap.until, end_ns)
-    steps = _Steps(history, service, begin, end, owner_before, owner_after, membership)
+    steps = _Steps(history, service, begin, end, owner_before, owner_after, membership, gap.until is None)
     return Outage(name, start_ns, gap.until.t_ns if gap.until else None, (end_ns - start_ns) / SECOND,
                   (_width(begin) + _width(end)) / SECOND, steps.phases(), owner_before, owner_after)
 
@@ -128,6 +130,7 @@ class _Steps:
     old: str | None
     new: str | None
     membership: _Membership
+    is_open: bool
 
     def phases(self) -> tuple[Phase, ...]:
         """The seven phases; they add up to the outage to the nanosecond.
@@ -138,7 +141,7 @@ class _Steps:
         detect = self._detect()
         ends = (detect, self._quorum(detect), self._fence(), *(self._part(key) for key in self._keys()), self.end)
         found, last = [], self.begin
-        for name, edge in zip(PHASES, ends, strict=True):
+        for name, edge in zip((*PHASES[:-1], NO_REPLY if self.is_open else PHASES[-1]), ends, strict=True):
             if edge is None or edge.latest_ns <= last.latest_ns:
                 found.append(Phase(name, 0.0, 0.0))
                 continue

@@ -61,6 +61,8 @@ def _steps(history: History) -> Finding:
         if event.data.get("status") == "failed":
             tally.add(Verdict.FAIL, event.t_ns, f"\"{event.data.get('text')}\" failed at {history.at(event.t_ns)}: "
                       f"{event.data.get('error') or 'no error given'}", event)
+        if event.data.get("status") == "undecided":
+            tally.add(Verdict.UNKNOWN, event.t_ns, f"\"{event.data.get('text')}\": {event.data.get('error')}", event)
         passed += event.data.get("status") == "passed"
     return tally.finding(f"{passed} steps passed")
 

@@ -39,8 +39,8 @@ fault.unconfirmed  fault     {id, reason}
 fault.healed       fault     {id}
 fault.unhealed     fault     {id, reason}
 scenario.begin     scenario  {name, feature, tags, seed}
-ready              scenario  {service}: the cluster was formed, healthy and answering: the precondition
-step               scenario  {text, status: begin | passed | failed, error, seconds}
+ready              scenario  {service, roles, slowdown}: the cluster was formed, healthy and answering: the precondition
+step               scenario  {text, status: begin | passed | failed | undecided | error, error, seconds}
 expect             scenario  {break: invariant name} or {outage: service, why}
 scenario.end       scenario  {}
 broken             scenario  {reason}: the harness or its host failed

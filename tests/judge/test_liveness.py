@@ -158,9 +158,8 @@ def test_a_fenced_node_that_still_boots_is_no_reserve():
 
 
 def test_a_slow_machine_may_take_longer_to_come_back():
-    def log(**begin):
-        both = base().add(0, "scenario", None, "scenario.begin", name="x", **begin)
-        both.events.pop(0)  # the baseline's own
+    def log(**ready):
+        both = base().add(0.4, "scenario", None, "ready", service="web", **ready)
         both.fault(5, "power-off", A, healed=30).fault(6, "power-off", B, id=2, healed=30)
         return outage(both, 400, until=500)
     assert log().finding("liveness at the end").verdict is FAIL

@@ -86,6 +86,8 @@ MUTATIONS: list[tuple[str, Callable[[Log], Log], str, Verdict]] = [
     ("it came back too late", lambda log: failing(log, 7.1).good(18, 25, B), "liveness at the end", FAIL),
     ("a step failed", lambda log: log.add(21, "scenario", None, "step", text="the VIP stays", status="failed",
                                           error="it moved", seconds=1), "steps", FAIL),
+    ("a step was too late to tell", lambda log: log.add(21, "scenario", None, "step", text="it rejoins", error="so now",
+                                                        status="undecided", seconds=1), "steps", UNKNOWN),
     ("an expected break did not come", lambda log: log.expect_break("single mount"), "single mount", FAIL),
     ("the mount was told very late", lambda log: changed(log, "mount", B, 9.0, late_ns=3_000_000_000),
      "single mount", UNKNOWN),

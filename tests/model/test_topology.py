@@ -189,8 +189,9 @@ INCONSISTENT = {
         {**HEARTBEAT, "services__web__mistakes": ["not-sticky"]},
         "services.web.mistakes: only a pacemaker stack can be told of these"),
     "a VIP that is first anyway": (
-        {PART + "0": {"kind": "vip", "address": "192.168.98.244"}, PART + "1": {"kind": "daemon", "document_root": "/a"},
-         PART + "2": GONE, "services__web__mistakes": ["vip-first"]},
+        {"services__web__group": [{"kind": "vip", "address": "192.168.98.244"}, {"kind": "daemon",
+                                                                                 "document_root": "/a"}],
+         "services__web__mistakes": ["vip-first"]},
         "services.web.mistakes: vip-first needs a vip that is not the first of its group"),
     "keepalived fences": (
         {**KEEPALIVED, "fencing": {"method": "ipmi"}}, "fencing.method: keepalived fences nobody: say none"),

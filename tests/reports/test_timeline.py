@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.judge.outages import PHASES
 from harness.model.verdict import Finding, Judgement, Phase, Verdict
 from reports import lanes, palette, timeline
 from reports.frame import LEFT, RIGHT_EDGE, WIDTH, Frame
@@ -264,7 +265,8 @@ def lightness(colour: str) -> float:
 
 
 def test_neighbouring_phases_differ_in_grey():
-    fills = [lightness(fill) for fill, _ in palette.PHASES.values()]
+    fills = [lightness(palette.PHASES[name][0]) for name in PHASES]
+    assert abs(fills[-2] - lightness(palette.PHASES["no reply"][0])) > 0.3
     assert all(abs(one - other) > 0.3 for one, other in zip(fills, fills[1:], strict=False))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pytest_bdd.steps import step_function_context_registry
 
-from harness.errors import ClusterError, FaultError
+from harness.errors import ClusterError, FaultError, Undecided
 from harness.judge.invariants import INVARIANTS
 from harness.machines.protocol import Power
 from harness.model.event import now_ns
@@ -267,6 +267,9 @@ def test_runs_nowhere(stage):
     cluster.holdings = {"rs-02": ["mount /srv/www"]}
     red(then.runs_nowhere, stage, "web", SOON, match="no node to hold a part of web")
     cluster.machines["rs-02"].state = Power.OFF
+    with pytest.raises(Undecided, match="it is so 0.2 s after the fault; whether it was so within 0.2 s can't be told"):
+        then.runs_nowhere(stage, "web", SOON)
+    stage.last_fault_ns = now_ns()
     green(then.runs_nowhere, stage, "web", SOON)
 
 
@@ -274,6 +277,7 @@ def test_node_stops(stage):
     cluster = stage.cluster
     cluster.holdings = {"rs-01": ["address 192.168.98.244"], "rs-02": []}
     red(then.node_stops, stage, A, "web", SOON, match="rs-01 to have stopped web")
+    stage.last_fault_ns = now_ns()
     green(then.node_stops, stage, B, "web", SOON)
     timer = threading.Timer(0.1, cluster.holdings.clear)
     timer.start()
@@ -294,6 +298,9 @@ def test_whole_again(stage):
     green(then.whole_again, stage, SOON)
     stage.cluster.answering["web"] = False
     red(then.whole_again, stage, SOON, match="web does not answer on its VIP")
+    stage.cluster.answering["web"] = True
+    with pytest.raises(Undecided, match="the cluster whole: it is so"):
+        then.whole_again(stage, SOON)
 
 
 # -- real servers behind a director --------------------------------------------------------------------------------
@@ -408,6 +415,9 @@ def test_promise_broken(judged):
     red(then.promise_broken, judged(logs.green()), "single mount", SOON, match="the promise 'single mount' to break")
     red(then.promise_broken, judged(logs.green().expect_break("single mount")), "single mount", SOON)
     red(then.promise_broken, judged(doubtful_mount()), "single mount", SOON)
+    late = judged(BROKEN["single_mount"][0]())
+    late.last_fault_ns = late.finding("single mount").at_ns - 300_000_000
+    red(then.promise_broken, late, "single mount", SOON, match=r"did too late, after 0\.3 s; 0\.2 s were allowed")
     red(then.promise_broken, judged(logs.green()), "eternal peace", SOON, match="no promise 'eternal peace'")
 
 
