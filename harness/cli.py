@@ -226,9 +226,13 @@ def _add_import(words: _Words) -> None:
     importer = words.add(
         "import",
         _lazy("imports", "import_files"),
-        "turn a cluster's own configuration into a topology: ha.cf with haresources",
+        "turn a cluster's own configuration into a topology",
+        "Files of one cluster, told apart by their content: ha.cf with haresources (and authkeys); keepalived.conf,\n"
+        "of one director or of each; a CIB (cibadmin --query), best with its corosync.conf; cluster.conf of cman and\n"
+        "rgmanager. The topology goes to stdout; what of the original it can't say, with file and line, to stderr,\n"
+        "and as comments into the topology.",
     )
-    importer.add_argument("files", nargs=2, metavar="FILE", help="ha.cf, then haresources")
+    importer.add_argument("files", nargs="+", metavar="FILE", help="configuration files of one cluster")
     importer.add_argument("--name", default="imported", help="the topology's name (default: imported)")
 
 

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import yaml
 
-from harness.errors import FencelineError
-
 
 def import_files(args: argparse.Namespace) -> int:
-    """Prints the topology that ``args.files``, ha.cf and haresources, describe, and what it could not express.
+    """Prints the topology that ``args.files``, of one cluster, describe, and what it could not express.
 
     Raises:
         FencelineError: a file can't be read, or describes no cluster.
         harness.model.load.TopologyError: what came out is no topology.
     """
-    from harness.importers.heartbeat import import_heartbeat
+    from harness.importers.combine import import_sources
+    from harness.importers.source import read_source
     from harness.model.load import parse_topology
 
-    try:
-        ha_cf, haresources = (Path(name).read_text() for name in args.files)
-    except OSError as error:
-        raise FencelineError(f"{error.filename}: {error.strerror}") from error
-    found = import_heartbeat(ha_cf, haresources, args.name)
+    found = import_sources([read_source(name) for name in args.files], args.name)
     for note in found.notes:
         print(note, file=sys.stderr)
     parse_topology(found.raw, " and ".join(args.files))

@@ -1,137 +1,152 @@
-"""ha.cf and haresources as a topology. Pure functions: text in, raw topology and notes out.
-
-What a topology can't say, or says with something of its own in the place of the original (a ping node, httpd), is a
-note: an import that is silent would be taken for the whole truth.
-"""
+"""ha.cf, haresources and authkeys as a topology; see ha.cf(5)."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import FencelineError
-from harness.model.addressing import CLIENT_NAME, VIP_FIRST
-from harness.model.units import format_duration, parse_duration
+from harness.importers.draft import Draft, identifier
+from harness.importers.source import Source
+from harness.model.addressing import CLIENT_NAME
+from harness.model.units import format_duration
 
 #: Directives that say nothing of what the cluster does when something fails.
 _SILENT = frozenset({"logfile", "debugfile", "logfacility", "use_logd", "conn_logd_time", "debug", "coredumps",
-                     "compression", "compression_threshold", "traditional_compression", "crm", "apiauth", "hopfudge",
+                     "compression", "compression_threshold", "traditional_compression", "apiauth", "hopfudge",
                      "autojoin", "baud", "syslogmsgfmt"})
 _TIMES = ("keepalive", "warntime", "deadtime", "initdead", "deadping")
-_WEB = frozenset({"httpd", "apache", "apache2", "nginx", "lighttpd"})
+_READ = frozenset({*_TIMES, "node", "udpport", "ucast", "mcast", "bcast", "serial", "ping", "ping_group", "respawn",
+                   "auto_failback", "stonith", "stonith_host", "crm"})
+_ON = ("on", "yes", "true", "legacy")
 
 
-@dataclass
-class Imported:
-    """A raw topology, and in words what of the original is not in it."""
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """The arguments of a directive, and where it stands."""
 
-    raw: dict[str, Any]
-    notes: list[str] = field(default_factory=list)
+    text: str
+    place: str
 
 
-def import_heartbeat(ha_cf: str, haresources: str, name: str = "imported") -> Imported:
-    """The topology that a pair of configuration files describes.
+def import_heartbeat(draft: Draft, ha_cf: Source, haresources: Source, authkeys: Source | None = None) -> Draft:
+    """Fills ``draft`` with what the files describe.
 
     Raises:
-        FencelineError: there are no nodes or no services in them.
+        FencelineError: there are no nodes or no services in them, or an argument is none.
     """
-    found = Imported({})
     settings = _directives(ha_cf)
-    nodes = [node for line in settings.get("node", ()) for node in line.split()]
+    for line in settings.get("node", ()):
+        for node in line.text.split():
+            draft.node(node, line.place)
     lines = _resource_lines(haresources)
-    if not nodes:
-        raise FencelineError("ha.cf names no node: there must be `node` directives (autojoin can't be imported)")
+    if not draft.cluster_nodes:
+        raise FencelineError(f"{ha_cf.name} names no node: there must be `node` directives (autojoin can't be "
+                             "imported)")
     if not lines:
-        raise FencelineError("haresources has no service")
-    raw = found.raw
-    raw.update(name=name, description="imported from ha.cf and haresources")
-    raw["nodes"] = {node: {} for node in nodes}
-    raw["networks"] = {"heartbeat": {"role": "heartbeat", "subnet": "10.90.1.0/24"},
-                       "management": {"role": "management", "subnet": "10.90.4.0/24"}}
-    raw["stack"] = _stack(settings, found)
-    raw["fencing"] = _fencing(settings, found)
-    failback = settings.get("auto_failback", ["legacy"])[-1] in ("on", "yes", "legacy", "true")
-    raw["services"] = {}
-    for home, words in lines:
-        if home not in nodes:
-            found.notes.append(f"haresources: {home} is no node of ha.cf: its line is left out")
+        raise FencelineError(f"{haresources.name} has no service")
+    draft.raw["stack"] = _stack(draft, ha_cf, settings)
+    _authkeys(draft, authkeys)
+    _fencing(draft, settings)
+    failback = settings.get("auto_failback", [_Line("legacy", "")])[-1].text in _ON
+    for place, home, words in lines:
+        if draft.known_node(home) is None:
+            draft.note(place, f"{home} is no node of {ha_cf.name}: its line is left out")
             continue
-        service = "service" if len(lines) == 1 else f"service-{len(raw['services']) + 1}"
-        group = [part for word in words if (part := _part(word, found))]
-        if group:
-            order = [home, *(node for node in nodes if node != home)]
-            raw["services"][service] = {"group": group, "domain": {"nodes": order, "failback": failback}}
-    _complete(found)
-    return found
+        name = "service" if len(lines) == 1 else f"service-{len(draft.raw['services']) + 1}"
+        group: list[dict[str, Any]] = []
+        for word in words:
+            part = _part(draft, word, place, group)
+            if part:
+                group.append(part)
+        first = draft.known_node(home)
+        order = [first, *(node for node in draft.cluster_nodes if node != first)]
+        draft.service(name, place, group, {"nodes": order, "failback": failback})
+    if not draft.raw["services"]:
+        raise FencelineError(f"{haresources.name}: nothing of its services can be expressed")
+    return draft.finish()
 
 
-def _directives(text: str) -> dict[str, list[str]]:
+def _directives(source: Source) -> dict[str, list[_Line]]:
     """{directive: [its arguments, a line each]}."""
-    found: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        word, _, rest = line.partition("#")[0].strip().partition(" ")
-        if word:
-            found.setdefault(word.lower(), []).append(" ".join(rest.split()))
-    return found
-
-
-def _resource_lines(text: str) -> list[tuple[str, list[str]]]:
-    """[(preferred node, resources)], continued lines joined."""
-    found = []
-    for line in re.sub(r"\\\n", " ", text).splitlines():
+    found: dict[str, list[_Line]] = {}
+    for number, line in enumerate(source.text.splitlines(), 1):
         words = line.partition("#")[0].split()
         if words:
-            found.append((words[0], words[1:]))
+            found.setdefault(words[0].lower(), []).append(_Line(" ".join(words[1:]), source.at(number)))
     return found
 
 
-def _stack(settings: dict[str, list[str]], found: Imported) -> dict[str, Any]:
+def _resource_lines(source: Source) -> list[tuple[str, str, list[str]]]:
+    """[(place, preferred node, resources)], continued lines joined."""
+    found, words, begun = [], [], 0
+    for number, line in enumerate([*source.text.splitlines(), ""], 1):
+        text = line.partition("#")[0].rstrip()
+        if not words:
+            begun = number
+        words += text.rstrip("\\").split()
+        if words and not text.endswith("\\"):
+            found.append((source.at(begun), words[0], words[1:]))
+            words = []
+    return found
+
+
+def _stack(draft: Draft, source: Source, settings: dict[str, list[_Line]]) -> dict[str, Any]:
     stack: dict[str, Any] = {"kind": "heartbeat"}
     for key in _TIMES:
         if key in settings:
-            stack[key] = format_duration(parse_duration(settings[key][-1]))
-    _missing_times(stack, found)
+            stack[key] = format_duration(draft.seconds(settings[key][-1].text, settings[key][-1].place))
+    _missing_times(draft, source, stack)
     if "udpport" in settings:
-        stack["udpport"] = int(settings["udpport"][-1])
-    media = [word for word in ("ucast", "mcast", "bcast") if word in settings]
+        stack["udpport"] = draft.number(settings["udpport"][-1].text, settings["udpport"][-1].place)
+    media = [word for word in settings if word in ("ucast", "mcast", "bcast")]
     if media:
         stack["media"] = media[0]
         if media[0] == "mcast":
-            words = settings["mcast"][0].split()
+            words = settings["mcast"][0].text.split()
+            if len(words) < 2:
+                raise FencelineError(f"{settings['mcast'][0].place}: mcast has no group: mcast DEVICE GROUP PORT TTL "
+                                     "LOOP")
             stack["mcast_group"] = words[1]
             if len(words) > 2:
-                stack["udpport"] = int(words[2])
-    found.notes += [f"ha.cf: {word}: a second medium is left out; there is {media[0]}" for word in media[1:]]
-    if "serial" in settings:
-        found.notes.append("ha.cf: serial: there are no serial lines between the machines")
-    for address in (address for line in settings.get("ping", ()) for address in line.split()):
-        stack["ping"] = [CLIENT_NAME]
-        found.notes.append(f"ha.cf: ping {address}: in its place Fenceline's own address among the clients is pinged")
-    for line in settings.get("ping_group", ()):
-        group, *addresses = line.split()
-        stack.setdefault("ping_group", {})[group] = [CLIENT_NAME]
-        found.notes.append(f"ha.cf: ping_group {group} ({', '.join(addresses)}): Fenceline's own address "
-                           "among the clients is pinged in their place")
+                stack["udpport"] = draft.number(words[2], settings["mcast"][0].place)
+    for word in media[1:]:
+        for line in settings[word]:
+            draft.note(line.place, f"{word} {line.text}: a second medium is left out; there is {media[0]}")
+    for line in settings.get("serial", ()):
+        draft.note(line.place, f"serial {line.text}: there are no serial lines between the machines")
+    _pings(draft, settings, stack)
     for line in settings.get("respawn", ()):
-        if line.endswith("/ipfail"):
+        if line.text.endswith("/ipfail"):
             stack["ipfail"] = True
         else:
-            found.notes.append(f"ha.cf: respawn {line}: left out")
-    if settings.get("crm", ["no"])[-1] not in ("no", "off", "false"):
-        found.notes.append("ha.cf: crm: with a resource manager heartbeat has no haresources; imported without")
-    known = {*_TIMES, *_SILENT, "node", "udpport", "ucast", "mcast", "bcast", "serial", "ping", "ping_group",
-             "respawn", "auto_failback", "stonith", "stonith_host"}
-    found.notes += [f"ha.cf: {word} {' / '.join(lines)}: not expressed".replace(" :", ":")
-                    for word, lines in settings.items() if word not in known]
+            draft.note(line.place, f"respawn {line.text}: left out")
+    for line in settings.get("crm", ()):
+        if line.text not in ("no", "off", "false"):
+            draft.note(line.place, f"crm {line.text}: with a resource manager heartbeat has no haresources; imported "
+                                   "without")
+    for word, lines in settings.items():
+        if word not in _READ and word not in _SILENT:
+            for line in lines:
+                draft.note(line.place, f"{word} {line.text}".rstrip() + ": not expressed")
     return stack
 
 
-def _missing_times(stack: dict[str, Any], found: Imported) -> None:
+def _pings(draft: Draft, settings: dict[str, list[_Line]], stack: dict[str, Any]) -> None:
+    for line in settings.get("ping", ()):
+        stack["ping"] = [CLIENT_NAME]
+        draft.note(line.place, f"ping {line.text}: in its place Fenceline's own address among the clients is pinged")
+    for line in settings.get("ping_group", ()):
+        group, _, addresses = line.text.partition(" ")
+        stack.setdefault("ping_group", {})[identifier(group, "group")] = [CLIENT_NAME]
+        draft.note(line.place, f"ping_group {group} ({addresses}): Fenceline's own address among the clients is "
+                               "pinged in their place")
+
+
+def _missing_times(draft: Draft, source: Source, stack: dict[str, Any]) -> None:
     """ha.cf may leave times out; heartbeat's own defaults (ha.cf(5)): keepalive 2 s, deadtime 30 s."""
-    seconds = {key: parse_duration(stack[key]) for key in _TIMES if key in stack}
+    seconds = {key: draft.seconds(stack[key], source.name) for key in _TIMES if key in stack}
     keepalive = seconds.setdefault("keepalive", 2.0)
     deadtime = seconds.setdefault("deadtime", 30.0)
     seconds.setdefault("warntime", (keepalive + deadtime) / 2)
@@ -139,94 +154,46 @@ def _missing_times(stack: dict[str, Any], found: Imported) -> None:
     for key, value in seconds.items():
         if key not in stack:
             stack[key] = format_duration(value)
-            found.notes.append(f"ha.cf: {key} is not there: {stack[key]} is taken")
+            draft.note(source.name, f"{key} is not there: {stack[key]} is taken")
 
 
-def _fencing(settings: dict[str, list[str]], found: Imported) -> dict[str, Any]:
-    devices = settings.get("stonith_host", []) + settings.get("stonith", [])
-    if not devices:
-        return {"method": "none"}
-    if not any("ipmi" in line for line in devices):
-        found.notes.append(f"ha.cf: STONITH by {devices[0].split()[1]}: in its place a virtual BMC and external/ipmi")
-    return {"method": "ipmi"}
+def _authkeys(draft: Draft, source: Source | None) -> None:
+    """The method that ``auth N`` chooses; the secret is a new one for every cluster."""
+    if source is None:
+        return
+    lines = _directives(source)
+    chosen = lines["auth"][-1].text
+    method = lines.get(chosen, [_Line("", source.name)])[-1]
+    word = (method.text.split() or [""])[0]
+    if word not in ("crc", "md5", "sha1"):
+        raise FencelineError(f"{method.place}: auth {chosen} chooses {word or 'nothing'}: it must be crc, md5 or sha1")
+    draft.raw["stack"]["auth"] = word
 
 
-def _part(word: str, found: Imported) -> dict[str, Any] | None:
+def _fencing(draft: Draft, settings: dict[str, list[_Line]]) -> None:
+    devices = [("stonith_host", 1, line) for line in settings.get("stonith_host", ())]
+    devices += [("stonith", 0, line) for line in settings.get("stonith", ())]
+    for directive, place_of_type, line in devices:
+        draft.raw["fencing"] = {"method": "ipmi"}
+        words = line.text.split()
+        kind = words[place_of_type] if len(words) > place_of_type else "nothing"
+        if "ipmi" not in kind:
+            draft.note(line.place, f"{directive}: STONITH by {kind}: in its place a virtual BMC and external/ipmi")
+
+
+def _part(draft: Draft, word: str, place: str, group: list[dict[str, Any]]) -> dict[str, Any] | None:
     """One resource of haresources, or None with a note."""
     script, *arguments = word.split("::")
     if re.fullmatch(r"\d+\.\d+\.\d+\.\d+(/.*)?", script):
         script, arguments = "IPaddr", [script]
     if script in ("IPaddr", "IPaddr2") and arguments:
-        return _vip(arguments[0], found)
+        return draft.vip(arguments[0], place, group)
     if script == "Filesystem" and len(arguments) >= 2:
-        return _filesystem(arguments, found)
-    if script in _WEB:
-        if script != "nginx":
-            found.notes.append(f"haresources: {script}: in its place nginx")
-        return {"kind": "daemon", "name": "nginx"}
-    found.notes.append(f"haresources: {word}: not expressed")
-    return None
-
-
-def _vip(text: str, found: Imported) -> dict[str, Any]:
-    address = ipaddress.IPv4Address(text.split("/")[0])
-    subnet = ipaddress.IPv4Network(f"{address}/24", strict=False)
-    networks = found.raw["networks"]
-    if not subnet.is_private:
-        found.notes.append(f"haresources: {address} is no private address: its last number is kept, in 192.168.99.0/24")
-        address = ipaddress.IPv4Address("192.168.99.0") + int(address) % 256
-        subnet = ipaddress.IPv4Network("192.168.99.0/24")
-    first = networks.setdefault("service", {"role": "service", "subnet": str(subnet)})
-    network = ipaddress.IPv4Network(first["subnet"])
-    number = int(address) % 256
-    if number < VIP_FIRST:
-        number += VIP_FIRST
-    if network.network_address + number != address:
-        found.notes.append(f"haresources: {address} becomes {network.network_address + number}: floating addresses are "
-                           f".{VIP_FIRST} and above, in one service network")
-    return {"kind": "vip", "address": str(network.network_address + number)}
-
-
-def _filesystem(arguments: list[str], found: Imported) -> dict[str, Any]:
-    device, mountpoint, *rest = arguments
-    fstype = rest[0] if rest else "auto"
-    found.raw["networks"].setdefault("storage", {"role": "storage", "subnet": "10.90.3.0/24"})
-    part: dict[str, Any] = {"kind": "filesystem", "mountpoint": mountpoint}
-    if len(rest) > 1:
-        part["options"] = rest[1]
-    storage = found.raw.setdefault("storage", {})
-    name = re.sub(r"[^A-Za-z0-9-]", "-", PurePosixPath(device.partition(":")[2] or mountpoint).name) or "disk"
-    if ":" in device:
-        server = "nfs-server"
-        found.raw["nodes"].setdefault(server, {"role": "storage", "memory": "256M"})
-        exports = storage.setdefault("nfs", {"server": server, "exports": []})["exports"]
-        found.notes.append(f"haresources: {device}: an export {name} of the machine {server}")
-        return _with(part, "export", name, exports, {"name": name})
-    host = "storage-host"
-    found.raw["nodes"].setdefault(host, {"role": "storage", "memory": "256M"})
-    luns = storage.setdefault("iscsi", {"target": host, "luns": []})["luns"]
-    if fstype not in ("ext3", "ext4"):
-        found.notes.append(f"haresources: {fstype} on {device}: ext4 in its place")
-        fstype = "ext4"
-    found.notes.append(f"haresources: {device}: an iSCSI LUN {name} of the machine {host}")
-    return _with(part, "lun", name, luns, {"name": name, "filesystem": fstype})
-
-
-def _with(part: dict[str, Any], key: str, name: str, known: list[dict[str, Any]],
-          new: dict[str, Any]) -> dict[str, Any]:
-    if name not in [one["name"] for one in known]:
-        known.append(new)
-    return {**part, key: name}
-
-
-def _complete(found: Imported) -> None:
-    """What a topology needs and the original did not have."""
-    for name, service in found.raw["services"].items():
-        kinds = {part["kind"] for part in service["group"]}
-        if "vip" not in kinds:
-            found.notes.append(f"services.{name} has no address: no client can ask it")
-        if "daemon" in kinds and "filesystem" not in kinds:
-            for part in service["group"]:
-                if part["kind"] == "daemon":
-                    part["document_root"] = "/var/www/html"
-    found.raw["networks"].setdefault("service", {"role": "service", "subnet": "192.168.99.0/24"})
+        return draft.filesystem(arguments[0], arguments[1], arguments[2] if len(arguments) > 2 else "",
+                                arguments[3] if len(arguments) > 3 else "", place)
+    if script == "OCF" and arguments:
+        script = arguments[0]
+    elif script in ("Filesystem", "drbddisk", "LVM", "MailTo", "portblock"):
+        draft.note(place, f"{word}: not expressed")
+        return None
+    return draft.daemon(script, place, group)

@@ -1,0 +1,63 @@
+"""Several files of one cluster as one topology."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.errors import FencelineError
+from harness.importers.cib import import_cib
+from harness.importers.draft import Draft
+from harness.importers.heartbeat import import_heartbeat
+from harness.importers.keepalived import import_keepalived
+from harness.importers.rhcs import import_cluster_conf
+from harness.importers.source import Source, kind_of
+
+#: What tells the cluster software; of these there must be exactly one kind.
+_CLUSTERS = ("ha.cf", "keepalived.conf", "cib", "cluster.conf")
+_WITH = {"ha.cf": ("haresources", "authkeys"), "keepalived.conf": (), "cib": ("corosync.conf",), "cluster.conf": ()}
+
+
+def import_sources(sources: Sequence[Source], name: str) -> Draft:
+    """The topology that ``sources``, of one cluster, describe together.
+
+    Raises:
+        FencelineError: they don't belong together, something is missing, or one of them is bad.
+    """
+    files: dict[str, list[Source]] = {}
+    for source in sources:
+        files.setdefault(kind_of(source), []).append(source)
+    clusters = [kind for kind in _CLUSTERS if kind in files]
+    if len(clusters) > 1:
+        raise FencelineError(f"{' and '.join(files[kind][0].name for kind in clusters)} are of two clusters: "
+                             f"{' and '.join(clusters)} can't be imported together")
+    if not clusters:
+        raise FencelineError(_missing(files))
+    cluster = clusters[0]
+    for kind, found in files.items():
+        if kind not in (cluster, *_WITH[cluster]):
+            raise FencelineError(f"{found[0].name} is a {kind}: it has no place beside a {cluster}")
+        if len(found) > 1 and kind != "keepalived.conf":
+            raise FencelineError(f"{found[0].name} and {found[1].name} are both a {kind}: give one")
+    draft = Draft(name, _origin(files))
+    if cluster == "ha.cf":
+        if "haresources" not in files:
+            raise FencelineError(_missing(files))
+        return import_heartbeat(draft, files["ha.cf"][0], files["haresources"][0],
+                                next(iter(files.get("authkeys", ())), None))
+    if cluster == "keepalived.conf":
+        return import_keepalived(draft, files["keepalived.conf"])
+    if cluster == "cib":
+        return import_cib(draft, files["cib"][0], next(iter(files.get("corosync.conf", ())), None))
+    return import_cluster_conf(draft, files["cluster.conf"][0])
+
+
+def _origin(files: dict[str, list[Source]]) -> str:
+    *first, last = files
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _missing(files: dict[str, list[Source]]) -> str:
+    given = ", ".join(f"{source.name} ({kind})" for kind, found in files.items() for source in found)
+    wanted = "ha.cf and haresources" if {"ha.cf", "haresources", "authkeys"} & set(files) else (
+        "a CIB (cibadmin --query)" if "corosync.conf" in files else "the cluster's own")
+    return f"there is only {given}: give {wanted} together"

@@ -1,0 +1,239 @@
+"""A topology in the making, the same for every importer: what becomes of a node, an address, a file system, a daemon.
+
+What a topology can't say, or says with something of its own in the place of the original (a ping node, httpd), is a
+note with its place: an import that is silent would be taken for the whole truth.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import FencelineError
+from harness.model.addressing import CLIENT_NAME, VIP_FIRST
+from harness.model.units import format_duration, parse_duration
+
+if TYPE_CHECKING:
+    from harness.importers.blocks import Directive
+    from harness.importers.source import Source
+
+#: Daemons that a topology has, by the names that people's scripts have.
+DAEMONS = {**dict.fromkeys(("httpd", "apache", "apache2", "nginx", "lighttpd"), "nginx")}
+_PRIVATE = tuple(ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+_ELSEWHERE = ipaddress.IPv4Network("192.168.99.0/24")
+_MOUNTPOINT = re.compile(r"^/[A-Za-z0-9/_.-]+$")
+_IPV4 = re.compile(r"^\d+\.\d+\.\d+\.\d+(/.*)?$")
+
+
+class Draft:
+    """``raw`` is the topology as YAML will have it; ``notes`` what of the original is not in it, or not the same."""
+
+    def __init__(self, name: str, origin: str) -> None:
+        self._notes: dict[tuple[str, int, str], None] = {}
+        self.raw: dict[str, Any] = {"name": name, "description": f"imported from {origin}", "nodes": {},
+                                    "networks": {}, "storage": {}, "stack": {}, "fencing": {"method": "none"},
+                                    "services": {}}
+        self._nodes: dict[str, str] = {}
+        self._service_net: ipaddress.IPv4Network | None = None
+        self._vips: set[ipaddress.IPv4Address] = set()
+        self._mountpoints: set[str] = set()
+
+    def note(self, place: str, text: str) -> None:
+        """Says something about ``place`` (a file's name, or ``name:line``), once."""
+        name, _, line = place.rpartition(":")
+        self._notes[(name, int(line), text) if name and line.isdigit() else (place, 0, text)] = None
+
+    @property
+    def notes(self) -> list[str]:
+        """What was said, file by file, in the order of their lines."""
+        files = list(dict.fromkeys(name for name, _, _ in self._notes))
+        found = sorted(self._notes, key=lambda note: (files.index(note[0]), note[1]))
+        return [f"{name}{f':{line}' if line else ''}: {text}" for name, line, text in found]
+
+    def node(self, original: str, place: str) -> str:
+        """The machine that the cluster's own name ``original`` becomes; made when it is new."""
+        if original in self._nodes:
+            return self._nodes[original]
+        name = self._free(identifier(original.split(".")[0], "node"), {*self.raw["nodes"], CLIENT_NAME})
+        if name != original:
+            self.note(place, f"the node {original} is called {name}")
+        self._nodes[original] = name
+        self.raw["nodes"][name] = {}
+        return name
+
+    def known_node(self, original: str) -> str | None:
+        """The machine of the cluster's node ``original``, if it was named before; also by its short name."""
+        if original in self._nodes:
+            return self._nodes[original]
+        short = original.split(".")[0]
+        return next((name for full, name in self._nodes.items() if full.split(".")[0] == short), None)
+
+    @property
+    def cluster_nodes(self) -> list[str]:
+        """The members so far."""
+        return [name for name, node in self.raw["nodes"].items() if "role" not in node]
+
+    def helper(self, name: str, role: str) -> str:
+        """A machine that serves the cluster; made when it is new."""
+        while name in self._nodes.values():
+            name += "-x"
+        self.raw["nodes"].setdefault(name, {"role": role, "memory": "256M"})
+        return name
+
+    def service(self, original: str, place: str, group: list[dict[str, Any]], domain: dict[str, Any]) -> str | None:
+        """Adds a service; None, with a note, where nothing of it could be said."""
+        if not group:
+            self.note(place, f"{original}: nothing of it can be expressed, it is left out")
+            return None
+        name = self._free(identifier(original, "service"), self.raw["services"])
+        kinds = {part["kind"] for part in group}
+        if "vip" not in kinds:
+            self.note(place, f"{original} has no address: no client can ask it")
+        for part in group:
+            if part["kind"] == "daemon" and "filesystem" not in kinds and "real_servers" not in part:
+                part["document_root"] = "/var/www/html"
+        self.raw["services"][name] = {"group": group, "domain": domain}
+        return name
+
+    def vip(self, text: str, place: str, group: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """The floating address ``text`` (``address[/...]``); None, with a note, where it can't be had."""
+        if any(part["kind"] == "vip" for part in group):
+            self.note(place, f"{text}: a service has one address, and has it already; left out")
+            return None
+        if not _IPV4.match(text):
+            self.note(place, f"{text} is no IPv4 address; left out")
+            return None
+        try:
+            original = ipaddress.IPv4Address(text.split("/")[0])
+        except ValueError as error:
+            raise FencelineError(f"{place}: {text} is no address: {error}") from error
+        network = ipaddress.IPv4Network(f"{original}/24", strict=False)
+        if not any(original in private for private in _PRIVATE):
+            network = _ELSEWHERE
+        if self._service_net is None:
+            self._service_net = network
+        number = int(original) % 256
+        if number < VIP_FIRST:
+            number += VIP_FIRST
+        number = min(number, 254)
+        address = self._service_net.network_address + number
+        while address in self._vips:
+            number = number + 1 if number < 254 else VIP_FIRST
+            address = self._service_net.network_address + number
+        self._vips.add(address)
+        if address != original:
+            self.note(place, f"{original} becomes {address}: floating addresses are .{VIP_FIRST} and above, private, "
+                             "in one service network")
+        return {"kind": "vip", "address": str(address)}
+
+    def filesystem(self, device: str, mountpoint: str, fstype: str, options: str,
+                   place: str) -> dict[str, Any] | None:
+        """A file system on what ``device`` becomes: an NFS export (``server:path``) or an iSCSI LUN."""
+        if not _MOUNTPOINT.match(mountpoint) or mountpoint in self._mountpoints:
+            self.note(place, f"{mountpoint} {'is mounted twice' if mountpoint in self._mountpoints else 'is no path'}; "
+                             "left out")
+            return None
+        self._mountpoints.add(mountpoint)
+        part: dict[str, Any] = {"kind": "filesystem", "mountpoint": mountpoint}
+        if options and options != "defaults":
+            part["options"] = options
+        name = identifier(PurePosixPath(device.rpartition(":")[2] or mountpoint).name, "disk")
+        if fstype.startswith("nfs") or ":/" in device:
+            server = self.helper("nfs-server", "storage")
+            exports = self.raw["storage"].setdefault("nfs", {"server": server, "exports": []})["exports"]
+            self.note(place, f"{device}: an export {name} of the machine {server}")
+            _add(exports, {"name": name})
+            return {**part, "export": name}
+        host = self.helper("storage-host", "storage")
+        luns = self.raw["storage"].setdefault("iscsi", {"target": host, "luns": []})["luns"]
+        if fstype not in ("ext3", "ext4"):
+            self.note(place, f"{fstype or 'a file system'} on {device}: ext4 in its place")
+            fstype = "ext4"
+        self.note(place, f"{device}: an iSCSI LUN {name} of the machine {host}")
+        _add(luns, {"name": name, "filesystem": fstype})
+        return {**part, "lun": name}
+
+    def daemon(self, original: str, place: str, group: list[dict[str, Any]],
+               agent: str | None = None) -> dict[str, Any] | None:
+        """What a script or agent called ``original`` becomes; None, with a note, where a topology has nothing like
+        it."""
+        name = DAEMONS.get(original.lower())
+        if name is None:
+            self.note(place, f"{original}: not expressed: a topology has no such daemon (there are "
+                             f"{', '.join(sorted(set(DAEMONS.values())))})")
+            return None
+        if any(part["kind"] == "daemon" for part in group):
+            self.note(place, f"{original}: a service has one daemon, and has it already; left out")
+            return None
+        if original != name:
+            self.note(place, f"{original}: in its place {name}")
+        return {"kind": "daemon", "name": name, **({"agent": agent} if agent and name == original else {})}
+
+    def unread(self, source: Source, block: Directive, known: Collection[str]) -> None:
+        """Says what stands in ``block`` and is none of ``known``."""
+        for one in block.unread(known):
+            self.note(source.at(one.line), f"{' '.join(one.words)}: not expressed")
+
+    def seconds(self, text: str, place: str) -> float:
+        """The time ``text``.
+
+        Raises:
+            FencelineError: it is none.
+        """
+        try:
+            return parse_duration(text)
+        except ValueError as error:
+            raise FencelineError(f"{place}: {error}") from error
+
+    def number(self, text: str, place: str) -> int:
+        """The whole number ``text``.
+
+        Raises:
+            FencelineError: it is none.
+        """
+        if not re.fullmatch(r"-?\d{1,9}", text):
+            raise FencelineError(f"{place}: {text!r} is no number")
+        return int(text)
+
+    def finish(self, heartbeat_networks: int = 1) -> Draft:
+        """Adds what every topology has and no original says: the networks."""
+        raw = self.raw
+        # no original has a budget: what Fenceline's own tuning needs, and the time after which a node is dead
+        stack = raw["stack"]
+        dead = {"pacemaker": 2.2 * parse_duration(stack.get("token", 1.0)), "keepalived": 0.0}.get(
+            stack["kind"], parse_duration(stack.get("deadtime", 0.0)))
+        for one in raw["services"].values():
+            one["failover_budget"] = format_duration(round(30 + dead))
+        service = self._service_net or _ELSEWHERE
+        base = next(number for number in range(90, 250)
+                    if not ipaddress.IPv4Network(f"10.{number}.0.0/16").overlaps(service))
+        if raw["storage"]:
+            raw["networks"]["storage"] = {"role": "storage", "subnet": f"10.{base}.3.0/24"}
+        else:
+            del raw["storage"]
+        raw["networks"]["service"] = {"role": "service", "subnet": str(service)}
+        for index in range(heartbeat_networks):
+            name = "heartbeat" if heartbeat_networks == 1 else f"heartbeat-{index + 1}"
+            raw["networks"][name] = {"role": "heartbeat", "subnet": f"10.{base}.{10 + index}.0/24"}
+        raw["networks"]["management"] = {"role": "management", "subnet": f"10.{base}.4.0/24"}
+        return self
+
+    @staticmethod
+    def _free(name: str, taken: Any) -> str:
+        found, number = name, 2
+        while found in taken:
+            found, number = f"{name[:27]}-{number}", number + 1
+        return found
+
+
+def identifier(original: str, otherwise: str) -> str:
+    """``original`` as a name that a topology takes, or ``otherwise`` where nothing is left of it."""
+    return re.sub(r"[^A-Za-z0-9-]+", "-", original).strip("-")[:31] or otherwise
+
+
+def _add(known: list[dict[str, Any]], new: dict[str, Any]) -> None:
+    if new["name"] not in [one["name"] for one in known]:
+        known.append(new)

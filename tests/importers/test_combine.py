@@ -1,0 +1,91 @@
+"""Several files at once: what they are, what belongs together; and files that are broken in any way."""
+
+import random
+import re
+
+import pytest
+
+from harness.cli import main
+from harness.errors import FencelineError
+from harness.importers.combine import import_sources
+from harness.importers.source import kind_of
+from harness.model.load import TopologyError, parse_topology
+from tests.importers.files import DATA, imported, source
+
+KINDS = {"r2-ha.cf": "ha.cf", "r2-haresources": "haresources", "r5-ha.cf": "ha.cf", "r5-haresources": "haresources",
+         "r5-authkeys": "authkeys", "lvs.conf": "keepalived.conf", "haproxy-lb1.conf": "keepalived.conf",
+         "cluster.conf": "cluster.conf", "r6-cluster.conf": "cluster.conf", "cib.xml": "cib",
+         "corosync.conf": "corosync.conf"}
+TOGETHER = [("r2-ha.cf", "r2-haresources"), ("r5-ha.cf", "r5-haresources", "r5-authkeys"), ("lvs.conf",),
+            ("haproxy-lb1.conf", "haproxy-lb2.conf"), ("cluster.conf",), ("r6-cluster.conf",),
+            ("cib.xml", "corosync.conf")]
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS.items())
+def test_a_file_is_recognised_by_its_content(name, kind):
+    assert kind_of(source("whatever", (DATA / name).read_text())) == kind
+
+
+@pytest.mark.parametrize(("files", "words"), [
+    (["lvs.conf", "cib.xml"], "lvs.conf and cib.xml are of two clusters"),
+    (["r2-ha.cf"], "only r2-ha.cf .ha.cf.: give ha.cf and haresources together"),
+    (["corosync.conf"], "give a CIB"),
+    (["lvs.conf", "corosync.conf"], "corosync.conf is a corosync.conf: it has no place beside a keepalived.conf"),
+    (["cib.xml", "cib.xml"], "both a cib: give one")])
+def test_files_that_do_not_belong_together(files, words):
+    with pytest.raises(FencelineError, match=words):
+        imported(*files)
+
+
+@pytest.mark.parametrize(("text", "words"), [("", "is empty"), ("# nothing\n", "not recognised"),
+                                             ("dear all,\nhello\n", "not recognised"), ("<html></html>", "neither")])
+def test_other_files_are_refused(text, words):
+    with pytest.raises(FencelineError, match=words):
+        kind_of(source("x", text))
+
+
+def _spoil(rng, text):
+    at = rng.randrange(len(text))
+    lines = text.splitlines()
+    return rng.choice([
+        text[:at],
+        text[:at] + text[at + rng.randrange(1, 40):],
+        text[:at] + rng.choice(["{", "}", '"', ";", "::", "\n", "<", ">", "/", "0", "\0", "é"]) + text[at:],
+        re.sub(r"\d+", lambda match: rng.choice([match[0], "", "x", "99999999999"]), text),
+        "\n".join(rng.sample(lines, len(lines)))])
+
+
+@pytest.mark.parametrize("files", TOGETHER, ids=lambda files: files[0])
+def test_whatever_is_cut_off_or_spoilt_there_is_a_topology_or_one_clear_message(files):
+    rng = random.Random(files[0])
+    for _ in range(150):
+        spoilt = rng.choice(files)
+        text = _spoil(rng, (DATA / spoilt).read_text())
+        sources = [source(name, text if name == spoilt else None) for name in files]
+        try:
+            draft = import_sources(sources, "spoilt")
+            parse_topology(draft.raw, "spoilt")
+        except FencelineError as error:
+            assert error.message
+        except TopologyError as error:
+            assert "spoilt: " in str(error)
+
+
+def test_the_command_prints_a_topology_with_its_notes(tmp_path, capsys):
+    assert main(["import", str(DATA / "r2-haresources"), str(DATA / "r2-ha.cf"), "--name", "r2"]) == 0
+    out = capsys.readouterr()
+    assert "name: r2\n" in out.out
+    assert f"#  - {DATA / 'r2-ha.cf'}:12: ping 192.168.60.1" in out.out
+    assert f"{DATA / 'r2-ha.cf'}:12: ping" in out.err
+    path = tmp_path / "r2.yaml"
+    path.write_text(out.out)
+    assert main(["topology", "check", str(path)]) == 0
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "No such file"), (b"\xff\xfe\x00", "no UTF-8")])
+def test_the_command_says_what_is_wrong_with_a_file(tmp_path, capsys, content, words):
+    path = tmp_path / "ha.cf"
+    if content is not None:
+        path.write_bytes(content)
+    assert main(["import", str(path)]) == 1
+    assert words in capsys.readouterr().err
