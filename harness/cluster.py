@@ -42,10 +42,10 @@ from harness.observe.writes import WriteObserver
 from harness.progress import Progress
 from harness.stacks.base import make_stack
 from harness.stacks.state import ClusterState
-from harness.storage import iscsi, nfs
+from harness.storage import database, iscsi, nfs
 
 _TELLING_PACKAGES = ("pacemaker", "corosync", "resource-agents", "fence-agents", "open-iscsi", "heartbeat",
-                     "keepalived", "nfs-kernel-server", "nginx-light")
+                     "keepalived", "nfs-kernel-server", "nginx-light", "mariadb-server")
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,8 @@ class Cluster:
 
     def _make_machines(self) -> None:
         topology = self.topology
+        if database.has_database(topology):
+            database.extract(self.image.rootfs, self.folder)
         for node, settings in topology.nodes.items():
             seed = base_seed(topology, node, self._key, self._host_key)
             disks: tuple[Path, ...] = ()

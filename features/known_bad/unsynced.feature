@@ -17,3 +17,20 @@ Feature: A cache that loses what was synced
     And the power of the active node is cut
     Then "ledger" relocates to the standby within 30 seconds
     And acknowledged records of "ledger" are lost
+
+  @known_bad @storage
+  Scenario: Committed rows that are in the database's log buffer only are lost with the power
+    Given the topology "mysql-iscsi" is up and "mysql" is answering, with
+      """
+      services:
+        mysql:
+          group:
+            - {kind: vip, address: 192.168.61.150}
+            - {kind: filesystem, lun: data, mountpoint: /data}
+            - {kind: daemon, name: mariadb, sync: false}
+      """
+    And the promise "no lost acknowledgement" is expected to break
+    When 50 records have been acknowledged by "mysql" within 30 seconds
+    And the power of the active node is cut
+    Then "mysql" relocates to the standby within 30 seconds
+    And acknowledged records of "mysql" are lost

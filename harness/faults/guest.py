@@ -133,9 +133,9 @@ class ServiceKill:
         settings = cluster.topology.services.get(self.service)
         if settings is None or settings.daemon is None:
             raise FaultError(f"no service {self.service!r} with a daemon in {cluster.topology.name}")
-        done = cluster.session(self.node).run(["pkill", "-KILL", "-x", settings.daemon.name], within=15, check=False)
+        done = cluster.session(self.node).run(["pkill", "-KILL", "-x", settings.daemon.process], within=15, check=False)
         if done.status == 1:
-            raise FaultError(f"{settings.daemon.name} does not run on {self.node}")
+            raise FaultError(f"{settings.daemon.process} does not run on {self.node}")
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         port = cluster.topology.services[self.service].daemon.port

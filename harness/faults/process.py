@@ -96,4 +96,4 @@ class ServiceStop(_Stopped):
         settings = cluster.topology.services.get(self.service)
         if settings is None or settings.daemon is None:
             raise FaultError(f"no service {self.service!r} with a daemon in {cluster.topology.name}")
-        return settings.daemon.name
+        return settings.daemon.process

@@ -11,11 +11,14 @@ from harness.model.stack_rules import stack_problems
 if TYPE_CHECKING:
     from harness.model.topology import Topology
 
+_MARIADB_AGENTS = ("ocf:heartbeat:mysql", "systemd:mariadb", "lsb:mariadb")
+_MARIADB_SIZE = 128 * 2**20
+
 
 def problems(topology: Topology) -> list[str]:
     """Everything that is inconsistent in ``topology``, one line each; empty if nothing is."""
     return [*_networks(topology), *_nodes(topology), *_storage(topology), *_fencing(topology),
-            *_services(topology), *stack_problems(topology)]
+            *_services(topology), *_databases(topology), *stack_problems(topology)]
 
 
 def _networks(topology: Topology) -> list[str]:
@@ -104,6 +107,34 @@ def _real_servers(topology: Topology, path: str, names: tuple[str, ...]) -> list
     return [f"{path}.real_servers: there is no machine {name!r} with the role real-server; there are "
             f"{', '.join(topology.nodes_with('real-server')) or 'none'}"
             for name in names if name not in topology.nodes_with("real-server")]
+
+
+def _databases(topology: Topology) -> list[str]:
+    found, seen = [], []
+    luns = topology.storage.iscsi.luns if topology.storage.iscsi else ()
+    for name, service in topology.services.items():
+        for index, part in enumerate(service.group):
+            if part.kind != "daemon" or part.name != "mariadb":
+                continue
+            path = f"services.{name}.group.{index}"
+            seen.append(name)
+            if service.filesystem is None:
+                found.append(f"{path}: mariadb keeps its data on the group's file system, and there is none")
+            elif index < service.group.index(service.filesystem):
+                found.append(f"{path}: mariadb starts after the file system that it keeps its data on")
+            if part.document_root is not None:
+                found.append(f"{path}.document_root: mariadb keeps its data on the group's file system")
+            lun = next((lun for lun in luns if service.filesystem and lun.name == service.filesystem.lun), None)
+            if lun is not None and lun.size < _MARIADB_SIZE:
+                place = service.group.index(service.filesystem)
+                found.append(f"services.{name}.group.{place}.lun: mariadb needs a file system of "
+                             f"{_MARIADB_SIZE // 2**20}M at least, {lun.name!r} has {lun.size // 2**20}M")
+            if part.agent not in _MARIADB_AGENTS:
+                found.append(f"{path}.agent: {part.agent} does not start mariadb; take one of "
+                             f"{', '.join(_MARIADB_AGENTS)}")
+    if len(seen) > 1:
+        found.append(f"services: {' and '.join(seen)} have a mariadb each, and a node has one configuration of it")
+    return found
 
 
 def _services(topology: Topology) -> list[str]:

@@ -119,13 +119,32 @@ class Daemon(Strict):
     """A daemon that serves the clients."""
 
     kind: Literal["daemon"]
-    name: Literal["nginx", "haproxy", "ledger"] = "nginx"
-    agent: Annotated[str, Field(pattern=r"^(ocf:[a-z0-9]+|systemd|lsb):[A-Za-z0-9_.@-]+$")] = "ocf:heartbeat:nginx"
-    port: int = Field(80, ge=1, le=65535)
+    name: Literal["nginx", "haproxy", "ledger", "mariadb"] = "nginx"
+    agent: Annotated[str, Field(pattern=r"^(ocf:[a-z0-9]+|systemd|lsb):[A-Za-z0-9_.@-]+$",
+                                description="mariadb: ocf:heartbeat:mysql if absent")] = "ocf:heartbeat:nginx"
+    port: int = Field(80, ge=1, le=65535, description="mariadb: 3306 if absent")
     document_root: str | None = Field(None, description="absent: the mountpoint of the group's file system")
-    sync: bool = Field(True, description="ledger: a record is on the disk before it is acknowledged")
+    sync: bool = Field(True, description="ledger, mariadb: what is acknowledged is on the disk; mariadb's "
+                                         "innodb_flush_log_at_trx_commit=0 if not")
     real_servers: tuple[Name, ...] = Field((), description="haproxy: the machines that it hands requests to")
     monitor: Duration = Field(2.0, description="haproxy: interval of its checks of the real servers, too")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_defaults(cls, raw: object) -> object:
+        if isinstance(raw, dict) and raw.get("name") == "mariadb":
+            return {"agent": "ocf:heartbeat:mysql", "port": 3306} | raw
+        return raw
+
+    @property
+    def process(self) -> str:
+        """How pgrep -x knows it."""
+        return {"mariadb": "mariadbd"}.get(self.name, self.name)
+
+    @property
+    def is_ledger(self) -> bool:
+        """Whether clients can commit numbered records to it and read them back."""
+        return self.name in ("ledger", "mariadb")
 
 
 class VirtualServer(Strict):
@@ -189,6 +208,11 @@ class Service(Strict):
         """Where clients ask; None where there is nothing that answers."""
         part = self.daemon or self.virtual_server
         return part.port if part else None
+
+    @property
+    def protocol(self) -> str:
+        """What its clients speak: http or mysql."""
+        return "mysql" if self.daemon and self.daemon.name == "mariadb" else "http"
 
     @property
     def real_servers(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The client: what a user of each service gets, asked from outside every 10 ms.
 
 Each question is a new TCP connection, as a browser would make it: an old connection would tell of the old
-node only. This is the one source of outage figures.
+node only. A web service is asked for a page, a database who it is. This is the one source of outage figures.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import Any
 from harness.errors import Timeout
 from harness.model.event import Event, now_ns
 from harness.model.topology import Topology
+from harness.observe.dialogue import Answer, Dialogue, HttpDialogue
 from harness.observe.log import EventLog
 from harness.observe.loop import READ, WRITE, ObserverLoop
+from harness.observe.mysql import SqlDialogue
 from harness.observe.timed import TimedObserver
 
 #: s between two questions to one service. An outage is seen up to one interval too long at each end: 20 ms gave an
@@ -25,58 +27,19 @@ from harness.observe.timed import TimedObserver
 INTERVAL = 0.010
 PATIENCE = 1.0  # s that an answer may take
 OUTSTANDING = 128  # questions without an answer per service: PATIENCE / INTERVAL, and some room
-_LARGEST = 1 << 20  # bytes of an answer that are read at most
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, 0 s: close sends RST and leaves nothing in TIME_WAIT
 
 SocketFactory = Callable[[], socket.socket]
-
-
-class Reply:
-    """What arrived of an answer, and what it says. A pure parser."""
-
-    def __init__(self) -> None:
-        self._raw = b""
-
-    def feed(self, chunk: bytes) -> tuple[int, str | None] | None:
-        """Takes the next bytes, b"" at the end of the stream.
-
-        Returns:
-            (status, value of X-Node) when the answer is whole: its headers, and as much of a body as
-            Content-Length says; None while more must come.
-
-        Raises:
-            ValueError: it is no HTTP answer, or it was cut short.
-        """
-        self._raw += chunk
-        head, separator, body = self._raw.partition(b"\r\n\r\n")
-        if not separator:
-            if not chunk:
-                raise ValueError("the connection was closed before the headers were complete")
-            if len(head) > 65536 or (len(head) >= 5 and not head.startswith(b"HTTP/")):
-                raise ValueError(f"not an HTTP answer: {head[:40]!r}")
-            return None
-        first, *lines = head.decode("latin-1").split("\r\n")
-        words = first.split(None, 2)
-        if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdigit():
-            raise ValueError(f"not an HTTP answer: {first[:40]!r}")
-        headers = {name.strip().lower(): value.strip()
-                   for name, _, value in (line.partition(":") for line in lines)}
-        length = headers.get("content-length", "")
-        if length.isdigit() and len(body) < min(int(length), _LARGEST):
-            if not chunk:
-                raise ValueError(f"the connection was closed after {len(body)} of {length} bytes")
-            return None
-        return int(words[1]), headers.get("x-node")
+DIALOGUES: dict[str, Callable[[str], Dialogue]] = {"http": HttpDialogue, "mysql": SqlDialogue}
 
 
 class _Question:
     """One connection, from its SYN to its event."""
 
-    def __init__(self, service: str, sock: socket.socket) -> None:
-        self.service, self.socket = service, sock
+    def __init__(self, service: str, sock: socket.socket, dialogue: Dialogue) -> None:
+        self.service, self.socket, self.dialogue = service, sock, dialogue
         self.sent_ns = now_ns()
         self.connected = False
-        self.reply = Reply()
 
 
 class ClientObserver(TimedObserver):
@@ -98,6 +61,7 @@ class ClientObserver(TimedObserver):
         self._make = socket_factory or self._in_fabric
         self._targets = {name: (str(service.vip.address), service.port)
                          for name, service in topology.services.items() if service.vip and service.port}
+        self._dialogues = {name: DIALOGUES[topology.services[name].protocol] for name in self._targets}
         self._nodes = set(topology.nodes)
         self._asked: dict[str, list[_Question]] = {name: [] for name in self._targets}
 
@@ -152,10 +116,10 @@ class ClientObserver(TimedObserver):
         limit = now_ns() - int(PATIENCE * 1e9)
         while questions and questions[0].sent_ns <= limit:
             stage = "connected, but no answer" if questions[0].connected else "no connection"
-            self._finish(questions[0], error=f"{stage} within {PATIENCE:g} s")
+            self._finish(questions[0], Answer(False, error=f"{stage} within {PATIENCE:g} s"))
 
     def _ask(self, service: str) -> None:
-        question = _Question(service, self._make())
+        question = _Question(service, self._make(), self._dialogues[service](service))
         self._asked[service].append(question)
         sock = question.socket
         sock.setblocking(False)
@@ -164,7 +128,7 @@ class ClientObserver(TimedObserver):
         if code in (0, errno.EINPROGRESS):
             self._loop.add(sock, lambda: self._guard(question, self._connected), WRITE)
         else:
-            self._finish(question, error=os.strerror(code))
+            self._finish(question, Answer(False, error=os.strerror(code)))
 
     def _guard(self, question: _Question, step: Callable[[_Question], None]) -> None:
         try:
@@ -173,35 +137,35 @@ class ClientObserver(TimedObserver):
             pass  # level-triggered: we are called again
         except OSError as error:
             stage = "connected, then: " if question.connected else ""
-            self._finish(question, error=f"{stage}{error.strerror or error}")
+            self._finish(question, Answer(False, error=f"{stage}{error.strerror or error}"))
         except ValueError as error:
-            self._finish(question, error=str(error))
+            self._finish(question, Answer(False, error=str(error)))
 
     def _connected(self, question: _Question) -> None:
         code = question.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, os.strerror(code))
         question.connected = True
-        request = f"GET / HTTP/1.0\r\nHost: {question.service}\r\nUser-Agent: fenceline\r\n\r\n"
-        question.socket.send(request.encode())  # far smaller than an empty send buffer: sent as a whole
+        if question.dialogue.opening:
+            question.socket.send(question.dialogue.opening)  # far smaller than an empty send buffer: sent as a whole
         self._loop.add(question.socket, lambda: self._guard(question, self._readable), READ)
 
     def _readable(self, question: _Question) -> None:
-        answer = question.reply.feed(question.socket.recv(65536))
-        if answer is not None:
-            status, node = answer
-            self._finish(question, status, node, None if status == 200 else f"status {status}")
+        said = question.dialogue.feed(question.socket.recv(65536))
+        if isinstance(said, Answer):
+            self._finish(question, said)
+        elif said:
+            question.socket.send(said)
 
-    def _finish(self, question: _Question, status: int | None = None, node: str | None = None,
-                error: str | None = None) -> None:
+    def _finish(self, question: _Question, answer: Answer) -> None:
         self._asked[question.service].remove(question)
         self._loop.remove(question.socket)
         question.socket.close()
-        known = node if node in self._nodes else None
+        known = answer.node if answer.node in self._nodes else None
         late = min(self._loop.late_ns(), now_ns() - question.sent_ns)
         self._log.record("client", known, "reply", {
-            "service": question.service, "ok": status == 200, "sent_ns": question.sent_ns, "from": known,
-            "status": status, "error": error}, late_ns=late)
+            "service": question.service, "ok": answer.ok, "sent_ns": question.sent_ns, "from": known,
+            "status": answer.status, "error": answer.error}, late_ns=late)
 
 
 def round_trip(event: Event) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from harness.errors import ClusterError
 from harness.guest.seed import Seed
 from harness.guest.ssh import Session
 from harness.model.topology import Topology
@@ -60,6 +61,19 @@ class Stack(Protocol):
 
     def cleanup(self) -> None:
         """Forgets failures, so that the next scenario sees its own only."""
+
+
+def member_command(stack: Stack, sessions: Mapping[str, Session], is_reachable: Callable[[str], bool],
+                   arguments: list[str], node: str | None, within: float) -> str:
+    """What ``arguments`` print on ``node``, or on the first member that is online and can be reached.
+
+    Raises:
+        ClusterError: they failed, or there is no such member.
+    """
+    name = node or next((name for name in stack.state().online() if is_reachable(name)), None)
+    if name is None:
+        raise ClusterError(f"no member is online that could run `{' '.join(arguments)}`")
+    return sessions[name].run(arguments, within=within).out
 
 
 def make_stack(topology: Topology, sessions: Mapping[str, Session], bmc_password: str,

@@ -7,12 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import HostError
+from harness.model.topology import Topology
+from harness.storage import database
 
 FIRST_DISK = "c"  # the letter after the root disk and the seed
 
 
-def make_disk(path: Path, size: int, filesystem: str | None, label: str, content: Mapping[str, str]) -> Path:
-    """Makes ``path`` a sparse raw image of ``size`` bytes, with a ``filesystem`` that holds the files ``content``.
+def content(topology: Topology, volume: str, folder: Path) -> dict[str, str | Path]:
+    """What the new disk ``volume`` holds: a page that names it, and the database that has its files there."""
+    found: dict[str, str | Path] = {"index.html": f"{topology.name}: {volume}\n"}
+    if database.has_database(topology, volume):
+        found[database.DATA] = database.data_path(folder)
+    return found
+
+
+def make_disk(path: Path, size: int, filesystem: str | None, label: str, content: Mapping[str, str | Path]) -> Path:
+    """Makes ``path`` a sparse raw image of ``size`` bytes, with a ``filesystem`` that holds ``content``: by name, a
+    text, or the path of a folder that is copied.
 
     Raises:
         HostError: mkfs failed; the message has its words.
@@ -22,8 +33,11 @@ def make_disk(path: Path, size: int, filesystem: str | None, label: str, content
     if filesystem:
         folder = path.with_suffix(".content")
         folder.mkdir(exist_ok=True)
-        for name, text in content.items():
-            (folder / name).write_text(text)
+        for name, what in content.items():
+            if isinstance(what, Path):
+                subprocess.run(["cp", "-a", "--sparse=always", str(what), str(folder / name)], check=True, timeout=120)
+            else:
+                (folder / name).write_text(what)
         # lazy initialisation would write for minutes in the background of every measurement
         command = [f"mkfs.{filesystem}", "-q", "-F", "-L", label[:16], "-E", "lazy_itable_init=0,lazy_journal_init=0",
                    "-d", str(folder), str(path)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.guest.seed import Seed
 from harness.model.addressing import address
 from harness.model.topology import Iscsi, Topology
-from harness.storage.disks import FIRST_DISK, make_disk
+from harness.storage.disks import FIRST_DISK, content, make_disk
 
 PORT = 3260  # RFC 7143, 13.1
 
@@ -42,7 +42,7 @@ def make_disks(topology: Topology, folder: Path) -> tuple[Path, ...]:
         HostError: mkfs failed; the message has its words.
     """
     return tuple(make_disk(folder / f"lun-{lun.name}.raw", lun.size, lun.filesystem, lun.name,
-                           {"index.html": f"{topology.name}: {lun.name}\n"}) for lun in topology.storage.iscsi.luns)
+                           content(topology, lun.name, folder)) for lun in topology.storage.iscsi.luns)
 
 
 def seed_target(topology: Topology, seed: Seed) -> None:

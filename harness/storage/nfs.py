@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.guest.seed import Seed
 from harness.model.addressing import address
 from harness.model.topology import Export, Nfs, Topology
-from harness.storage.disks import FIRST_DISK, make_disk
+from harness.storage.disks import FIRST_DISK, content, make_disk
 
 _ROOT = "/srv/export"
 
@@ -39,7 +39,7 @@ def make_disks(topology: Topology, folder: Path) -> tuple[Path, ...]:
         HostError: mkfs failed; the message has its words.
     """
     return tuple(make_disk(folder / f"export-{export.name}.raw", export.size, "ext4", export.name,
-                           {"index.html": f"{topology.name}: {export.name}\n"})
+                           content(topology, export.name, folder))
                  for export in topology.storage.nfs.exports)
 
 

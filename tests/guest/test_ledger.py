@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace as Thing
 
 import pytest
 
 from harness.guest.ledger import Ledger, answer
-from harness.observe.ledger import LedgerClient, parse_record
+from harness.observe.ledger import LedgerClient
+from harness.observe.ledger_http import parse_record
 from harness.observe.log import EventLog
 from harness.observe.loop import ObserverLoop
 from tests.judge import logs
@@ -50,9 +52,10 @@ def test_records_are_acknowledged_and_read_back(tmp_path, port):
                                str(tmp_path / "pid"), "1"])
     log = EventLog()
     loop = ObserverLoop(log)
-    client = LedgerClient(_Host(), logs.topology(), log, loop)
-    assert client.services == ()  # nginx is none
-    client._targets, client._number = {"web": ("127.0.0.1", port)}, {"web": 0}
+    assert LedgerClient(_Host(), logs.topology(), log, loop).services == ()  # nginx is none
+    daemon_settings = Thing(port=port, is_ledger=True)
+    service = Thing(vip=Thing(address="127.0.0.1"), daemon=daemon_settings, protocol="http")
+    client = LedgerClient(_Host(), Thing(services={"web": service}, nodes={"rs-01": 1}), log, loop)
     try:
         for _ in range(100):
             if (tmp_path / "pid").exists():

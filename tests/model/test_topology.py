@@ -115,6 +115,26 @@ INCONSISTENT = {
         "services.web.group.0.lun: the LUN 'www' has no file system"),
     "daemon without root": (
         {"services__web__group": [{"kind": "daemon"}]}, "services.web.group.0.document_root: needed"),
+    "database without file system": (
+        {"services__web__group": [{"kind": "daemon", "name": "mariadb"}]},
+        "services.web.group.0: mariadb keeps its data on the group's file system, and there is none"),
+    "database before its file system": (
+        {"services__web__group": [{"kind": "daemon", "name": "mariadb"}, {"kind": "filesystem", "lun": "www"}]},
+        "services.web.group.0: mariadb starts after the file system"),
+    "database elsewhere": (
+        {PART + "2": {"kind": "daemon", "name": "mariadb", "document_root": "/srv/www"}},
+        "services.web.group.2.document_root: mariadb keeps its data on the group's file system"),
+    "database by nginx's agent": (
+        {PART + "2": {"kind": "daemon", "name": "mariadb", "agent": "ocf:heartbeat:nginx"}},
+        "services.web.group.2.agent: ocf:heartbeat:nginx does not start mariadb; take one of ocf:heartbeat:mysql"),
+    "two databases": (
+        {PART + "2": {"kind": "daemon", "name": "mariadb"},
+         "services__db": {"group": [{"kind": "filesystem", "lun": "www", "mountpoint": "/data"},
+                                    {"kind": "daemon", "name": "mariadb"}]}},
+        "services: web and db have a mariadb each, and a node has one configuration of it"),
+    "database on a small LUN": (
+        {PART + "2": {"kind": "daemon", "name": "mariadb"}},
+        "services.web.group.0.lun: mariadb needs a file system of 128M at least, 'www' has 64M"),
     "two VIPs": (
         {"services__web__group": [{"kind": "vip", "address": "192.168.98.244"},
                                   {"kind": "vip", "address": "192.168.98.245"}]},

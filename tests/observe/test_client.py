@@ -12,7 +12,8 @@ import pytest
 
 from harness.errors import Timeout
 from harness.observe import client as client_module
-from harness.observe.client import ClientObserver, Reply, round_trip
+from harness.observe.client import ClientObserver, round_trip
+from harness.observe.dialogue import Reply
 
 
 class Server:
@@ -49,7 +50,7 @@ class Server:
 
 
 def topology(port: int):
-    service = Thing(vip=Thing(address="127.0.0.1"), port=port)
+    service = Thing(vip=Thing(address="127.0.0.1"), port=port, protocol="http")
     return Thing(services={"web": service, "vipless": Thing(vip=None, port=None)}, nodes={"n1": 1, "n2": 2})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import permutations
 
 from harness.model.addressing import address, bmc_address, device, ping_address
@@ -95,9 +96,10 @@ def ocf_instance(service: str, part: Daemon) -> str:
     return f"{service}-{part.kind}"
 
 
-def ocf_conf(part: Daemon, configfile: str) -> tuple[str, str]:
+def ocf_conf(part: Daemon, parameters: Mapping[str, str]) -> tuple[str, str]:
     """(name of the agent, text of the parameter file) for heartbeat's wrapper of OCF agents."""
-    return part.agent.rpartition(":")[2], f"OCF_ROOT=/usr/lib/ocf\nOCF_RESKEY_configfile={configfile}\n"
+    lines = ["OCF_ROOT=/usr/lib/ocf", *(f"OCF_RESKEY_{name}={value}" for name, value in parameters.items())]
+    return part.agent.rpartition(":")[2], "\n".join(lines) + "\n"
 
 
 def _time(seconds: float) -> str:

@@ -9,8 +9,9 @@ from harness.errors import ClusterError, FencelineError
 from harness.guest.seed import Seed
 from harness.guest.ssh import Session
 from harness.model.topology import Topology
+from harness.stacks.base import member_command
+from harness.stacks.daemons import agent_parameters, seed_daemon
 from harness.stacks.heartbeat import config, status
-from harness.stacks.nginx import NGINX_CONF, seed_nginx
 from harness.stacks.offers import daemons
 from harness.stacks.state import ClusterState
 
@@ -44,9 +45,9 @@ class HeartbeatStack:
         # Debian's default names a folder one too deep for heartbeat's own wrapper of OCF agents
         seed.add("/etc/sysconfig/heartbeat", "OCF_AGENTS=/usr/lib/ocf/resource.d\n")
         for name, service in topology.services.items():
-            seed_nginx(seed, name, service)
+            seed_daemon(seed, name, service)
             if service.daemon and service.daemon.agent.startswith("ocf:"):
-                agent, text = config.ocf_conf(service.daemon, NGINX_CONF.format(service=name))
+                agent, text = config.ocf_conf(service.daemon, agent_parameters(name, service))
                 seed.add(config.OCF_CONF.format(agent=agent, instance=config.ocf_instance(name, service.daemon)), text)
             if service.filesystem:
                 seed.setup.append(f"mkdir -p {service.filesystem.mountpoint}")
@@ -86,10 +87,7 @@ class HeartbeatStack:
 
     def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
         """Runs one of the cluster's own commands on ``node`` or the first online member."""
-        name = node or next((name for name in self.state().online() if self._is_reachable(name)), None)
-        if name is None:
-            raise ClusterError(f"no member is online that could run `{' '.join(arguments)}`")
-        return self._sessions[name].run(arguments, within=within).out
+        return member_command(self, self._sessions, self._is_reachable, arguments, node, within * self._slowdown)
 
     def move(self, service: str, target: str | None) -> None:
         """Clean relocation by ``hb_takeover``; to ``target`` or away from where it is. It takes along every service

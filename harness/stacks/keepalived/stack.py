@@ -8,6 +8,7 @@ from harness.errors import ClusterError, FencelineError
 from harness.guest.seed import Seed
 from harness.guest.ssh import Session
 from harness.model.topology import Topology
+from harness.stacks.base import member_command
 from harness.stacks.keepalived import config, status
 from harness.stacks.offers import daemons
 from harness.stacks.state import ClusterState
@@ -78,10 +79,7 @@ class KeepalivedStack:
 
     def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
         """Runs a command on ``node`` or the first director that runs."""
-        name = node or next((name for name in self.state().online() if self._is_reachable(name)), None)
-        if name is None:
-            raise ClusterError(f"no director is online that could run `{' '.join(arguments)}`")
-        return self._sessions[name].run(arguments, within=within).out
+        return member_command(self, self._sessions, self._is_reachable, arguments, node, within * self._slowdown)
 
     def move(self, service: str, target: str | None) -> None:
         """Makes every other director (or the one that has it) give the address away, by its track file: it says so

@@ -10,8 +10,7 @@ from xml.etree import ElementTree as ET
 from harness.model.addressing import bmc_address
 from harness.model.topology import Daemon, Filesystem, Resource, Service, Topology, Vip
 from harness.model.units import format_duration
-from harness.stacks import ledger
-from harness.stacks.nginx import NGINX_CONF
+from harness.stacks.daemons import agent_parameters
 from harness.stacks.pacemaker.corosync import node_id
 from harness.storage import nfs
 from harness.storage.iscsi import disk_path
@@ -132,9 +131,7 @@ def _parameters(topology: Topology, name: str, part: Resource) -> dict[str, str]
         lun = next(lun for lun in topology.storage.iscsi.luns if lun.name == part.lun)
         return {"device": disk_path(topology, part.lun), "directory": part.mountpoint,
                 "fstype": lun.filesystem, "options": part.options, "force_unmount": "safe"}
-    if part.name == "ledger":
-        return ledger.parameters(topology.services[name])
-    return {"configfile": NGINX_CONF.format(service=name)}
+    return agent_parameters(name, topology.services[name])
 
 
 def _domain(constraints: ET.Element, topology: Topology, name: str, service: Service) -> None:

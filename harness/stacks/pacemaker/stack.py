@@ -10,8 +10,8 @@ from harness.errors import ClusterError, FencelineError
 from harness.guest.seed import Seed
 from harness.guest.ssh import Session
 from harness.model.topology import Topology
-from harness.stacks.ledger import seed_ledger
-from harness.stacks.nginx import seed_nginx
+from harness.stacks.base import member_command
+from harness.stacks.daemons import seed_daemon
 from harness.stacks.offers import daemons
 from harness.stacks.pacemaker import crm_mon
 from harness.stacks.pacemaker.cib import cib_xml
@@ -43,8 +43,7 @@ class PacemakerStack:
         seed.add("/etc/corosync/authkey", self._authkey, 0o400)
         seed.add("/etc/fenceline/cib.xml", cib_xml(self.topology, self._bmc_password), 0o600)
         for name, service in self.topology.services.items():
-            seed_nginx(seed, name, service)
-            seed_ledger(seed, service)
+            seed_daemon(seed, name, service)
             if service.filesystem:
                 seed.setup.append(f"mkdir -p {service.filesystem.mountpoint}")
         # only where there is none: a rebooted node keeps what the cluster has decided since
@@ -89,11 +88,7 @@ class PacemakerStack:
 
     def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
         """Runs one of the cluster's own commands on ``node`` or the first online member."""
-        online = (node,) if node else self.state().online()
-        if not online:
-            raise ClusterError(f"no member is online that could run `{' '.join(arguments)}`")
-        name = next((name for name in online if self._is_reachable(name)), online[0])
-        return self._sessions[name].run(arguments, within=within * self._slowdown).out
+        return member_command(self, self._sessions, self._is_reachable, arguments, node, within * self._slowdown)
 
     def move(self, service: str, target: str | None) -> None:
         """Clean relocation by the cluster's own command; to ``target`` or away from where it is."""

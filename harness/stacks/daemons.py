@@ -1,0 +1,24 @@
+"""The daemons that a service may have: what they get on every node, and what their OCF agents are told."""
+
+from __future__ import annotations
+
+from harness.guest.seed import Seed
+from harness.model.topology import Service
+from harness.stacks import ledger, mariadb
+from harness.stacks.nginx import NGINX_CONF, seed_nginx
+
+
+def seed_daemon(seed: Seed, name: str, service: Service) -> None:
+    """Gives the node of ``seed`` what the daemon of ``service`` needs, if it has one."""
+    seed_nginx(seed, name, service)
+    ledger.seed_ledger(seed, service)
+    mariadb.seed_mariadb(seed, service)
+
+
+def agent_parameters(name: str, service: Service) -> dict[str, str]:
+    """The parameters of the OCF agent of ``service``'s daemon."""
+    if service.daemon.name == "ledger":
+        return ledger.parameters(service)
+    if service.daemon.name == "mariadb":
+        return mariadb.parameters(service)
+    return {"configfile": NGINX_CONF.format(service=name)}
