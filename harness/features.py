@@ -16,6 +16,9 @@ from pytest_bdd.steps import step_function_context_registry
 
 from harness.needs import ability_problems
 
+#: The marker and the tag of a scenario that is run more than once.
+REPEAT, REPEAT_TAG = "repeat", r"repeat\(([1-9][0-9]{0,3})\)"
+
 
 class FeatureFile(pytest.Module):
     """A .feature file as a module with one test function per scenario, named after it."""
@@ -27,7 +30,8 @@ class FeatureFile(pytest.Module):
         except Exception as error:
             # a Gherkin error knows file and line: that is all that a person needs
             raise self.CollectError(f"{self.path}: {error}") from None
-        problems = [*title_problems(self.path), *step_problems(self.path, feature)]
+        problems = [*title_problems(self.path), *tag_problems(self.path, feature),
+                    *step_problems(self.path, feature)]
         problems = problems or list(ability_problems(self.path, feature, _contexts()))
         if problems:
             raise self.CollectError("\n".join(problems))
@@ -62,6 +66,14 @@ def title_problems(path: Path) -> Iterator[str]:
         first = seen.setdefault(_slug(scenario_data.name), line)
         if first != line:
             yield f"{path}:{line}: the scenario in line {first} has the same title: {scenario_data.name}"
+
+
+def tag_problems(path: Path, feature: object) -> Iterator[str]:
+    """Tags that look like ``@repeat(N)`` and aren't: such a scenario would quietly run once."""
+    for template in feature.scenarios.values():
+        for tag in sorted({*template.tags, *feature.tags}):
+            if tag.lower().startswith(REPEAT) and not re.fullmatch(REPEAT_TAG, tag):
+                yield f"{path}:{template.line_number}: no number of times: @{tag}; say @{REPEAT}(5): {template.name}"
 
 
 def step_problems(path: Path, feature: object) -> Iterator[str]:

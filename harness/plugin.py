@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.errors import FencelineError, Undecided
-from harness.features import FeatureFile
+from harness.features import REPEAT, REPEAT_TAG, FeatureFile
 from harness.machines.drivers import DRIVERS
 from harness.model.verdict import Judgement, Verdict
 
@@ -26,14 +27,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--libvirt-uri", metavar="URI", help="use this libvirt instead of a private one in the fabric")
     group.addoption("--runs-dir", metavar="DIR", help="where run folders go (default: reports/runs)")
     group.addoption("--fenceline-seed", type=int, metavar="N", help="seed of all chance (default: drawn and printed)")
-    group.addoption("--repeat", type=int, default=1, metavar="N",
-                    help="run every scenario N times, for distributions (default: 1)")
+    group.addoption("--repeat", type=int, metavar="N",
+                    help="run every scenario N times, for distributions (default: what its tag @repeat(N) says, or 1)")
     group.addoption("--history", metavar="FILE", help="where the runs' figures are gathered (default: "
                                                       "history.sqlite beside the runs folder)")
     group.addoption("--rebuild", action="store_true", help="a new cluster for every scenario, never reuse one")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{REPEAT}(N): the scenario is run N times")
     if config.getoption("--fenceline-seed") is None:
         config.option.fenceline_seed = random.SystemRandom().randrange(2**32)
     try:
@@ -54,11 +56,23 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> FeatureFil
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """``--repeat N``: each scenario N times, one after the other, on a cluster that is reused in between."""
-    count = metafunc.config.getoption("--repeat")
+    """``--repeat N``, else the tag ``@repeat(N)``: each scenario N times, one after the other, on a cluster that is
+    reused in between."""
+    tag = metafunc.definition.get_closest_marker(REPEAT)
+    count = metafunc.config.getoption("--repeat") or (tag.args[0] if tag else 1)
     if count > 1 and isinstance(metafunc.definition.parent, FeatureFile):
         metafunc.fixturenames.append("fenceline_repetition")
         metafunc.parametrize("fenceline_repetition", range(1, count + 1))
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-bdd's own takes every tag
+def pytest_bdd_apply_tag(tag: str, function: Callable[..., object]) -> bool | None:
+    """``@repeat(N)`` as a marker with its number; every other tag is pytest-bdd's own business."""
+    match = re.fullmatch(REPEAT_TAG, tag)
+    if match is None:
+        return None
+    getattr(pytest.mark, REPEAT)(int(match[1]))(function)
+    return True
 
 
 def pytest_terminal_summary(terminalreporter: object, config: pytest.Config) -> None:

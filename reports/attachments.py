@@ -55,14 +55,14 @@ def _attach_tables(judgement: Judgement) -> None:
 
 def _attach_picture(folder: Path, judgement: Judgement) -> None:
     from harness.judge import load_run
-    from reports.timeline import timeline_png, timeline_svg
+    from reports.timeline import PNG_FILE, SVG_FILE, timeline_svg, write_timeline
     if not (folder / "events.jsonl").is_file():
         return  # the cluster never came up: there is nothing to draw
-    svg = timeline_svg(*load_run(folder), judgement)
-    allure.attach(svg, "timeline", AttachmentType.SVG)
-    png = timeline_png(svg)
-    if png is not None:
-        allure.attach(png, "timeline (PNG)", AttachmentType.PNG)
+    if not (folder / SVG_FILE).is_file():
+        write_timeline(folder, timeline_svg(*load_run(folder), judgement))
+    allure.attach.file(str(folder / SVG_FILE), "timeline", AttachmentType.SVG)
+    if (folder / PNG_FILE).is_file():
+        allure.attach.file(str(folder / PNG_FILE), "timeline (PNG)", AttachmentType.PNG)
 
 
 def _attach_file(path: Path, name: str, kind: AttachmentType) -> None:

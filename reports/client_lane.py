@@ -27,6 +27,7 @@ def draw_client(frame: Frame, events: list[Event], service: str) -> None:
     _ticks(frame, good, f"{service} ok", palette.GOOD_REPLY, 7)
     _ticks(frame, failed, "failed", palette.FAILED_REPLY, 13)
     _answering(frame, events, service)
+    _ledger(frame, events, service)
     _latency(frame, good)
 
 
@@ -37,8 +38,18 @@ def _ticks(frame: Frame, replies: list[Event], name: str, colour: str, height: i
     if columns:
         bottom = frame.y + 15
         frame.canvas.path("".join(f"M{x} {bottom:.0f}v-{height}" for x in columns), stroke=colour,
-                          stroke_width=1, fill="none", tip=f"{len(replies)} replies")
+                          stroke_width=1, fill="none", tip=f"{name}: {len(replies)}")
     frame.end_lane(18)
+
+
+def _ledger(frame: Frame, events: list[Event], service: str) -> None:
+    """What a writing client got: records that were acknowledged, and those that were not."""
+    appends = [event for event in events if event.kind == "append" and event.data.get("service") == service
+               and frame.shows(event.t_ns)]
+    if not appends:
+        return
+    _ticks(frame, [append for append in appends if append.data.get("ok")], "record acked", palette.GOOD_REPLY, 7)
+    _ticks(frame, [append for append in appends if not append.data.get("ok")], "not acked", palette.FAILED_REPLY, 13)
 
 
 def _answering(frame: Frame, events: list[Event], service: str) -> None:

@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 from harness.judge import judge, load_run
 from harness.model.event import Event
+from harness.model.verdict import Judgement
 from reports import lanes, palette
 from reports.tables import findings_table_html, headline, phases_table_html, table_html
-from reports.timeline import timeline_svg
+from reports.timeline import timeline_svg, write_timeline
 
 PAGE = "report.html"
 _CSS = ("body{font:15px/1.45 sans-serif;margin:24px;color:#111;background:#fff}"
@@ -28,6 +29,10 @@ def run_page(folder: Path | str) -> str:
     folder = Path(folder)
     events, topology = load_run(folder)
     judgement = judge(events, topology)
+    return _page(folder, events, judgement, timeline_svg(events, topology, judgement))
+
+
+def _page(folder: Path, events: list[Event], judgement: Judgement, picture: str) -> str:
     scenario = lanes.scenario_of(events)
     name = escape(str(scenario.get("name") or folder.name))
     fill, colour = palette.VERDICTS[judgement.verdict]
@@ -39,7 +44,7 @@ def run_page(folder: Path | str) -> str:
         f"<h1>{name}</h1>",
         f'<p class="verdict" style="background:{fill};color:{colour}"><b>{judgement.verdict}</b> '
         f"{escape(judgement.reason)}<br>{escape(headline(judgement, asked))}</p>",
-        f'<div class="picture">{timeline_svg(events, topology, judgement)}</div>',
+        f'<div class="picture">{picture}</div>',
         "<h2>Failover phases</h2>", phases_table_html(judgement),
         "<h2>Checks</h2>", findings_table_html(judgement),
         "<h2>Faults</h2>", _faults(events),
@@ -49,9 +54,14 @@ def run_page(folder: Path | str) -> str:
 
 
 def write_run_page(folder: Path | str) -> Path:
-    """Writes ``run_page`` into ``folder`` and returns its path."""
-    path = Path(folder) / PAGE
-    path.write_text(run_page(folder), encoding="utf-8")
+    """Writes ``run_page`` and its picture, as files of its own, into ``folder``; returns the page's path."""
+    folder = Path(folder)
+    events, topology = load_run(folder)
+    judgement = judge(events, topology)
+    picture = timeline_svg(events, topology, judgement)
+    write_timeline(folder, picture)
+    path = folder / PAGE
+    path.write_text(_page(folder, events, judgement, picture), encoding="utf-8")
     return path
 
 

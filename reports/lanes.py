@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from harness.model.event import Event
 from harness.model.topology import Topology
-from harness.model.verdict import Judgement, Verdict
+from harness.model.verdict import BROKEN_AS_EXPECTED, Judgement, Verdict
 
 SECOND = 1_000_000_000
 LONG_LOG_S = 30.0  # a log that is longer is cut to its interesting part
+WRITES_APART_S = 0.5  # writes that are no further apart are drawn as one bar
 MARGIN_S = 5.0     # shown before the first fault and after the last recovery
 
 
@@ -73,7 +74,8 @@ def window_of(events: Sequence[Event], judgement: Judgement) -> Window:
     for outage in judgement.outages:
         moments += [outage.start_ns, end if outage.end_ns is None else outage.end_ns]
     moments += [finding.at_ns for finding in judgement.findings
-                if finding.at_ns is not None and finding.verdict is not Verdict.PASS]
+                if finding.at_ns is not None and (finding.verdict is not Verdict.PASS
+                                                  or finding.reason.startswith(BROKEN_AS_EXPECTED))]
     if not moments or end - zero <= LONG_LOG_S * SECOND:
         return Window(zero, zero, end, end)
     margin = int(MARGIN_S * SECOND)
@@ -176,6 +178,23 @@ def arp_owner_spans(events: Sequence[Event], node: str, ip: str, end_ns: int) ->
         if event.kind == "arp" and event.data.get("ip") == ip:
             tracker.set(event.t_ns, "yes" if event.node == node else None)
     return tracker.done(end_ns)
+
+
+def write_spans(events: Sequence[Event], node: str, lun: object) -> list[Span]:
+    """State "yes" while ``node`` was seen to write to ``lun``; the label counts the writes. Those that are no further
+    apart than ``WRITES_APART_S`` are one span."""
+    spans: list[Span] = []
+    count = 0
+    for event in events:
+        if event.kind != "write" or event.node != node or event.data.get("lun") != lun:
+            continue
+        start, number = event.t_ns - event.late_ns, int(event.data.get("count", 1))
+        if spans and start - spans[-1].end_ns <= WRITES_APART_S * SECOND:
+            start, count = spans.pop().start_ns, count + number
+        else:
+            count = number
+        spans.append(Span(start, event.t_ns, "yes", str(count)))
+    return spans
 
 
 def answering_spans(events: Sequence[Event], service: str, end_ns: int) -> list[Span]:

@@ -34,6 +34,13 @@ def draw_node(frame: Frame, events: list[Event], node: str, watched: list[tuple[
         _bars(frame, name, kind, spans)
         if kind == "address":
             _gratuitous_arps(frame, events, node, value)
+    _writes(frame, events, node)
+
+
+def _writes(frame: Frame, events: list[Event], node: str) -> None:
+    """A bar per disk while the storage network saw ``node`` write to it; below it nothing, where nobody writes."""
+    for lun in dict.fromkeys(event.data.get("lun") for event in events if event.kind == "write"):
+        _bars(frame, f"writes {lun}", "write", lanes.write_spans(events, node, lun))
 
 
 def _short(node: str) -> str:

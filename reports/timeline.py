@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from pathlib import Path
 
 from harness.model.event import Event
 from harness.model.topology import Topology
-from harness.model.verdict import Judgement, Outage, Verdict
+from harness.model.verdict import BROKEN_AS_EXPECTED, Finding, Judgement, Outage, Verdict
 from reports import lanes, palette
 from reports.client_lane import draw_client
 from reports.frame import LEFT, PLOT_WIDTH, RIGHT_EDGE, WIDTH, Frame
@@ -22,6 +23,7 @@ from reports.tables import away_text, gap_text, headline, shown_seconds
 MAX_FAULT_ROWS = 12
 MAX_OUTAGE_SUMS = 4
 PNG_ZOOM = 1.5
+SVG_FILE, PNG_FILE = "timeline.svg", "timeline.png"
 
 
 def timeline_svg(events: Iterable[Event], topology: Topology | None, judgement: Judgement) -> str:
@@ -54,6 +56,17 @@ def timeline_png(svg: str, zoom: float = PNG_ZOOM) -> bytes | None:
     except ImportError:
         return None
     return bytes(resvg_py.svg_to_bytes(svg_string=svg, zoom=zoom)) if _can_write_text() else None
+
+
+def write_timeline(folder: Path, svg: str) -> list[Path]:
+    """Saves the picture in ``folder`` as timeline.svg, and as timeline.png where that can be made; the paths."""
+    written = [folder / SVG_FILE]
+    written[0].write_text(svg, encoding="utf-8")
+    png = timeline_png(svg)
+    if png is not None:
+        written.append(folder / PNG_FILE)
+        written[1].write_bytes(png)
+    return written
 
 
 @functools.cache
@@ -102,8 +115,8 @@ def _header(frame: Frame, events: list[Event], topology: Topology | None, judgem
 
 
 def _findings(frame: Frame, judgement: Judgement) -> None:
-    """A flag where a check was decided that is not a pass."""
-    bad = [finding for finding in judgement.findings if finding.verdict is not Verdict.PASS
+    """A flag where a check was decided that is not a pass, or where a promise broke as expected."""
+    bad = [finding for finding in judgement.findings if _is_flagged(finding)
            and finding.at_ns is not None and frame.shows(finding.at_ns)]
     if not bad:
         return
@@ -113,9 +126,17 @@ def _findings(frame: Frame, judgement: Judgement) -> None:
     for finding in bad:
         x = frame.x(finding.at_ns)
         frame.tall_line(x, palette.FLAG, stroke_width=1.4, stroke_dasharray="2 3")
-        frame.mark_label(x, f"{finding.verdict}: {finding.check}", rows=4, colour=palette.FLAG, bold=True)
+        frame.mark_label(x, f"{_flag(finding)}: {finding.check}", rows=4, colour=palette.FLAG, bold=True)
         frame.canvas.path(f"M{x:.1f} {frame.y + 13:.1f}l-4 -8h8z", fill=palette.FLAG, tip=finding.reason)
     frame.end_lane(18)
+
+
+def _is_flagged(finding: Finding) -> bool:
+    return finding.verdict is not Verdict.PASS or finding.reason.startswith(BROKEN_AS_EXPECTED)
+
+
+def _flag(finding: Finding) -> str:
+    return str(finding.verdict) if finding.verdict is not Verdict.PASS else "broken"
 
 
 def _faults(frame: Frame, events: list[Event]) -> None:
@@ -249,7 +270,7 @@ def _legend(frame: Frame) -> None:
         ("power on", ("power", "on")), ("paused", ("power", "paused")), ("off", ("power", "off")),
         ("cable cut", ("link", "cut")), ("quorate", ("quorum", "quorate")),
         ("no quorum", ("quorum", "inquorate")), ("mounted", ("mount", "yes")),
-        ("has the VIP", ("address", "yes")), ("listening", ("listen", "yes")))]
+        ("has the VIP", ("address", "yes")), ("listening", ("listen", "yes")), ("writing", ("write", "yes")))]
     entries.append(("fault in force", ("url(#fault)", palette.FAULT_EDGE)))
     x, size = 16.0, 11
     for label, (fill, stroke) in entries:

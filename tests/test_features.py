@@ -7,7 +7,7 @@ import textwrap
 import pytest
 from pytest_bdd.feature import get_feature
 
-from harness.features import step_problems, title_problems
+from harness.features import step_problems, tag_problems, title_problems
 from tests.test_plugin import session
 
 UP = 'Given the topology "web-iscsi" is up and "web" is answering'
@@ -20,7 +20,7 @@ def check(tmp_path):
         path = tmp_path / "x.feature"
         path.write_text(textwrap.dedent(text).lstrip())
         feature = get_feature(str(tmp_path), path.name)
-        found = [*title_problems(path), *step_problems(path, feature)]
+        found = [*title_problems(path), *tag_problems(path, feature), *step_problems(path, feature)]
         assert all(problem.startswith(f"{path}:") for problem in found)
         return [problem.removeprefix(f"{path}:") for problem in found]
     return go
@@ -35,6 +35,18 @@ def test_nothing_is_wrong(check):
             Then "web" relocates to the standby within 30 seconds
             And nobody is fenced
     """) == []
+
+
+def test_a_number_of_times_that_is_none(check):
+    scenarios = "".join(f"""
+          @{tag}
+          Scenario: {tag}
+            {UP}""" for tag in ("repeat(0)", "repeat", "repeat(many)", "repeat(5)", "slow"))
+    assert check(f"""
+        Feature: F{scenarios}
+    """) == ["3: no number of times: @repeat(0); say @repeat(5): repeat(0)",
+             "6: no number of times: @repeat; say @repeat(5): repeat",
+             "9: no number of times: @repeat(many); say @repeat(5): repeat(many)"]
 
 
 def test_a_step_that_nobody_says(check):

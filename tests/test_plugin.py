@@ -358,3 +358,29 @@ def test_a_runs_folder_that_can_not_be_made_is_reported(tmp_path):
     """)
     assert done.code == 1
     assert done.phase("one")["kind"] in ("NotADirectoryError", "FileExistsError"), done.output
+
+
+REPEATED = """
+    Feature: Repeated
+
+      @repeat(3)
+      Scenario: Three times
+        Given the topology "web-iscsi" is up and "web" is answering
+
+      Scenario: Once
+        Given the topology "web-iscsi" is up and "web" is answering
+"""
+
+
+@pytest.mark.parametrize(("options", "runs"), [((), (3, 1)), (("--repeat", "2"), (2, 2)), (("--repeat", "1"), (1, 1))])
+def test_a_scenario_is_repeated_as_its_tag_or_the_option_says(tmp_path, options, runs):
+    done = session(tmp_path, REPEATED, options=options)
+    assert tuple(len(list(tmp_path.glob(f"runs/*-{slug}"))) for slug in ("three-times", "once")) == runs, done.output
+    assert "PytestUnknownMarkWarning" not in done.output
+
+
+def test_the_picture_is_saved_beside_the_page(tmp_path):
+    session(tmp_path, REPEATED, options=("-k", "once"))
+    folder, = tmp_path.glob("runs/*-once")
+    assert (folder / "timeline.svg").read_text().startswith("<svg")
+    assert (folder / "timeline.png").read_bytes().startswith(b"\x89PNG") and (folder / "report.html").is_file()

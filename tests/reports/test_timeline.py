@@ -124,6 +124,28 @@ def test_the_agents_restart_voids_what_was_known():
         lanes.Span(at(0), at(5), "yes")]
 
 
+def test_writes_near_each_other_are_one_bar_and_every_disk_has_a_lane():
+    log = [event(1, "write", "rs-01", lun="www", count=1), event(1.4, "write", "rs-01", lun="www", count=20),
+           event(3, "write", "rs-01", lun="www", count=2), event(2, "write", "rs-02", lun="www", count=9),
+           event(2, "write", "rs-01", lun="db", count=9)]
+    spans = lanes.write_spans(log, "rs-01", "www")
+    assert [(span.start_ns, span.end_ns, span.label) for span in spans] == [
+        (at(1) - 2_000_000, at(1.4), "21"), (at(3) - 2_000_000, at(3), "2")]
+    root = picture(sample.heartbeat_cut() + [event(30 + number / 4, "write", "rs-01", lun="www", count=3)
+                                             for number in range(20)])
+    assert texts(root).count("writes www") == 2 and any("writes www: 60," in tip for tip in tips(root))
+    assert "writes www" not in texts(picture())
+
+
+def test_a_ledgers_acknowledgements_are_shown():
+    log = sample.heartbeat_cut() + [
+        event(30 + number / 10, "append", "rs-01", service="web", id=number, ok=number < 40) for number in range(60)]
+    root = picture(log)
+    assert {"record acked", "not acked"} <= set(texts(root))
+    assert {"record acked: 40", "not acked: 20"} <= set(tips(root, "path"))
+    assert "record acked" not in texts(picture())
+
+
 def test_a_pause_is_neither_on_nor_off():
     log = [event(0, "power.on", "n"), event(2, "power.paused", "n"), event(3, "power.resumed", "n")]
     assert [(span.state, span.start_ns, span.end_ns) for span in lanes.power_spans(log, "n", at(5))] == [
@@ -195,6 +217,12 @@ def test_a_broken_promise_is_never_cut_off_and_is_flagged():
     assert lanes.window_of(lanes.in_order(sample.heartbeat_cut()), late).end_ns == at(80)
     assert "FAIL: single mount" in texts(picture(judgement=late))
     assert "FAIL: single mount" not in texts(picture())
+
+
+def test_a_promise_that_broke_as_expected_is_flagged_too():
+    expected = Finding("single mount", Verdict.PASS, "broken as expected: twice", at(50))
+    root = picture(judgement=Judgement(Verdict.PASS, (expected, Finding("steps", Verdict.PASS, "all", at(50)))))
+    assert "broken: single mount" in texts(root) and not any("steps" in text for text in texts(root))
 
 
 @pytest.mark.parametrize("topology", [None, "web-iscsi"])
