@@ -33,7 +33,7 @@ PHASES: dict[str, tuple[str, str]] = {
     "vip": ("#22635a", "#ffffff"),
     "service": ("#cfe6d2", INK),
     "first reply": ("#553a86", "#ffffff"),
-    "no reply": ("#111111", "#ffffff"),
+    "no reply": ("#8c8c8c", INK),
 }
 
 VERDICTS: dict[Verdict, tuple[str, str]] = {

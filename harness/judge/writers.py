@@ -11,7 +11,7 @@ from collections import defaultdict
 
 from harness.judge.exclusive import CUTTING, SHARED_FILESYSTEMS
 from harness.judge.findings import Tally
-from harness.judge.history import OFF, SECOND, Edge, History, Interval
+from harness.judge.history import OFF, SECOND, Edge, Ended, History, Interval
 from harness.model.event import Event
 from harness.model.verdict import Finding, Verdict
 
@@ -123,9 +123,18 @@ def _tell_turn(history: History, tally: Tally, lun: str, own: Event | None, betw
 
 
 def _mounted_since(intervals: list[Interval], event: Event) -> int | None:
-    """When (ns) the mount began under which ``event`` was written: in force then, about to be, or the last before."""
+    """When (ns) the mount began under which ``event`` was written: in force then, about to be, or the last before. None
+    where that one ended with the node's power: what is written after that is written under a mount not told of yet."""
     current = [interval for interval in intervals if interval.start.earliest_ns - MOUNTING_NS <= event.t_ns]
-    return current[-1].start.latest_ns if current else None
+    if not current or _is_gone(current[-1], event):
+        return None
+    return current[-1].start.latest_ns
+
+
+def _is_gone(interval: Interval, event: Event) -> bool:
+    """Whether the node of ``interval`` had lost its power, and with it the mount, before ``event`` was written."""
+    return (interval.end is not None and interval.ended is Ended.OFF
+            and event.t_ns - event.late_ns > interval.end.latest_ns + DRAIN_NS)
 
 
 def _holds(mounts: dict[str, list[Interval]], node: str, ns: int) -> bool:
@@ -136,22 +145,34 @@ def _holds(mounts: dict[str, list[Interval]], node: str, ns: int) -> bool:
 
 def _judge_mounted(history: History, tally: Tally, lun: str, events: list[Event],
                    mounts: dict[str, list[Interval]]) -> None:
-    """A write without a mount; where the agent was not heard around it, the mount may have been there."""
+    """A write without a mount. Where the agent was not heard around it, the mount may have been there: then it is open
+    whether there were two, unless no other node may have had it, which makes the writer the only one either way."""
     heard: dict[str, list[int]] = defaultdict(list)
     for event in history.events:
         if event.source == "guest" and event.node is not None:
             heard[event.node].append(event.t_ns)
-    for event in events:
-        near = [interval for interval in mounts.get(event.node, ()) if _is_near(interval, event)]
-        if near:
-            continue
+    bare = [event for event in events
+            if not any(_is_near(interval, event) and not _is_gone(interval, event)
+                       for interval in mounts.get(event.node, ()))]
+    for event in bare:
         times = heard[event.node]
         index = bisect_right(times, event.t_ns)
         close = [abs(times[at] - event.t_ns) for at in (index - 1, index) if 0 <= at < len(times)]
         certain = len(close) == 2 and max(close) <= UNHEARD_NS
+        if not certain and not _others_may_write(mounts, bare, event):
+            continue
         doubt = "" if certain else "; its agent was not heard around then, and may not have told of the mount"
         tally.add(Verdict.FAIL if certain else Verdict.UNKNOWN, event.t_ns, f"{event.node} wrote to {lun} at "
                   f"{history.at(event.t_ns)} without having it mounted{doubt}", event)
+
+
+def _others_may_write(mounts: dict[str, list[Interval]], bare: list[Event], event: Event) -> bool:
+    """Whether another node than the writer of ``event`` may have had the file system then, have been mounting or
+    unmounting it, or wrote without a mount that was told, too."""
+    if any(_is_near(interval, event) and not _is_gone(interval, event)
+           for node, intervals in mounts.items() if node != event.node for interval in intervals):
+        return True
+    return any(other.node != event.node and abs(other.t_ns - event.t_ns) <= MOUNTING_NS for other in bare)
 
 
 def _is_near(interval: Interval, event: Event) -> bool:

@@ -100,6 +100,23 @@ def test_an_agent_that_was_not_heard_leaves_it_open():
     assert "not heard" in finding.reason
 
 
+def dies_while_it_mounts() -> Log:
+    """rs-01 is fenced at 7 s; rs-02 writes its journal at 9 s and is reset before its agent tells of the mount."""
+    return Log().baseline().ready(1).ticks(0.1, 7, A).ticks(0.1, 9, B).write(6, A).off(7, A).write(9.2, B).off(9.3, B)
+
+
+def test_who_dies_while_it_mounts_was_the_only_writer_if_nobody_else_had_it():
+    fine(dies_while_it_mounts().power(10, A, "on").agent(20, A).ticks(20, 25, A).mount(22, A).write(22.1, A).end(25))
+
+
+def test_who_dies_while_it_mounts_and_another_may_have_had_it():
+    base = Log().baseline().ready(1).ticks(0.1, 7, A).ticks(0.1, 9, B).write(6, A).write(9.2, B).off(9.3, B)
+    # what it unmounts it may still write
+    assert base.mount(7, A, False).end(25).finding(CHECK).verdict is Verdict.UNKNOWN
+    both = dies_while_it_mounts().power(7.5, A, "on").write(9.5, A).off(9.6, A).end(25)
+    assert both.finding(CHECK).verdict is Verdict.UNKNOWN
+
+
 def test_a_clean_move_there_and_back():
     log = Log().baseline().ready(1).ticks(0.1, 25, A, B).write(4, A).mount(5, A, False).write(5.05, A)
     log.write(5.9, B).mount(6, B).write(8, B).mount(9, B, False).write(9.1, B).write(9.8, A).mount(10, A)
