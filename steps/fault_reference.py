@@ -33,6 +33,8 @@ FAMILIES = {
     "resources": ("Resources", "inside", "load is ended, files are removed, limits put back; a reboot does it too"),
     "clock": ("Time", "inside", "the clock is set to the host's, and runs at its rate"),
     "storage": ("Storage", "outside: on the storage host; a session inside", "the target is started, the node logs in"),
+    "disk": ("Storage, the disk behind a LUN", "outside: on the storage host, under what it exports",
+             "the disk is what it was; what a cache held is written back"),
     "address": ("Network service", "outside: in the fabric", "the stranger leaves, the rules are deleted"),
     "admin": ("Administration", "inside: the cluster's own commands", "the opposite command"),
 }

@@ -4,6 +4,7 @@ from harness.faults import (
     address,
     admin,
     clock,
+    disk,
     fencing,
     flap,
     guest,
@@ -18,5 +19,5 @@ from harness.faults import (
 )
 from harness.faults.base import FAULTS, ActiveFault, Fault, FaultControl, make_fault
 
-__all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "clock", "fencing", "flap", "guest",
-           "make_fault", "network", "node", "partition", "power", "process", "resources", "storage", "traffic"]
+__all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "clock", "disk", "fencing", "flap",
+           "guest", "make_fault", "network", "node", "partition", "power", "process", "resources", "storage", "traffic"]

@@ -10,8 +10,8 @@ from harness.judge.history import History
 from harness.model.event import Event
 from harness.model.topology import Service, Topology
 
-#: Faults that leave their node able to vote and to serve.
-_HARMLESS = frozenset({"move", "service-kill"})
+#: Faults that leave their node able to vote and to serve; a cache that lies does so until the power goes.
+_HARMLESS = frozenset({"move", "service-kill", "write-cache-lies"})
 #: Faults after which the node votes but may not serve.
 _UNFIT = frozenset({"standby"})
 #: What the faults of fencing devices are called: their node can't be counted on to be fenced.

@@ -10,7 +10,8 @@ from pathlib import Path
 from harness.guest.seed import Seed
 from harness.model.addressing import address
 from harness.model.topology import Iscsi, Topology
-from harness.storage.disks import FIRST_DISK, content, make_disk
+from harness.storage.disks import content, make_disk
+from harness.storage.mapped import device, mapping_lines
 
 PORT = 3260  # RFC 7143, 13.1
 
@@ -55,11 +56,10 @@ def seed_target(topology: Topology, seed: Seed) -> None:
              f"G=$T/iscsi/{name}/tpgt_1",
              "mkdir -p $T/iscsi $G"]
     for number, lun in enumerate(iscsi.luns):
-        letter = chr(ord(FIRST_DISK) + number)
         back = f"$T/core/iblock_{number}/{lun.name}"
-        lines += [f"D=/dev/ubd{letter}; [ -b $D ] || D=/dev/vd{letter}",
+        lines += [*mapping_lines(number, lun.name),
                   f"mkdir -p {back}",
-                  f"echo udev_path=$D > {back}/control",
+                  f"echo udev_path={device(lun.name)} > {back}/control",
                   f"echo 1 > {back}/enable",
                   f"echo fenceline-{lun.name} > {back}/wwn/vpd_unit_serial",
                   f"mkdir -p $G/lun/lun_{number}",

@@ -1,0 +1,37 @@
+"""When: the faults of the disks behind the LUNs. Said with Given, they are in force from the start."""
+
+from __future__ import annotations
+
+from pytest_bdd import given, when
+
+from harness.scene import Scene
+from steps.words import phrase
+
+_DISK_FAULTS = ("disk-errors", "disk-delay", "write-cache-lies")
+_LUN = r'the LUN "(?P<lun>[^"]+)"'
+
+
+@when(phrase(rf"the disk behind {_LUN} fails"))
+def disk_fails(scene: Scene, lun: str) -> None:
+    scene.inject("disk-errors", lun=lun)
+
+
+@when(phrase(rf"all (?P<what>reads|writes) of the disk behind {_LUN} fail"))
+def disk_half_fails(scene: Scene, what: str, lun: str) -> None:
+    scene.inject("disk-errors", lun=lun, what=what)
+
+
+@when(phrase(rf"the disk behind {_LUN} is (?P<delay>\d+(?:\.\d+)?) ms late"))
+def disk_slow(scene: Scene, lun: str, delay: str) -> None:
+    scene.inject("disk-delay", lun=lun, delay=float(delay) / 1000)
+
+
+@given(phrase(rf"the disk behind {_LUN} has a write cache that lies"))
+@when(phrase(rf"the disk behind {_LUN} begins to answer from a write cache that lies"))
+def cache_lies(scene: Scene, lun: str) -> None:
+    scene.inject("write-cache-lies", lun=lun)
+
+
+@when(phrase(rf"the disk behind {_LUN} works again"))
+def disk_works(scene: Scene, lun: str) -> None:
+    scene.heal_any(_DISK_FAULTS, lun=lun)
