@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.errors import FaultError, FencelineError
 from harness.judge.exclusive import CUTTING
-from harness.model.event import Event, now_ns
+from harness.model.event import Event, is_fencing, now_ns
 from harness.observe.log import EventLog
 
 Predicate = Callable[[Event], bool]
@@ -35,7 +35,7 @@ def _asked_to_fence(node: str | None) -> Predicate:
 MOMENTS: dict[str, Callable[[str | None], Predicate]] = {
     "fencing starts": _asked_to_fence,
     "NODE is about to be fenced": _asked_to_fence,
-    "NODE has been fenced": _of("power.off", why="fence"),
+    "NODE has been fenced": lambda node: lambda event: is_fencing(event) and node in (None, event.node),
     "NODE starts to mount": _of("write"),  # the superblock and the journal are written before the mount is there
     "NODE has mounted": _of("mount", mounted=True),
     "NODE has the VIP": _of("address", present=True),

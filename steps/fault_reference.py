@@ -20,6 +20,8 @@ _INJECTED = re.compile(r'scene\.inject\("([a-z-]+)"')
 #: By module: title, where its faults are made, and what undoes them.
 FAMILIES = {
     "fencing": ("Fencing", "outside: in the virtual BMC", "the BMC behaves again; a node that was shot is switched on"),
+    "watchdog": ("Fencing, watchdog", "inside: by way of the watchdog that SBD has open",
+                 "the timeout is set back; a reset does it too"),
     "partition": ("Network, shape", "outside: rules between the switch's ports", "the rules are deleted"),
     "network": ("Network, cables and loss", "outside: rules on the switch's ports", "the rules are deleted"),
     "flap": ("Network, loose contact", "outside: rules on the switch's ports", "it ends, the cables are plugged in"),

@@ -6,7 +6,7 @@ from pytest_bdd import then, when
 
 from harness.judge.invariants import INVARIANTS
 from harness.machines.protocol import Power
-from harness.model.event import Event
+from harness.model.event import Event, is_fencing
 from harness.model.verdict import Verdict
 from harness.needs import needs
 from harness.scene import Scene
@@ -14,9 +14,8 @@ from steps.words import phrase
 
 
 def was_fenced(node: str | None = None):
-    """A predicate: ``node`` (or any) stopped executing because its BMC cut its power."""
-    return lambda event: (event.kind == "power.off" and event.data.get("why") == "fence"
-                          and (node is None or event.node == node))
+    """A predicate: ``node`` (or any) was made safe: its BMC cut its power, its watchdog or a poison pill reset it."""
+    return lambda event: is_fencing(event) and (node is None or event.node == node)
 
 
 def good_reply(service: str, since_ns: int, node: str | None = None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_bdd import when
 
+from harness.model.event import is_fencing
 from harness.needs import needs
 from harness.scene import Scene
 from steps.words import phrase
@@ -113,5 +114,4 @@ def all_healed(scene: Scene) -> None:
 
 @when(phrase(r"somebody is fenced within <seconds>"))
 def somebody_is_fenced(scene: Scene, seconds: str) -> None:
-    scene.await_event(lambda event: event.kind == "power.off" and event.data.get("why") == "fence", float(seconds),
-                      "somebody to be fenced")
+    scene.await_event(is_fencing, float(seconds), "somebody to be fenced")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_bdd import given, when
 
+from harness.needs import needs
 from harness.scene import Scene
 from steps.words import phrase
 
@@ -13,32 +14,44 @@ _DEVICE_FAULTS = ("fence-device-dead", "fence-device-slow", "fence-device-passwo
 
 @given(phrase(r"the fencing device of <node> does not answer"))
 @when(phrase(r"the fencing device of <node> stops answering"))
+@needs("BMC")
 def fence_device_dead(scene: Scene, node: str) -> None:
     scene.inject("fence-device-dead", node=scene.node(node))
 
 
 @given(phrase(r"the fencing device of <node> is <seconds> slow"))
 @when(phrase(r"the fencing device of <node> becomes <seconds> slow"))
+@needs("BMC")
 def fence_device_slow(scene: Scene, node: str, seconds: str) -> None:
     scene.inject("fence-device-slow", node=scene.node(node), seconds=float(seconds))
 
 
 @given(phrase(r"the fencing device of <node> refuses the password"))
 @when(phrase(r"the fencing device of <node> begins to refuse the password"))
+@needs("BMC")
 def fence_device_password(scene: Scene, node: str) -> None:
     scene.inject("fence-device-password", node=scene.node(node))
 
 
 @given(phrase(r'the fencing device of <node> answers "off" without cutting power'))
 @when(phrase(r'the fencing device of <node> begins to answer "off" without cutting power'))
+@needs("BMC")
 def fence_device_lies(scene: Scene, node: str) -> None:
     scene.inject("fence-device-lies", node=scene.node(node))
 
 
 @given(phrase(r"the fencing device of <node> is wired to the power of <other>"))
 @when(phrase(r"the fencing device of <node> is rewired to the power of <other>"))
+@needs("BMC")
 def fence_device_wrong_node(scene: Scene, node: str, other: str) -> None:
     scene.inject("fence-device-wrong-node", node=scene.node(node), other=scene.node(other))
+
+
+@given(phrase(r"the watchdog of <node> does not fire"))
+@when(phrase(r"the watchdog of <node> will not fire any more"))
+@needs("watchdog")
+def watchdog_dead(scene: Scene, node: str) -> None:
+    scene.inject("fence-watchdog-dead", node=scene.node(node))
 
 
 @when(phrase(r"the fencing device of <node> works again"))

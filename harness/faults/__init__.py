@@ -16,8 +16,10 @@ from harness.faults import (
     resources,
     storage,
     traffic,
+    watchdog,
 )
 from harness.faults.base import FAULTS, ActiveFault, Fault, FaultControl, make_fault
 
 __all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "clock", "disk", "fencing", "flap",
-           "guest", "make_fault", "network", "node", "partition", "power", "process", "resources", "storage", "traffic"]
+           "guest", "make_fault", "network", "node", "partition", "power", "process", "resources", "storage", "traffic",
+           "watchdog"]

@@ -182,7 +182,8 @@ class WriteCacheLies(_Disk):
 
     def _written(self, cluster: Cluster) -> dict[str, int]:
         """How many writes ended at the device and at the disk below it, as their drivers count them."""
-        counters = "for d in $(readlink -f $M) $D; do awk '{print $5}' /sys/block/${d##*/}/stat; done"
+        counters = ("for d in $M $D; do awk '{print $5}' "
+                    "/sys/dev/block/$(printf %d:%d 0x$(stat -c %t $d) 0x$(stat -c %T $d))/stat; done")
         device_count, disk_count = (int(word) for word in self._run(cluster, counters).out.split())
         return {"device": device_count, "disk": disk_count}
 

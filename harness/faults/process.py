@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
+from harness.errors import FaultError, MachineError
 from harness.faults.base import fault
 from harness.faults.node import wait_tick
 from harness.faults.parameters import parameter
@@ -63,9 +64,14 @@ class _Stopped:
             raise FaultError(f"{self.node} does not run")
         wait_tick(cluster, self.node, cluster.boot_deadline)
         cluster.session(self.node).wait(cluster.boot_deadline)
-        cluster.poll(lambda: "T" not in self._states(cluster), _HEALED,
-                     f"{self.process(cluster)} on {self.node} to go on", FaultError)
-        return {"states": self._states(cluster)}
+        seen = []
+
+        def goes_on() -> bool:
+            with contextlib.suppress(MachineError):  # what went on may have reset the node at once, as it was told
+                seen[:] = [self._states(cluster)]
+            return bool(seen) and "T" not in seen[0]
+        cluster.poll(goes_on, _HEALED, f"{self.process(cluster)} on {self.node} to go on", FaultError)
+        return {"states": seen[0]}
 
 
 @fault

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.judge.history import History
-from harness.model.event import Event
+from harness.model.event import Event, is_fencing
 from harness.model.topology import Service, Topology
 
 #: Faults that leave their node able to vote and to serve; a cache that lies does so until the power goes.
@@ -133,7 +133,7 @@ class _Play:
         node = event.node
         if event.kind == "power.off":
             # a node that the cluster fenced without reason is no excuse for the cluster
-            if event.data.get("why") != "fence" or node in self.victims:
+            if not is_fencing(event) or node in self.victims:
                 self.away.add(node)
             self.paused.discard(node)
             self.running.discard(node)

@@ -14,6 +14,7 @@ from harness.judge.ledger import no_lost_acknowledgement
 from harness.judge.liveness import liveness
 from harness.judge.quorum import no_service_without_quorum
 from harness.judge.writers import single_writer
+from harness.model.event import is_fencing
 from harness.model.verdict import BROKEN_AS_EXPECTED, Finding, Verdict
 
 Check = Callable[[History], Finding]
@@ -32,7 +33,7 @@ def healthy_cluster_fences_nobody(history: History) -> Finding:
         return ns > begin_ns and (fault_ns is None or ns < fault_ns)
 
     for event in history.kinds("power.off"):
-        if event.data.get("why") == "fence" and healthy(event.t_ns):
+        if is_fencing(event) and healthy(event.t_ns):
             tally.add(Verdict.FAIL, event.t_ns, f"{event.node} was fenced at {history.at(event.t_ns)}, before any "
                       "fault", event)
     for event in history.kinds("bmc.request"):

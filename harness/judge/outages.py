@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.judge.exclusive import CUTTING
 from harness.judge.history import SECOND, Edge, History, Key
 from harness.judge.requests import LONG_GAP_NS, PROBE_NS, Gap, Request, lost_gaps, requests_of
-from harness.model.event import Event
+from harness.model.event import Event, is_fencing
 from harness.model.topology import Service
 from harness.model.verdict import Outage, Phase
 
@@ -194,7 +194,7 @@ class _Steps:
         if self.old is None:
             return None
         fenced = self._within(event for event in self.history.by_kind.get("power.off", ())
-                              if event.node == self.old and event.data.get("why") == "fence")
+                              if event.node == self.old and is_fencing(event))
         said = self._within(event for event in self.history.by_kind.get("bmc.done", ())
                             if event.node == self.old and event.data.get("ok")
                             and event.data.get("action") in CUTTING)

@@ -15,7 +15,7 @@ from harness.judge.invariants import INVARIANTS, SAFETY, expected
 from harness.judge.liveness import liveness
 from harness.judge.outages import outages
 from harness.judge.requests import requests_of
-from harness.model.event import Event
+from harness.model.event import Event, is_fencing
 from harness.model.load import load_topology
 from harness.model.topology import Topology
 from harness.model.verdict import Finding, Judgement, Outage, Verdict
@@ -72,7 +72,7 @@ def _figures(history: History, found: tuple[Outage, ...]) -> dict[str, Any]:
     requests = [request for name in history.topology.services for request in requests_of(history, name)
                 if request.sent_ns >= ready_ns]
     longest = max(found, key=lambda outage: outage.seconds, default=None)
-    fenced = [event for event in history.kinds("power.off") if event.data.get("why") == "fence"]
+    fenced = [event for event in history.kinds("power.off") if is_fencing(event)]
     return {
         "seconds": (history.end_ns - history.start_ns) / SECOND,
         "events": len(history.events),

@@ -14,6 +14,14 @@ from harness.machines import process
 from harness.machines.protocol import DriverContext, Link, MachineSpec, Power
 from harness.model.event import now_ns
 
+# A UML kernel that resets itself executes its own argv[0] again. That is this, which says so and ends: the machine is
+# then switched on anew, as a real one would be, and nothing is missed.
+_RESET = "#!/bin/sh\nexit 86\n"
+_RESET_STATUS = 86
+_EXEC_AS = ["bash", "-c", 'exec -a "$0" "$@"']
+#: What a console says last before its kernel resets, and why that is.
+_LAST_WORDS = (("softdog: Initiating system reboot", "watchdog"), ("reboot: Restarting system", "reboot"))
+
 
 class _UmlLink:
     """A cable, pulled on the switch's side: UML's vector transport knows no carrier."""
@@ -48,7 +56,11 @@ class UmlMachine:
         self._paused = False
         self._stopped_at = 0
         self._stream: int | None = None
+        self._console_at = 0
         spec.folder.mkdir(parents=True, exist_ok=True)
+        self._reset = spec.folder / "reset"
+        self._reset.write_text(_RESET)
+        self._reset.chmod(0o755)
 
     @property
     def name(self) -> str:
@@ -71,6 +83,9 @@ class UmlMachine:
         with self._lock:
             if self.power() is not Power.OFF:
                 raise MachineError(f"{self.name} is running already")
+            kernel = self.context.image.uml_kernel
+            if not os.access(kernel, os.X_OK):
+                raise HostError(f"can't start {kernel}: {'not executable' if kernel.exists() else 'No such file'}")
             self._close_stream()
             read_end, write_end = os.pipe2(os.O_CLOEXEC)
             # a pipe too full would stall the guest's console driver; the agent's bursts fit into a megabyte
@@ -79,8 +94,10 @@ class UmlMachine:
                 fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, 2**20)
             try:
                 with self.spec.console.open("ab") as console:
+                    self._console_at = console.tell()
+                    words = [*_EXEC_AS, str(self._reset), *self.command(write_end)]
                     self._process = subprocess.Popen(
-                        self.context.fabric.command(self.command(write_end)), stdin=subprocess.DEVNULL, stdout=console,
+                        self.context.fabric.command(words), stdin=subprocess.DEVNULL, stdout=console,
                         stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(write_end,),
                         cwd=self.spec.folder, env={"PATH": os.environ.get("PATH", ""), "TMPDIR": "/dev/shm",
                                                    "HOME": str(self.spec.folder)})
@@ -99,14 +116,26 @@ class UmlMachine:
                              name=f"uml-{self.name}").start()
 
     def _watch(self, started: subprocess.Popen) -> None:
-        """Tells the listener when the kernel ends by itself: halted, or panicked."""
-        started.wait()
+        """Tells the listener when the kernel ends by itself: halted, panicked, or reset, and then starts it again."""
+        status = started.wait()
         with self._lock:
             if self._process is not started:
                 return
             with contextlib.suppress(MachineError):
                 process.kill_group(started.pid)  # children of a kernel that died
-            self._ended("crash", now_ns())
+            if status != _RESET_STATUS:
+                self._ended("crash", now_ns())
+                return
+            self._ended(self._why_reset(), now_ns())
+            with contextlib.suppress(HostError):  # no longer there: the machine stays off, which is told
+                self.start()
+
+    def _why_reset(self) -> str:
+        """What made the kernel reset itself: its watchdog, a clean reboot, or else SysRq."""
+        with self.spec.console.open("rb") as console:
+            console.seek(self._console_at)
+            said = console.read().decode(errors="replace")
+        return next((why for words, why in _LAST_WORDS if words in said), "sysrq")
 
     def _ended(self, why: str, stamp: int) -> None:
         self._process = None

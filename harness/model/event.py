@@ -10,7 +10,8 @@ The kinds that the judge understands (``node`` is the cluster node concerned, or
 kind               source    data
 =================  ========  ===============================================================================
 power.on           machine   {}: the machine began executing
-power.off          machine   {why}: it stopped executing for good: power_off, reset, crash, panic, fence, restore
+power.off          machine   {why}: it stopped executing for good: power_off, reset, crash, panic, fence, restore;
+                             or it reset itself: watchdog, sysrq (told so, by SBD's pill), reboot
 power.paused       machine   {}: its CPUs stopped; it may go on later
 power.resumed      machine   {}
 link.down          fabric    {network}: the node's cable in this network was cut
@@ -54,6 +55,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+#: Why a machine that was made safe stopped: its fencing device cut its power, its watchdog fired, it swallowed a pill.
+FENCED = frozenset({"fence", "watchdog", "sysrq"})
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -86,6 +90,11 @@ class Event:
                          int(raw.get("late_ns", 0)))
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an event: {line[:120]!r} ({error!r})") from error
+
+
+def is_fencing(event: Event) -> bool:
+    """Whether ``event`` is the end of a machine that was made safe."""
+    return event.kind == "power.off" and event.data.get("why") in FENCED
 
 
 def now_ns() -> int:

@@ -82,10 +82,27 @@ class Storage(Strict):
     nfs: Nfs | None = None
 
 
+class Sbd(Strict):
+    """Poison pills over shared disks, and a watchdog that resets a node which can't read them."""
+
+    luns: tuple[Name, ...] = Field((), description="LUNs of storage.iscsi without a file system that carry the pills, "
+                                                   "one or three; none: the watchdog alone, for clusters with a quorum "
+                                                   "that is more than two_node's")
+    watchdog_timeout: Duration = Field(5.0, ge=1, le=60, description="a node that was not well for so long is reset by "
+                                                                     "its watchdog; whole seconds")
+    msgwait: Duration | None = Field(None, description="how long a pill is taken to need; absent: 2 x watchdog_timeout")
+
+    @property
+    def message_wait(self) -> float:
+        """``msgwait``, or its default (s)."""
+        return 2 * self.watchdog_timeout if self.msgwait is None else self.msgwait
+
+
 class Fencing(Strict):
     """How a node is made safe."""
 
-    method: Literal["ipmi", "none"] = "ipmi"
+    method: Literal["ipmi", "sbd", "none"] = "ipmi"
+    sbd: Sbd | None = Field(None, description="for the method sbd")
     action: Literal["reboot", "off"] = "reboot"
     delay: dict[Name, Duration] = Field(
         default_factory=dict,

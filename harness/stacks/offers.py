@@ -4,7 +4,8 @@ Known from the topology alone, so that a scenario that asks for more is refused 
 cluster stands.
 
 Words: ``move``, ``standby``, ``quorum``, ``restart`` (a service that dies is restarted in place), ``fencing``, and
-``daemon NAME`` for each daemon that may be killed.
+``BMC`` (a fencing device of its own for
+each node), ``watchdog`` (one that SBD feeds on each node), ``daemon NAME`` for each daemon that may be killed.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _ABILITIES = {
 def daemons(topology: Topology) -> dict[str, str]:
     """The daemons of the stack that run on every member."""
     found = dict(DAEMONS[topology.stack.kind])
+    if topology.fencing.method == "sbd":
+        found["sbd"] = "sbd"
     if topology.stack.kind == "heartbeat" and not topology.stack.ipfail:
         del found["ipfail"]
     if topology.stack.kind == "keepalived" and not any(
@@ -46,6 +49,10 @@ def offers(topology: Topology) -> frozenset[str]:
     found = set(_ABILITIES[topology.stack.kind])
     if topology.fencing.method != "none":
         found.add("fencing")
+    if topology.fencing.method == "ipmi":
+        found.add("BMC")
+    if topology.fencing.method == "sbd":
+        found.add("watchdog")
     return frozenset(found | {f"daemon {name}" for name in daemons(topology)})
 
 

@@ -13,8 +13,9 @@ from harness.faults.background import worker_of
 from harness.faults.clock import _SET_TICK
 from harness.guest.ssh import Result
 from harness.machines.protocol import Power
-from harness.model.load import load_topology
+from harness.model.load import load_topology, parse_topology
 from harness.observe.log import EventLog
+from tests.model.sample import raw
 
 
 class Guest:
@@ -44,7 +45,9 @@ class Guest:
 
 @pytest.fixture
 def cluster():
-    topology, log = load_topology("web-iscsi"), EventLog()
+    made = raw(fencing={"method": "sbd", "sbd": {"luns": ["sbd"]}},
+               storage__iscsi__luns__1={"name": "sbd", "filesystem": None})
+    topology, log = parse_topology(made, "web-iscsi with sbd"), EventLog()
     guests = {node: Guest(log, node) for node in topology.nodes}
     for guest in guests.values():
         guest.says("date +%s.%N", lambda: f"{time.time():.6f}")
@@ -84,6 +87,7 @@ CASES = [
     ("daemon-stop", {"daemon": "corosync"}, "/stat", {"out": "S\nT\n"}, {"out": "T\nT\n"}),
     ("service-stop", {"service": "web"}, "/stat", {"out": ""}, {"out": "T\nT\n"}),
     ("session-logout", {}, "iscsi_session", {"out": "LOGGED_IN\n"}, {"out": ""}),
+    ("fence-watchdog-dead", {}, "python3 -S -", {"out": "3\n"}, {"out": "65535\n"}),
 ]
 
 
@@ -107,6 +111,7 @@ def test_confirmed_by_its_effect_only(cluster, name, parameters, part, healthy, 
     ("clock-step", {}, "date +%s", {"out": lambda: f"{time.time():.6f}"}, {"out": lambda: f"{time.time() + 5:.6f}"}),
     ("daemon-stop", {"daemon": "corosync"}, "/stat", {"out": "S\n"}, {"out": "T\n"}),
     ("session-logout", {}, "iscsi_session", {"out": "LOGGED_IN\n"}, {"out": "FAILED\n"}),
+    ("fence-watchdog-dead", {}, "python3 -S -", {"out": "5\n"}, {"out": "65535\n"}),
 ])
 def test_healed_only_when_it_is_gone(cluster, name, parameters, part, healed, left):
     fault = make_fault(name, node="rs-01", **parameters)
@@ -185,3 +190,11 @@ def test_properties_are_set_and_taken_back(cluster, name, value, opposite):
     fault.heal(cluster)
     assert list(found.values()) == [opposite] and fault.confirm_healed(cluster)
     assert worker_of(cluster, fault) is None
+
+
+def test_a_watchdog_that_nobody_has_open_can_not_be_made_deaf(cluster):
+    with pytest.raises(FaultError, match="no SBD on rs-01 has a watchdog open"):
+        make_fault("fence-watchdog-dead", node="rs-01").inject(cluster)
+    cluster.topology = load_topology("web-iscsi")
+    with pytest.raises(FaultError, match="web-iscsi is not fenced by sbd"):
+        make_fault("fence-watchdog-dead", node="rs-01").inject(cluster)

@@ -197,6 +197,39 @@ def test_a_kernel_that_ends_by_itself_has_crashed(machine, world):
     machine.start()
 
 
+#: Resets itself once: the second time it stays.
+RESETS = """#!/bin/bash
+[ -e {mark} ] && exec sleep 1000
+touch {mark}
+echo "{words}"
+exec {folder}/reset
+"""
+
+
+@pytest.mark.parametrize(("words", "why"), [
+    # as UML 7.2.7 says it: softdog's last word, that of a clean reboot, and of an SBD that swallowed its pill
+    ("softdog: Initiating system reboot", "watchdog"), ("reboot: Restarting system", "reboot"),
+    ("watchdog: watchdog1: watchdog did not stop!\nsysrq: Resetting", "sysrq")])
+def test_a_kernel_that_resets_itself_is_seen_and_starts_again(machine, world, tmp_path, words, why):
+    machine.spec.console.write_text("softdog: Initiating system reboot\n")  # of an earlier life
+    world.kernel.write_text(RESETS.format(mark=tmp_path / "mark", words=words, folder=machine.spec.folder))
+    machine.start()
+    until(lambda: len(world.events) == 3)
+    assert told(world) == [("power.on", {}), ("power.off", {"why": why}), ("power.on", {})]
+    assert machine.power() is Power.ON and running_entry(world).undo["pid"]
+
+
+def test_the_kernel_would_execute_what_tells_that_it_resets(machine, world):
+    """UML resets itself by executing its argv[0]."""
+    world.kernel.unlink()
+    world.kernel.symlink_to("/usr/bin/tail")  # a binary: of a script it would be the interpreter's
+    machine.command = lambda pipe: [str(world.kernel), "-f", "/dev/null"]
+    machine.start()
+    pid = running_entry(world).undo["pid"]
+    until(lambda: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:3] == [b"-f", b"/dev/null"])
+    assert Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode() == f"{machine.spec.folder}/reset"
+
+
 def test_a_kernel_that_is_not_there(machine, world):
     world.kernel.unlink()
     with pytest.raises(HostError, match="can't start .*linux.uml"):

@@ -40,7 +40,28 @@ def errors(**changes) -> list[str]:
 
 
 # one for every line of consistency.py that finds something
+SBD = {"fencing__method": "sbd", "fencing__sbd": {"luns": ["sbd"]},
+       "storage__iscsi__luns__1": {"name": "sbd", "size": "4M", "filesystem": None}}
 INCONSISTENT = {
+    "sbd without sbd": ({"fencing__method": "sbd"}, "fencing.sbd: the method sbd needs its luns"),
+    "sbd of another method": ({"fencing__sbd": {}}, "fencing.sbd: has no meaning with the method ipmi"),
+    "sbd of another stack": ({**SBD, "stack": {"kind": "keepalived"}}, "fencing.method: sbd is for the stack"),
+    "sbd switches nothing off": ({**SBD, "fencing__action": "off"}, "fencing.action: a watchdog can't leave"),
+    "sbd on a LUN that is not there": ({**SBD, "fencing__sbd": {"luns": ["pills"]}},
+                                       "fencing.sbd.luns: there is no LUN 'pills'"),
+    "sbd on a LUN with files": ({**SBD, "fencing__sbd": {"luns": ["www"]}},
+                                "fencing.sbd.luns: the LUN 'www' has a file system"),
+    "sbd on two LUNs": ({**SBD, "fencing__sbd": {"luns": ["sbd", "www"]}}, "fencing.sbd.luns: take one or three"),
+    "sbd on the same LUN twice": ({**SBD, "fencing__sbd": {"luns": ["sbd", "sbd", "sbd"]}},
+                                  "fencing.sbd.luns: 'sbd' is there twice"),
+    "a watchdog alone for two": ({**SBD, "fencing__sbd": {}}, "fencing.sbd: without luns a node must know by quorum"),
+    "a head start of nobody": ({**SBD, "fencing__sbd": {}}, "fencing.delay: nobody shoots"),
+    "sbd in split seconds": ({**SBD, "fencing__sbd": {"luns": ["sbd"], "watchdog_timeout": "2500ms"}},
+                             "fencing.sbd.watchdog_timeout: whole seconds"),
+    "msgwait too short": ({**SBD, "fencing__sbd": {"luns": ["sbd"], "watchdog_timeout": 5, "msgwait": 5}},
+                          "fencing.sbd.msgwait: 5 s is not longer than watchdog_timeout, 5 s"),
+    "fencing gives up before msgwait": ({**SBD, "fencing__timeout": "11s"},
+                                        "fencing.timeout: 11 s is less than 1.2 x msgwait, 12 s"),
     "no network has the role heartbeat": (
         {"networks__heartbeat": GONE}, "networks: no network has the role heartbeat"),
     "no network has the role management": (

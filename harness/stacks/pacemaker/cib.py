@@ -11,6 +11,7 @@ from harness.model.addressing import bmc_address
 from harness.model.topology import Daemon, Filesystem, Resource, Service, Topology, Vip
 from harness.model.units import format_duration
 from harness.stacks.daemons import agent_parameters
+from harness.stacks.pacemaker import sbd
 from harness.stacks.pacemaker.corosync import node_id
 from harness.storage import nfs
 from harness.storage.iscsi import disk_path
@@ -43,6 +44,8 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
         for node in topology.cluster_nodes:
             _fence_device(resources, topology, node, bmc_password)
             _location(constraints, f"fence-{node}", node, "-INFINITY")
+    elif topology.fencing.method == "sbd" and topology.fencing.sbd.luns:
+        _poison_pill(resources, topology)
     for name, service in topology.services.items():
         _group(resources, topology, name, service)
         _domain(constraints, topology, name, service)
@@ -58,7 +61,11 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
 
 def _properties(topology: Topology) -> dict[str, str]:
     stack, fencing = topology.stack, topology.fencing
+    # without a disk a lost node is taken to be dead after so long: its watchdog fired, or nothing can
+    watchdog = {"stonith-watchdog-timeout": format_duration(fencing.sbd.message_wait)} if (
+        fencing.method == "sbd" and not fencing.sbd.luns) else {}
     return {
+        **watchdog,
         "cluster-infrastructure": "corosync",
         "cluster-name": topology.name,
         "dc-deadtime": format_duration(stack.dc_deadtime),
@@ -85,6 +92,17 @@ def _fence_device(resources: ET.Element, topology: Topology, node: str, password
     operations = ET.SubElement(primitive, "operations")
     if topology.fencing.watch:
         _operation(operations, f"fence-{node}", "monitor", topology.fencing.watch, 20)
+
+
+def _poison_pill(resources: ET.Element, topology: Topology) -> None:
+    primitive = ET.SubElement(resources, "primitive", {"id": "fence-sbd", "class": "stonith", "type": "external/sbd"})
+    parameters = {"sbd_device": sbd.devices(topology)}
+    if topology.fencing.delay:
+        parameters["pcmk_delay_base"] = sbd.delays(topology)
+    _attributes(primitive, "instance_attributes", "fence-sbd-parameters", parameters)
+    operations = ET.SubElement(primitive, "operations")
+    if topology.fencing.watch:
+        _operation(operations, "fence-sbd", "monitor", topology.fencing.watch, 20)
 
 
 def _group(resources: ET.Element, topology: Topology, name: str, service: Service) -> None:

@@ -13,7 +13,7 @@ from harness.model.topology import Topology
 from harness.stacks.base import member_command
 from harness.stacks.daemons import seed_daemon
 from harness.stacks.offers import daemons
-from harness.stacks.pacemaker import crm_mon
+from harness.stacks.pacemaker import crm_mon, sbd
 from harness.stacks.pacemaker.cib import cib_xml
 from harness.stacks.pacemaker.corosync import AUTHKEY_BYTES, corosync_conf
 from harness.stacks.state import ClusterState
@@ -50,7 +50,11 @@ class PacemakerStack:
         seed.setup += ["mkdir -p /var/log/corosync /var/log/pacemaker /var/lib/nginx /var/log/nginx",
                        "C=/var/lib/pacemaker/cib; [ -e $C/cib.xml ] || "
                        "install -o hacluster -g haclient -m 600 /etc/fenceline/cib.xml $C/cib.xml"]
-        seed.units.append("corosync.service")
+        if self.topology.fencing.method == "sbd":
+            sbd.seed_member(self.topology, seed)
+            seed.late.append("systemctl start corosync.service")
+        else:
+            seed.units.append("corosync.service")
         if self.topology.stack.quorum.policy == "qdevice":
             seed.late.append("systemctl start corosync-qdevice.service")
         # Pacemaker finds its disk at the first try only if the login is done: late
@@ -61,8 +65,11 @@ class PacemakerStack:
         return frozenset(self.topology.cluster_nodes)
 
     def seed_helper(self, node: str, seed: Seed) -> None:
-        """Makes the node of ``seed`` the quorum device's server, if that is its role."""
-        if self.topology.nodes[node].role != "quorum-device":
+        """Makes the node of ``seed`` the quorum device's server or the keeper of SBD's disks, if that is its role."""
+        topology = self.topology
+        if topology.fencing.method == "sbd" and topology.storage.iscsi and node == topology.storage.iscsi.target:
+            sbd.seed_storage(topology, seed)
+        if topology.nodes[node].role != "quorum-device":
             return
         # TLS off: no certificates, see corosync.py
         seed.add("/etc/default/corosync-qnetd", 'COROSYNC_QNETD_OPTIONS="-s off"\n')

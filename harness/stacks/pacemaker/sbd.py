@@ -1,0 +1,49 @@
+"""SBD: poison pills over shared disks, and a watchdog that resets a node which can neither read them nor see its
+cluster. See sbd(8)."""
+
+from __future__ import annotations
+
+from harness.guest.seed import Seed
+from harness.model.topology import Topology
+from harness.model.units import format_duration
+from harness.storage.iscsi import disk_path
+from harness.storage.mapped import device
+
+UNIT = "/usr/lib/systemd/system/sbd.service"
+
+
+def devices(topology: Topology) -> str:
+    """The disks of the pills as a member has them, as sbd wants several: separated by semicolons."""
+    return ";".join(disk_path(topology, lun) for lun in topology.fencing.sbd.luns)
+
+
+def delays(topology: Topology) -> str:
+    """The head starts of the topology, as pcmk_delay_base wants them of a device that fences everybody."""
+    return ";".join(f"{node}:{format_duration(delay)}" for node, delay in topology.fencing.delay.items())
+
+
+def seed_member(topology: Topology, seed: Seed) -> None:
+    """Makes the node of ``seed`` watched: sbd starts with corosync, which must then be started late."""
+    sbd = topology.fencing.sbd
+    seed.add("/etc/default/sbd", "\n".join([
+        *([f'SBD_DEVICE="{devices(topology)}"'] if sbd.luns else []),
+        "SBD_PACEMAKER=yes", "SBD_STARTMODE=always", "SBD_DELAY_START=no", "SBD_WATCHDOG_DEV=/dev/fenceline/watchdog",
+        f"SBD_WATCHDOG_TIMEOUT={sbd.watchdog_timeout:.0f}", "SBD_TIMEOUT_ACTION=flush,reboot", ""]))
+    # UML has a watchdog of its own where the first one should be, which resets nothing; softdog's is then the next one
+    seed.setup += ["modprobe softdog; mkdir -p /dev/fenceline",
+                   "for w in /dev/watchdog[0-9]*; do ln -sfn $w /dev/fenceline/watchdog; done",
+                   # what `systemctl enable sbd` does
+                   "for u in corosync pacemaker; do mkdir -p /etc/systemd/system/$u.service.requires; "
+                   f"ln -sfn {UNIT} /etc/systemd/system/$u.service.requires/sbd.service; done; systemctl daemon-reload"]
+    for lun in sbd.luns:
+        disk = disk_path(topology, lun)
+        seed.late.append(f"for try in $(seq 100); do sbd -d {disk} dump >/dev/null 2>&1 && break; sleep 0.1; done")
+
+
+def seed_storage(topology: Topology, seed: Seed) -> None:
+    """Makes the storage machine of ``seed`` prepare the disks of the pills, once in their life."""
+    sbd = topology.fencing.sbd
+    for lun in sbd.luns:
+        disk = device(lun)
+        seed.setup.append(f"sbd -d {disk} dump >/dev/null 2>&1 || sbd -d {disk} -1 {sbd.watchdog_timeout:.0f} "
+                          f"-4 {sbd.message_wait:.0f} create")
