@@ -1,0 +1,130 @@
+"""How long every topology takes to come up, and how long its service is away after the three classic faults.
+
+    .venv/bin/python -m benchmarks.topologies [--runs 5] [--driver uml] [TOPOLOGY ...]
+
+A run is a pytest of its own: one new cluster, on which the service's process is killed, then the heartbeat network of
+the active node is cut, then the power of the active node; the cluster is made whole between them. Topologies take
+turns, so that a machine whose speed drifts favours none. Prints a row per topology: the median of each figure in
+seconds, its least and most, and the verdicts that were not PASS with what was broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.model.load import TOPOLOGY_DIR, TopologyError, load_topology
+from harness.model.topology import Topology
+from harness.stacks.offers import offers
+
+ROOT = Path(__file__).resolve().parents[1]
+BRING_UP = "bring-up"
+RELOCATES = '"{service}" relocates to the standby within 60 seconds'
+FAULTS = {"service kill": 'the process of "{service}" is killed',
+          "heartbeat cut": "the heartbeat network of the active node is cut",
+          "power-off": "the power of the active node is cut"}
+
+
+@dataclass
+class Figures:
+    """What was measured of one topology: seconds per figure, and how often which verdict was not PASS."""
+
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    troubles: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+
+def main() -> int:
+    """Runs the benchmark; the exit status is 2 for a topology that is none."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("topology", nargs="*", help="default: all that are shipped")
+    parser.add_argument("--runs", type=int, default=5, help="runs per topology (default: 5)")
+    parser.add_argument("--driver", default="uml", help="default: uml")
+    options = parser.parse_args()
+    names = options.topology or sorted(path.stem for path in TOPOLOGY_DIR.glob("*.yaml"))
+    try:
+        topologies = [load_topology(name) for name in names]
+    except TopologyError as error:
+        print(error, file=sys.stderr)
+        return 2
+    found = {topology.name: Figures() for topology in topologies}
+    for number in range(options.runs):
+        for topology in topologies:
+            print(f"run {number + 1} of {options.runs}: {topology.name} ...", file=sys.stderr, flush=True)
+            measure(topology, options.driver, found[topology.name])
+    print(f"{'topology':24}" + "".join(f"{name:>26}" for name in (BRING_UP, *FAULTS)) + f"   n={options.runs}")
+    for name, figures in found.items():
+        print(f"{name:24}" + "".join(f"{spread(figures.seconds[figure]):>26}" for figure in (BRING_UP, *FAULTS)))
+        for figure, troubles in figures.troubles.items():
+            for trouble, count in troubles.items():
+                print(f"    {figure}, {count} of {options.runs}: {trouble}")
+    return 0
+
+
+def spread(values: list[float]) -> str:
+    """``median (least to most)``, s; a dash where nothing was measured."""
+    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})" if values else "-"
+
+
+def expected(topology: Topology, fault: str) -> str:
+    """What the scenario must say beforehand, as a step."""
+    if fault == "service kill" and topology.stack.kind == "heartbeat":
+        return '    And an outage of "{service}" is expected: haresources has no monitor\n'
+    return ""
+
+
+def outcome(topology: Topology, fault: str) -> str:
+    """What must come of ``fault``, as a step; a stack that does not watch its services leaves a dead one dead."""
+    if fault == "service kill" and "restart" in offers(topology):
+        return '"{service}" is restarted in place on the active node within 60 seconds'
+    if fault == "service kill" and topology.stack.kind == "heartbeat":
+        return '"{service}" does not answer for 5 seconds'
+    return RELOCATES
+
+
+def measure(topology: Topology, driver: str, figures: Figures) -> None:
+    """One run: adds what it measured to ``figures``."""
+    service = next(iter(topology.services))
+    scenarios = [f'  Scenario: {name}\n    Given the topology "{topology.name}" is up and "{service}" is answering\n'
+                 f"{expected(topology, name)}    When {fault}\n    Then {outcome(topology, name)}\n"
+                 .format(service=service)
+                 for name, fault in FAULTS.items() if name != "service kill" or topology.services[service].daemon]
+    with tempfile.TemporaryDirectory(prefix="fl-bench-") as scratch:
+        feature = Path(scratch, "figures.feature")
+        feature.write_text("Feature: Figures\n\n" + "\n".join(scenarios))
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", f"--rootdir={ROOT}", "-c", f"{ROOT}/pyproject.toml",
+             f"--confcutdir={ROOT}", "-p", "conftest", f"--driver={driver}", f"--runs-dir={scratch}/runs",
+             str(feature)], cwd=ROOT, capture_output=True, text=True, check=False)
+        folders = sorted(Path(scratch, "runs").glob("*/verdict.json"))
+        if not folders:
+            print(done.stdout[-3000:], done.stderr[-3000:], sep="\n", file=sys.stderr)
+            figures.troubles[BRING_UP]["nothing was judged"] += 1
+        for verdict in folders:
+            _read(verdict.parent, figures)
+
+
+def _read(folder: Path, figures: Figures) -> None:
+    name = json.loads((folder / "run.json").read_text())["scenario"]
+    judgement = json.loads((folder / "verdict.json").read_text())
+    if judgement["verdict"] != "PASS":
+        figures.troubles[name][f"{judgement['verdict']}: {judgement['reason']}"] += 1
+    if judgement["figures"]["longest_outage_s"]:
+        figures.seconds[name].append(judgement["figures"]["longest_outage_s"])
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    replies = [event for event in events if event["kind"] == "reply"]
+    if replies and not replies[0]["data"]["ok"]:  # else the cluster is one that stood already
+        booted = next(event["t_ns"] for event in events if event["kind"] == "power.on")
+        answered = next((event["t_ns"] for event in replies if event["data"]["ok"]), None)
+        if answered is not None:
+            figures.seconds[BRING_UP].append((answered - booted) / 1e9)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
