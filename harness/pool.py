@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.cluster import Cluster, ClusterOptions
-from harness.errors import FencelineError
+from harness.errors import ClusterError, FencelineError
 from harness.model.load import dump_topology
 from harness.model.topology import Topology
 from harness.model.verdict import Judgement
@@ -74,7 +74,7 @@ class ClusterPool:
         if not problems and self._reuse:
             try:
                 cluster.wait_members(cluster.boot_deadline)
-                cluster.stack.cleanup()
+                cluster.poll(lambda: _has_forgotten(cluster), cluster.boot_deadline, "the cluster to forget failures")
                 cluster.wait_whole(cluster.boot_deadline)
                 return []
             except FencelineError as error:
@@ -88,6 +88,14 @@ class ClusterPool:
             self.progress(f"{self._cluster.topology.name}: taken down")
             cluster, self._cluster = self._cluster, None
             cluster.down()
+
+
+def _has_forgotten(cluster: Cluster) -> bool:
+    try:
+        cluster.stack.cleanup()
+    except ClusterError:
+        return False  # the coordinator may have changed under it
+    return True
 
 
 def prepare(cluster: Cluster) -> None:

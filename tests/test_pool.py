@@ -222,3 +222,16 @@ def test_a_cluster_that_kept_every_promise_is_used_again(world):
     cluster = world.acquire()
     assert world.pool.release(cluster, Judgement(Verdict.PASS)) == []
     assert world.acquire() is cluster
+
+
+def test_a_cluster_that_can_not_forget_at_once_is_asked_again(world, monkeypatch):
+    cluster = world.acquire()
+    answers = iter([ClusterError("crm_resource failed: 102"), None])
+
+    def cleanup():
+        if error := next(answers):
+            raise error
+    monkeypatch.setattr(cluster.stack, "cleanup", cleanup)
+    assert world.pool.release(cluster) == [] and next(answers, "asked twice") == "asked twice"
+    world.acquire()
+    assert world.pool.reused == 1

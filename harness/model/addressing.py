@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.model.topology import Topology
 
 MAX_CLUSTER_NODES = 16
+MAX_HELPERS = 10  # of each role that is no member: their numbers are ten apart
 VIP_FIRST = 128
 _FIRST = {"cluster": 11, "storage": 41, "quorum-device": 51, "real-server": 61}
 _BMC_OFFSET = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from harness.model.addressing import CLIENT_NAME, MAX_CLUSTER_NODES, VIP_FIRST
+from harness.model.addressing import CLIENT_NAME, MAX_CLUSTER_NODES, MAX_HELPERS, VIP_FIRST
 from harness.model.stack_rules import stack_problems
 
 if TYPE_CHECKING:
@@ -50,6 +50,10 @@ def _nodes(topology: Topology) -> list[str]:
         found.append("nodes: no node has the role cluster")
     if len(topology.cluster_nodes) > MAX_CLUSTER_NODES:
         found.append(f"nodes: {len(topology.cluster_nodes)} cluster nodes, at most {MAX_CLUSTER_NODES} are supported")
+    for role in ("storage", "quorum-device", "real-server"):
+        count = len(topology.nodes_with(role))
+        if count > MAX_HELPERS:
+            found.append(f"nodes: {count} machines with the role {role}, at most {MAX_HELPERS} are supported")
     if CLIENT_NAME in topology.nodes:
         found.append(f"nodes.{CLIENT_NAME}: this name means Fenceline's own address among the clients")
     for name, node in topology.nodes.items():
@@ -182,6 +186,7 @@ def _services(topology: Topology) -> list[str]:
     services = topology.networks_with("service")
     seen_vips: dict[object, str] = {}
     seen_mounts: dict[str, str] = {}
+    seen_disks: dict[tuple[str, str], str] = {}
     for name, service in topology.services.items():
         for index, part in enumerate(service.group):
             path = f"services.{name}.group.{index}"
@@ -192,6 +197,8 @@ def _services(topology: Topology) -> list[str]:
                 elif int(part.address) - int(subnet.network_address) < VIP_FIRST:
                     found.append(f"{path}.address: {part.address} is below .{VIP_FIRST}, "
                                  "where the machines' own addresses are")
+                elif part.address == subnet.broadcast_address:
+                    found.append(f"{path}.address: {part.address} is the broadcast address of the service network")
                 if part.address in seen_vips:
                     found.append(f"{path}.address: {part.address} is {seen_vips[part.address]}'s already")
                 seen_vips[part.address] = name
@@ -200,6 +207,10 @@ def _services(topology: Topology) -> list[str]:
                 if part.mountpoint in seen_mounts:
                     found.append(f"{path}.mountpoint: {part.mountpoint} is {seen_mounts[part.mountpoint]}'s already")
                 seen_mounts[part.mountpoint] = name
+                for what in ("lun", "export"):
+                    disk = (what, getattr(part, what))
+                    if disk[1] is not None and seen_disks.setdefault(disk, name) != name:
+                        found.append(f"{path}.{what}: {disk[1]!r} is {seen_disks[disk]}'s already")
                 if (part.lun is None) == (part.export is None):
                     found.append(f"{path}: say either lun or export")
                 elif part.export is not None:

@@ -52,12 +52,14 @@ class ClusterState:
         return tuple(member.name for member in self.members if member.online)
 
     def owner(self, service: str) -> str | None:
-        """The one node on which the whole group ``service`` runs; None where it is down, in part or spread out."""
+        """The one node on which the whole group ``service`` runs; None where it is down, in part or spread out, or
+        where its node is lost: what an unclean node still runs, nobody knows."""
         parts = [resource for resource in self.resources if resource.group == service or resource.name == service]
         nodes = {node for part in parts for node in part.nodes}
         if not parts or len(nodes) != 1 or not all(part.active and not part.failed for part in parts):
             return None
-        return nodes.pop()
+        node = nodes.pop()
+        return node if node in self.online() else None
 
     def as_dict(self) -> dict[str, Any]:
         """The snapshot for the event log."""

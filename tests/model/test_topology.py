@@ -265,6 +265,15 @@ INCONSISTENT = {
     "haproxy under Pacemaker": (
         {PART + "2": {"kind": "daemon", "name": "haproxy"}},
         "services.web.group.2.name: haproxy is for the stack keepalived"),
+    "the broadcast address as VIP": (
+        {PART + "1__address": "192.168.98.255"},
+        "services.web.group.1.address: 192.168.98.255 is the broadcast address of the service network"),
+    "one LUN in two services": (
+        {"services__other": {"group": [{"kind": "filesystem", "lun": "www", "mountpoint": "/srv/other"}]}},
+        "services.other.group.0.lun: 'www' is web's already"),
+    "too many storage hosts": (
+        {f"nodes__san-{number}": {"role": "storage"} for number in range(10, 21)},
+        "nodes: 12 machines with the role storage, at most 10 are supported"),
     "daemon and virtual server": (
         {**KEEPALIVED, PART + "0": {"kind": "virtual-server", "real_servers": ["moon"]}},
         "services.web.group: either a daemon or a virtual-server"),

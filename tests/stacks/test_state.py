@@ -27,7 +27,8 @@ def state(*resources):
     ((part("x"),), None),                                     # active, they say, but nowhere
     ((part("x", "b", group="other"),), None),
     ((), None),
-    ((part("web", "b", group=None),), "b"),                   # not a group, but one resource of that name
+    ((part("x", "b"), part("y", "b")), None),                 # on a node that is lost
+    ((part("web", "a", group=None),), "a"),                   # not a group, but one resource of that name
     ((part("x", "a"), part("z", "b", group="other")), "a"),
 ])
 def test_owner(resources, owner):
