@@ -14,7 +14,7 @@ from pytest_bdd.feature import get_feature
 from pytest_bdd.gherkin_parser import get_gherkin_document
 from pytest_bdd.steps import step_function_context_registry
 
-from harness.needs import ability_problems
+from harness.needs import ability_problems, sentences
 
 #: The marker and the tag of a scenario that is run more than once.
 REPEAT, REPEAT_TAG = "repeat", r"repeat\(([1-9][0-9]{0,3})\)"
@@ -86,11 +86,12 @@ def step_problems(path: Path, feature: object) -> Iterator[str]:
         if not steps:
             yield f"{path}:{template.line_number}: no steps, so nothing that could fail: {template.name}"
         for step in steps.values():
-            matching = [context for context in contexts
-                        if context.type in (None, step.type) and context.parser.is_matching(step.name)]
-            place = f"{path}:{step.line_number}"
-            if not matching:
-                yield f"{place}: no step says: {step.type.capitalize()} {step.name}"
-            elif len({context.step_func for context in matching}) > 1:
-                names = ", ".join(sorted(context.step_func.__name__ for context in matching))
-                yield f"{place}: ambiguous ({names}): {step.type.capitalize()} {step.name}"
+            for kind, text in sentences(step, contexts):
+                matching = [context for context in contexts
+                            if context.type in (None, kind) and context.parser.is_matching(text)]
+                place = f"{path}:{step.line_number}"
+                if not matching:
+                    yield f"{place}: no step says: {kind.capitalize()} {text}"
+                elif len({context.step_func for context in matching}) > 1:
+                    names = ", ".join(sorted(context.step_func.__name__ for context in matching))
+                    yield f"{place}: ambiguous ({names}): {kind.capitalize()} {text}"

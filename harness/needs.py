@@ -25,6 +25,17 @@ def needs(*abilities: str) -> Callable:
     return mark
 
 
+def sentences(step: Any, contexts: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """What ``step`` says, as (type, text): itself, and the When that it puts off (its word ``sentence``), if any."""
+    yield step.type, step.name
+    for context in contexts:
+        if context.type in (None, step.type) and context.parser.is_matching(step.name):
+            put_off = (context.parser.parse_arguments(step.name) or {}).get("sentence")
+            if put_off is not None:
+                yield "when", put_off
+                return
+
+
 def needed(context: Any, text: str) -> tuple[str, ...]:
     """What the step ``text``, taken by the step function of pytest-bdd's ``context``, needs."""
     abilities = getattr(context.step_func, "needs", ())
@@ -72,8 +83,9 @@ def ability_problems(path: Path, feature: Any, contexts: Iterable[Any]) -> Itera
             if topology is None:
                 continue
             for step in steps:
-                for context in contexts:
-                    if context.type in (None, step.type) and context.parser.is_matching(step.name):
-                        why = lacking(topology, needed(context, step.name))
-                        if why:
-                            yield f"{path}:{step.line_number}: {step.type.capitalize()} {step.name}: {why}"
+                for kind, text in sentences(step, contexts):
+                    for context in contexts:
+                        if context.type in (None, kind) and context.parser.is_matching(text):
+                            why = lacking(topology, needed(context, text))
+                            if why:
+                                yield f"{path}:{step.line_number}: {kind.capitalize()} {text}: {why}"

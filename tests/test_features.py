@@ -49,6 +49,16 @@ def test_a_number_of_times_that_is_none(check):
              "9: no number of times: @repeat(many); say @repeat(5): repeat(many)"]
 
 
+def test_what_is_put_off_must_be_known_too(check):
+    assert check(f"""
+        Feature: F
+          Scenario: S
+            {UP}
+            When 200 ms after fencing starts: the power of the standby is cut
+            And 200 ms after fencing starts: the moon is cut
+    """) == ["5: no step says: When the moon is cut"]
+
+
 def test_a_step_that_nobody_says(check):
     assert check(f"""
         Feature: F

@@ -19,7 +19,7 @@ BACK = '"web" relocates to the standby within 30 seconds'
 def problems(tmp_path):
     def collect(topology, when=CUT, then=BACK, changes=""):
         import importlib
-        for name in ("given", "when", "then", "when_fencing"):
+        for name in ("given", "when", "then", "when_fencing", "when_anchored"):
             importlib.import_module(f"steps.{name}")
         from pytest_bdd.feature import get_feature
 
@@ -44,6 +44,7 @@ def test_what_is_offered_is_no_problem(problems):
     ("web-nfs-heartbeat", 'the daemon "corosync" is killed on the active node', BACK, "daemon corosync"),
     ("web-iscsi", 'the daemon "heartbeat" is killed on the active node', BACK, "daemon heartbeat"),
     ("lvs-keepalived", "the active node is put into standby", BACK, "standby"),
+    ("lvs-keepalived", "50 ms after the VIP moves: the active node is put into standby", BACK, "standby"),
     ("web-nfs-heartbeat", CUT, '"web" is restarted in place on the active node within 5 seconds', "restart"),
 ])
 def test_what_is_not_offered_is_said_with_the_stack(problems, topology, when, then, word):
