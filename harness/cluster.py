@@ -42,10 +42,10 @@ from harness.observe.writes import WriteObserver
 from harness.progress import Progress
 from harness.stacks.base import make_stack
 from harness.stacks.state import ClusterState
-from harness.storage import database, iscsi, nfs
+from harness.storage import database, drbd, iscsi, nfs
 
-_TELLING_PACKAGES = ("pacemaker", "corosync", "resource-agents", "fence-agents", "open-iscsi", "heartbeat",
-                     "keepalived", "nfs-kernel-server", "nginx-light", "mariadb-server")
+_TELLING_PACKAGES = ("pacemaker", "corosync", "resource-agents", "fence-agents", "open-iscsi", "drbd-utils",
+                     "heartbeat", "keepalived", "nfs-kernel-server", "nginx-light", "mariadb-server")
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class Cluster:
         self.consoles = consoles
         self.machines: dict[str, Machine] = {}
         self.bmc_password = secrets.token_hex(8)
+        self._drbd_secret = secrets.token_hex(16)
         self._key = make_key()
         self._host_key = make_key()
         self._undo = contextlib.ExitStack()
@@ -199,6 +200,9 @@ class Cluster:
                     iscsi.seed_initiator(topology, node, seed)
                 if topology.storage.nfs:
                     nfs.seed_client(seed)
+                if topology.storage.drbd:
+                    disks = drbd.make_disks(topology, node, self.folder)
+                    drbd.seed_node(topology, seed, self._drbd_secret)
                 self.stack.seed_member(node, seed)
             else:
                 self.stack.seed_helper(node, seed)

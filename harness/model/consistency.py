@@ -82,6 +82,37 @@ def _storage(topology: Topology) -> list[str]:
         found += _twice("storage.nfs.exports", [export.name for export in nfs.exports])
     if iscsi is not None and nfs is not None and iscsi.target == nfs.server:
         found.append(f"storage.nfs.server: {nfs.server!r} is the iSCSI target already; its disks are numbered once")
+    return found + _drbd(topology)
+
+
+def _drbd(topology: Topology) -> list[str]:
+    resources = topology.storage.drbd
+    found = _twice("storage.drbd", [one.name for one in resources])
+    if resources and len(topology.cluster_nodes) != 2:
+        found.append(f"storage.drbd: DRBD 8.4 mirrors between two cluster nodes, there are "
+                     f"{len(topology.cluster_nodes)}")
+    if resources and topology.stack.kind == "keepalived":
+        found.append("storage.drbd: keepalived promotes nothing; the stacks pacemaker and heartbeat do")
+    for index, one in enumerate(resources):
+        path = f"storage.drbd.{index}"
+        if one.network is None and not topology.networks_with("storage"):
+            found.append(f"{path}.network: no network has the role storage: say which one carries the replication")
+        elif one.network is not None and one.network not in topology.networks:
+            found.append(f"{path}.network: there is no network {one.network!r}; there are "
+                         f"{', '.join(topology.networks)}")
+        else:
+            network = one.network or topology.networks_with("storage")[0]
+            found += [f"{path}.network: {node} is not plugged into {network!r}" for node in topology.cluster_nodes
+                      if network not in topology.networks_of(node)]
+        found += [f"{path}.{name}: {getattr(one, name):g} s is not longer than timeout, {one.timeout:g} s"
+                  for name in ("connect_int", "ping_int") if getattr(one, name) <= one.timeout]
+        if one.size < 4 * 2**20:
+            found.append(f"{path}.size: {one.size} bytes is too little, take at least 4M")
+        if one.fencing != "dont-care" and topology.stack.kind != "pacemaker":
+            found.append(f"{path}.fencing: {one.fencing} asks Pacemaker; with {topology.stack.kind} say dont-care")
+        if one.fencing == "resource-and-stonith" and topology.fencing.method == "none":
+            found.append(f"{path}.fencing: resource-and-stonith waits for a fencing that fencing.method none never "
+                         "does")
     return found
 
 
@@ -183,6 +214,7 @@ def _services(topology: Topology) -> list[str]:
     found = []
     luns = {lun.name: lun for lun in topology.storage.iscsi.luns} if topology.storage.iscsi else {}
     exports = {export.name for export in topology.storage.nfs.exports} if topology.storage.nfs else set()
+    drbd = {one.name: one for one in topology.storage.drbd}
     services = topology.networks_with("service")
     seen_vips: dict[object, str] = {}
     seen_mounts: dict[str, str] = {}
@@ -207,12 +239,17 @@ def _services(topology: Topology) -> list[str]:
                 if part.mountpoint in seen_mounts:
                     found.append(f"{path}.mountpoint: {part.mountpoint} is {seen_mounts[part.mountpoint]}'s already")
                 seen_mounts[part.mountpoint] = name
-                for what in ("lun", "export"):
+                for what in ("lun", "export", "drbd"):
                     disk = (what, getattr(part, what))
                     if disk[1] is not None and seen_disks.setdefault(disk, name) != name:
                         found.append(f"{path}.{what}: {disk[1]!r} is {seen_disks[disk]}'s already")
-                if (part.lun is None) == (part.export is None):
-                    found.append(f"{path}: say either lun or export")
+                if sum(one is not None for one in (part.lun, part.export, part.drbd)) != 1:
+                    found.append(f"{path}: say one of lun, export and drbd")
+                elif part.drbd is not None:
+                    if part.drbd not in drbd:
+                        found.append(f"{path}.drbd: there is no resource {part.drbd!r} in storage.drbd")
+                    elif drbd[part.drbd].filesystem is None:
+                        found.append(f"{path}.drbd: the resource {part.drbd!r} has no file system")
                 elif part.export is not None:
                     if part.export not in exports:
                         found.append(f"{path}.export: there is no export {part.export!r} in storage.nfs.exports")

@@ -75,11 +75,38 @@ class Nfs(Strict):
                                                      "clients in; its lease time too")
 
 
+class Drbd(Strict):
+    """A DRBD 8.4 resource: a disk of each of the two nodes, mirrored over a network. See drbd.conf(5)."""
+
+    name: Name
+    size: Size = Field(64 * 2**20, description="of the disk behind it on each node, DRBD's own metadata included")
+    filesystem: Literal["ext3", "ext4"] | None = Field("ext4", description="made once, when the disks are new")
+    network: Name | None = Field(None, description="what it replicates through; absent: the storage network")
+    protocol: Literal["A", "B", "C"] = Field("C", description="a write is done when it is: A on the own disk, B there "
+                                             "and in the peer's memory, C on both disks")
+    dual_primary: bool = Field(False, description="allow-two-primaries")
+    shared_secret: bool = Field(True, description="the nodes authenticate each other: cram-hmac-alg sha1")
+    fencing: Literal["dont-care", "resource-only", "resource-and-stonith"] = Field(
+        "dont-care", description="what a primary does that lost its peer; others than dont-care call the cluster "
+                                 "(crm-fence-peer.sh), so that an outdated replica is not promoted")
+    resync_rate: Size | None = Field(None, description="per second, for example 10M; absent: DRBD's own control")
+    after_sb_0pri: Literal["disconnect", "discard-younger-primary", "discard-older-primary", "discard-zero-changes",
+                           "discard-least-changes", "discard-local", "discard-remote"] = "disconnect"
+    after_sb_1pri: Literal["disconnect", "consensus", "violently-as0p", "discard-secondary",
+                           "call-pri-lost-after-sb"] = "disconnect"
+    after_sb_2pri: Literal["disconnect", "violently-as0p", "call-pri-lost-after-sb"] = "disconnect"
+    timeout: Duration = Field(6.0, ge=0.1, le=60, description="a peer that did not answer for so long is gone")
+    connect_int: Duration = Field(10.0, ge=1, le=120, description="time between two attempts to connect")
+    ping_int: Duration = Field(10.0, ge=1, le=120, description="time between two looks at an idle peer")
+    monitor: Duration = Field(5.0, description="the cluster's look at it; where it is promoted a second less")
+
+
 class Storage(Strict):
     """Shared storage of the cluster."""
 
     iscsi: Iscsi | None = None
     nfs: Nfs | None = None
+    drbd: tuple[Drbd, ...] = ()
 
 
 class Sbd(Strict):
@@ -121,11 +148,12 @@ class Vip(Strict):
 
 
 class Filesystem(Strict):
-    """A file system on a LUN or an NFS export, mounted on one node at a time."""
+    """A file system on a LUN, an NFS export or a DRBD resource, mounted on one node at a time."""
 
     kind: Literal["filesystem"]
-    lun: Name | None = Field(None, description="this, or export")
+    lun: Name | None = Field(None, description="a LUN of storage.iscsi; this, export or drbd")
     export: Name | None = Field(None, description="an export of storage.nfs")
+    drbd: Name | None = Field(None, description="a resource of storage.drbd, which is promoted where this is mounted")
     mountpoint: Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]+$")] = "/srv/www"
     options: str = "noatime"
     monitor: Duration = 5.0
@@ -286,11 +314,16 @@ class Topology(Strict):
         return tuple(name for name, network in self.networks.items() if network.role in roles)
 
     def storage_host(self, service: str) -> str | None:
-        """The machine that ``service``'s file system is on; None where it has none."""
+        """The machine that ``service``'s file system is on; None where it has none, or it is on the nodes' own."""
         part = self.services[service].filesystem
-        if part is None:
+        if part is None or part.drbd is not None:
             return None
         return self.storage.nfs.server if part.export is not None else self.storage.iscsi.target
+
+    def drbd_of(self, service: str) -> Drbd | None:
+        """The DRBD resource under ``service``'s file system; None where there is none."""
+        part = self.services[service].filesystem
+        return next((one for one in self.storage.drbd if part is not None and one.name == part.drbd), None)
 
     def preferred_nodes(self, service: str) -> tuple[str, ...]:
         """Where ``service`` may run, best first."""

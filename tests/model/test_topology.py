@@ -181,9 +181,44 @@ INCONSISTENT = {
         {"services__second": {"group": [{"kind": "filesystem", "lun": "www"}]}},
         "services.second.group.0.mountpoint: /srv/www is web's already"),
     "neither LUN nor export": (
-        {PART + "0__lun": GONE}, "services.web.group.0: say either lun or export"),
+        {PART + "0__lun": GONE}, "services.web.group.0: say one of lun, export and drbd"),
     "LUN and export": (
-        {PART + "0__export": "www"}, "services.web.group.0: say either lun or export"),
+        {PART + "0__export": "www"}, "services.web.group.0: say one of lun, export and drbd"),
+    "a DRBD resource twice": ({"storage__drbd": [{"name": "r0"}, {"name": "r0"}]}, "storage.drbd: 'r0' is there twice"),
+    "DRBD on three nodes": (
+        {"nodes__rs_03": {}, "storage__drbd": [{"name": "r0"}]},
+        "storage.drbd: DRBD 8.4 mirrors between two cluster nodes, there are 3"),
+    "DRBD under keepalived": (
+        {**KEEPALIVED, "storage__drbd": [{"name": "r0"}]}, "storage.drbd: keepalived promotes nothing"),
+    "DRBD without a network": (
+        {"networks__storage": GONE, "storage__drbd": [{"name": "r0"}]},
+        "storage.drbd.0.network: no network has the role storage: say which"),
+    "DRBD on no network": (
+        {"storage__drbd": [{"name": "r0", "network": "moon"}]}, "storage.drbd.0.network: there is no network 'moon'"),
+    "DRBD on a network of others": (
+        {"nodes__rs_01": {"networks": ["heartbeat", "management"]}, "storage__drbd": [{"name": "r0"}]},
+        "storage.drbd.0.network: rs-01 is not plugged into 'storage'"),
+    "DRBD's times": (
+        {"storage__drbd": [{"name": "r0", "ping_int": "2s"}]},
+        "storage.drbd.0.ping_int: 2 s is not longer than timeout, 6 s"),
+    "a small DRBD resource": (
+        {"storage__drbd": [{"name": "r0", "size": "1M"}]}, "storage.drbd.0.size: 1048576 bytes is too little"),
+    "DRBD's fencing under heartbeat": (
+        {**HEARTBEAT, "storage__drbd": [{"name": "r0", "fencing": "resource-only"}]},
+        "storage.drbd.0.fencing: resource-only asks Pacemaker; with heartbeat say dont-care"),
+    "DRBD waits for no fencing": (
+        {"fencing": {"method": "none"}, "storage__drbd": [{"name": "r0", "fencing": "resource-and-stonith"}]},
+        "storage.drbd.0.fencing: resource-and-stonith waits for a fencing that"),
+    "unknown DRBD resource": (
+        {PART + "0": {"kind": "filesystem", "drbd": "moon"}},
+        "services.web.group.0.drbd: there is no resource 'moon' in storage.drbd"),
+    "DRBD without a file system": (
+        {"storage__drbd": [{"name": "r0", "filesystem": None}], PART + "0": {"kind": "filesystem", "drbd": "r0"}},
+        "services.web.group.0.drbd: the resource 'r0' has no file system"),
+    "DRBD of two services": (
+        {"storage__drbd": [{"name": "r0"}], PART + "0": {"kind": "filesystem", "drbd": "r0"},
+         "services__second": {"group": [{"kind": "filesystem", "drbd": "r0", "mountpoint": "/srv/second"}]}},
+        "services.second.group.0.drbd: 'r0' is web's already"),
     "unknown export": (
         {PART + "0": {"kind": "filesystem", "export": "moon"}},
         "services.web.group.0.export: there is no export 'moon'"),

@@ -7,7 +7,7 @@ from itertools import permutations
 
 from harness.model.addressing import address, bmc_address, device, ping_address
 from harness.model.topology import Daemon, Filesystem, Resource, Service, Topology, Vip
-from harness.storage import iscsi, nfs
+from harness.storage.mounting import mount_of
 
 BMC_USER = "fenceline"
 LOG, DEBUG_LOG = "/var/log/ha-log", "/var/log/ha-debug"
@@ -76,15 +76,14 @@ def resources(topology: Topology, name: str, service: Service) -> list[str]:
 
 
 def _word(topology: Topology, name: str, part: Resource) -> str:
+    """What haresources says for ``part``: two words where a DRBD resource is promoted first."""
     if isinstance(part, Vip):
         subnet = topology.networks[topology.networks_with("service")[0]].subnet
         return f"IPaddr2::{part.address}/{subnet.prefixlen}"
     if isinstance(part, Filesystem):
-        if part.export is not None:
-            options = nfs.mount_options(topology.storage.nfs, part.options)
-            return f"Filesystem::{nfs.device(topology, part.export)}::{part.mountpoint}::nfs::{options}"
-        lun = next(lun for lun in topology.storage.iscsi.luns if lun.name == part.lun)
-        return f"Filesystem::{iscsi.disk_path(topology, part.lun)}::{part.mountpoint}::{lun.filesystem}::{part.options}"
+        mount = mount_of(topology, part)
+        promoted = f"drbddisk::{part.drbd} " if part.drbd is not None else ""
+        return f"{promoted}Filesystem::{mount.device}::{part.mountpoint}::{mount.fstype}::{mount.options}"
     if not isinstance(part, Daemon):
         raise TypeError(f"heartbeat has no {part.kind}")
     kind, _, agent = part.agent.rpartition(":")

@@ -14,6 +14,7 @@ from harness.stacks.daemons import agent_parameters, seed_daemon
 from harness.stacks.heartbeat import config, status
 from harness.stacks.offers import daemons
 from harness.stacks.state import ClusterState
+from harness.storage import drbd
 
 _TOOLS = "/usr/share/heartbeat"
 
@@ -55,6 +56,7 @@ class HeartbeatStack:
         seed.add("/etc/systemd/system/heartbeat.service.d/fenceline.conf", "[Service]\nExecStop=\n")
         # a rebooted node begins a new log: the agent reads membership from it
         seed.setup.append(f"rm -f {config.LOG} {config.DEBUG_LOG}")
+        seed.late += drbd.up_lines(topology)
         seed.late.append("systemctl start heartbeat.service")
 
     def seed_helper(self, node: str, seed: Seed) -> None:

@@ -75,8 +75,8 @@ def cluster_state(topology: Topology, told: Mapping[str, NodeStatus], seen_by: s
         for part, agent in zip(service.group, resources(topology, name, service), strict=True):
             where = tuple(node for node, status in told.items() if _has(status, part))
             found.append(ResourceState(
-                f"{name}-{part.kind}", agent.partition("::")[0], "Started" if where else "Stopped", where, bool(where),
-                False, view.running, name))
+                f"{name}-{part.kind}", agent.split()[-1].partition("::")[0], "Started" if where else "Stopped", where,
+                bool(where), False, view.running, name))
         home = preferred(topology, name)
         claims = tuple(node for node, status in told.items() if status.running and holds_service(status, home))
         # who says it has the service may be starting it still: a whole service is claimed and there

@@ -8,13 +8,12 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from harness.model.addressing import bmc_address
-from harness.model.topology import Daemon, Filesystem, Resource, Service, Topology, Vip
+from harness.model.topology import Daemon, Drbd, Filesystem, Resource, Service, Topology, Vip
 from harness.model.units import format_duration
 from harness.stacks.daemons import agent_parameters
 from harness.stacks.pacemaker import sbd
 from harness.stacks.pacemaker.corosync import node_id
-from harness.storage import nfs
-from harness.storage.iscsi import disk_path
+from harness.storage.mounting import mount_of
 
 FEATURE_SET = "3.16.1"  # Pacemaker 2.1.5; a newer one is refused in a loop of restarts
 SCHEMA = "pacemaker-3.9"
@@ -46,9 +45,12 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
             _location(constraints, f"fence-{node}", node, "-INFINITY")
     elif topology.fencing.method == "sbd" and topology.fencing.sbd.luns:
         _poison_pill(resources, topology)
+    for one in topology.storage.drbd:
+        _drbd(resources, one)
     for name, service in topology.services.items():
         _group(resources, topology, name, service)
         _domain(constraints, topology, name, service)
+        _on_drbd(constraints, topology, name)
     defaults = ET.SubElement(configuration, "rsc_defaults")
     meta = {"resource-stickiness": str(topology.stack.resource_stickiness)}
     if topology.stack.migration_threshold:
@@ -105,6 +107,42 @@ def _poison_pill(resources: ET.Element, topology: Topology) -> None:
         _operation(operations, "fence-sbd", "monitor", topology.fencing.watch, 20)
 
 
+def _drbd(resources: ET.Element, one: Drbd) -> None:
+    """A promotable clone: started on both nodes, promoted on one, or on both of a dual primary."""
+    clone = ET.SubElement(resources, "clone", {"id": clone_name(one.name)})
+    _attributes(clone, "meta_attributes", f"{clone_name(one.name)}-meta", {
+        "promotable": "true", "notify": "true", "interleave": "true", "clone-max": "2", "clone-node-max": "1",
+        "promoted-max": "2" if one.dual_primary else "1", "promoted-node-max": "1"})
+    identity = f"drbd-{one.name}"
+    primitive = ET.SubElement(clone, "primitive", {"id": identity, "class": "ocf", "provider": "linbit",
+                                                   "type": "drbd"})
+    _attributes(primitive, "instance_attributes", f"{identity}-parameters", {"drbd_resource": one.name})
+    operations = ET.SubElement(primitive, "operations")
+    if one.monitor:
+        # two of one interval can't be told apart
+        _operation(operations, identity, "monitor", one.monitor, 20, role="Unpromoted")
+        _operation(operations, identity, "monitor", max(0.5, one.monitor - 1), 20, role="Promoted")
+    for action, timeout in (("start", 60), ("promote", 60), ("demote", 60), ("stop", 60), ("notify", 60)):
+        _operation(operations, identity, action, 0, timeout)
+
+
+def clone_name(drbd: str) -> str:
+    """The id of the promotable clone of the DRBD resource ``drbd``."""
+    return f"drbd-{drbd}-clone"
+
+
+def _on_drbd(constraints: ET.Element, topology: Topology, service: str) -> None:
+    """The group runs where what it is on has been promoted, and after that."""
+    one = topology.drbd_of(service)
+    if one is None:
+        return
+    clone = clone_name(one.name)
+    ET.SubElement(constraints, "rsc_colocation", {"id": f"{service}-with-{one.name}", "rsc": service,
+                                                  "with-rsc": clone, "with-rsc-role": "Promoted", "score": "INFINITY"})
+    ET.SubElement(constraints, "rsc_order", {"id": f"{service}-after-{one.name}", "first": clone, "then": service,
+                                             "first-action": "promote", "then-action": "start", "kind": "Mandatory"})
+
+
 def _group(resources: ET.Element, topology: Topology, name: str, service: Service) -> None:
     group = ET.SubElement(resources, "group", {"id": name})
     mistakes = service.mistakes
@@ -143,12 +181,9 @@ def _parameters(topology: Topology, name: str, part: Resource) -> dict[str, str]
         # IPaddr2 sends five announcements 200 ms apart in the background by default, which is what is wanted
         return {"ip": str(part.address), "cidr_netmask": str(subnet.prefixlen)}
     if isinstance(part, Filesystem):
-        if part.export is not None:
-            return {"device": nfs.device(topology, part.export), "directory": part.mountpoint, "fstype": "nfs",
-                    "options": nfs.mount_options(topology.storage.nfs, part.options), "force_unmount": "safe"}
-        lun = next(lun for lun in topology.storage.iscsi.luns if lun.name == part.lun)
-        return {"device": disk_path(topology, part.lun), "directory": part.mountpoint,
-                "fstype": lun.filesystem, "options": part.options, "force_unmount": "safe"}
+        mount = mount_of(topology, part)
+        return {"device": mount.device, "directory": part.mountpoint, "fstype": mount.fstype,
+                "options": mount.options, "force_unmount": "safe"}
     return agent_parameters(name, topology.services[name])
 
 
@@ -169,10 +204,11 @@ def _location(constraints: ET.Element, resource: str, node: str, score: str) -> 
 
 
 def _operation(operations: ET.Element, resource: str, name: str, interval: float, timeout: float,
-               depth: int = 0) -> None:
+               depth: int = 0, role: str | None = None) -> None:
     identity = f"{resource}-{name}-{format_duration(interval)}"
     operation = ET.SubElement(operations, "op", {
-        "id": identity, "name": name, "interval": format_duration(interval), "timeout": f"{timeout:g}s"})
+        "id": identity, "name": name, "interval": format_duration(interval), "timeout": f"{timeout:g}s",
+        **({"role": role} if role else {})})
     if depth:
         _attributes(operation, "instance_attributes", f"{identity}-depth", {"OCF_CHECK_LEVEL": str(depth)})
 

@@ -35,6 +35,8 @@ def parse(seen_by: str, xml: str) -> ClusterState:
     resources = [_resource(r, None) for r in root.findall("resources/resource")]
     resources += [_resource(r, group.get("id")) for group in root.findall("resources/group")
                   for r in group.findall("resource")]
+    # the instances of a clone have one name, and a role each
+    resources += [_resource(r, None) for r in root.findall("resources/clone/resource")]
     return ClusterState(
         seen_by=seen_by,
         quorate=dc.get("with_quorum") == "true",
