@@ -10,7 +10,8 @@ Use: agent.py [CONFIG], a JSON file (default /etc/fenceline/agent.json):
 
 Without a "device" it takes the serial line that the machine's driver gives it.
 
-Pushed by the kernel or by corosync: mounts, addresses, quorum. Polled: ports (100 ms), log files (250 ms).
+Pushed by the kernel or by corosync: mounts, addresses, quorum, DRBD's states. Polled: ports (100 ms), log files and
+DRBD's count of blocks out of sync (250 ms).
 """
 
 import contextlib
@@ -318,6 +319,11 @@ class Agent:
         if config.get("membership"):
             from membership import watch  # comes with the seed, where the stack needs it
             watch(config["membership"], self._quorum_from_thread).start()
+        self.drbd = None
+        if config.get("drbd"):
+            from drbdwatch import DrbdState, DrbdWatch  # likewise
+            self.drbd = DrbdState(config["drbd"])
+            DrbdWatch(lambda line: self._from_thread(self._tell_drbd, line)).start()
 
     def begin(self):
         """Tells everything, as if nothing had been told."""
@@ -333,6 +339,9 @@ class Agent:
         self.look_at_ports()
         if self.quorum is not None:
             self.out.put("quorum", self.quorum)
+        if self.drbd is not None:
+            for kind, data in self.drbd.snapshot():
+                self.out.put(kind, data)
 
     def run(self):
         """Watches for ever."""
@@ -358,6 +367,7 @@ class Agent:
             if now >= next_tick:
                 self.out.put("tick", {})
                 self.look_at_logs()
+                self.look_at_drbd()
                 next_tick = now + TICK
 
     def _look(self, ready):
@@ -370,7 +380,8 @@ class Agent:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake_in, 4096)
                 while self._pending:
-                    self._tell_quorum(*self._pending.popleft())
+                    action, *arguments = self._pending.popleft()
+                    action(*arguments)
             elif events & (select.POLLERR | select.POLLHUP):
                 time.sleep(0.05)  # a serial port without a host: don't spin
 
@@ -468,10 +479,33 @@ class Agent:
                 self.out.put("log", {"file": tail.path,
                                      "line": f"[fenceline: {len(lines) - room} lines dropped]"})
 
-    def _quorum_from_thread(self, state, problem):
-        self._pending.append((state, problem))
+    def look_at_drbd(self):
+        if self.drbd is None:
+            return
+        with contextlib.suppress(OSError), open("/proc/drbd") as file:  # not there: the module is not loaded
+            for kind, data in self.drbd.look(file.read()):
+                self.out.put(kind, data)
+
+    def _tell_drbd(self, line):
+        if line is None:
+            before = self.drbd.snapshot()
+            self.drbd.lost()
+            found = [one for one in self.drbd.snapshot() if one not in before]
+        else:
+            try:
+                found = self.drbd.feed(line)
+            except ValueError as error:
+                found = [("log", {"file": "agent", "line": str(error)})]
+        for kind, data in found:
+            self.out.put(kind, data)
+
+    def _from_thread(self, *call):
+        self._pending.append(call)
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake_out, b"x")
+
+    def _quorum_from_thread(self, state, problem):
+        self._from_thread(self._tell_quorum, state, problem)
 
     def _tell_quorum(self, state, problem):
         if problem:

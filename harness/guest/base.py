@@ -10,9 +10,11 @@ from harness.guest.ssh import KeyPair
 from harness.model.addressing import address, device, mac
 from harness.model.topology import Topology
 from harness.stacks.nginx import seed_real_server
+from harness.storage.drbd import minor
 
 _AGENT = Path(__file__).with_name("agent.py")
 _MEMBERSHIP = Path(__file__).with_name("membership.py")
+_DRBD = Path(__file__).with_name("drbdwatch.py")
 _LOGS = {"pacemaker": "/var/log/corosync/corosync.log", "heartbeat": "/var/log/ha-log",
          "keepalived": "/var/log/keepalived.log"}
 
@@ -28,6 +30,8 @@ def base_seed(topology: Topology, node: str, key: KeyPair, host_key: KeyPair) ->
     seed.add("/usr/lib/fenceline/agent.py", _AGENT.read_text(), 0o755)
     if topology.stack.kind != "pacemaker":
         seed.add("/usr/lib/fenceline/membership.py", _MEMBERSHIP.read_text())
+    if topology.storage.drbd:
+        seed.add("/usr/lib/fenceline/drbdwatch.py", _DRBD.read_text())
     seed.add("/etc/fenceline/agent.json", json.dumps(_agent_settings(topology, node)))
     seed.setup += [f"hostname {node}", "chmod 700 /root /root/.ssh"]
     # a panic of the guest's own becomes known to QEMU at once; UML has no need of it
@@ -73,6 +77,7 @@ def _agent_settings(topology: Topology, node: str) -> dict:
         "addresses": [str(service.vip.address) for service in services if service.vip],
         "ports": [service.daemon.port for service in services if service.daemon],
         "logs": [_LOGS[topology.stack.kind]] if is_member else [],
+        "drbd": {one.name: minor(topology, one.name) for one in topology.storage.drbd} if is_member else {},
         "quorum": is_member and topology.stack.kind == "pacemaker",
         "membership": {"kind": topology.stack.kind, "self": node, "nodes": list(topology.cluster_nodes),
                        "instances": list(topology.services)}

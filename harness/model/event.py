@@ -26,6 +26,11 @@ mount              guest     {source, mountpoint, fstype, mounted: bool}
 address            guest     {ip, device, present: bool}
 listen             guest     {port, present: bool}
 quorum             guest     {quorate: bool, members: [node, ...]}
+drbd.role          guest     {resource, role: Primary | Secondary | Unconfigured}
+drbd.connection    guest     {resource, connection: Connected | Connecting | StandAlone | ..., peer_role}
+drbd.disk          guest     {resource, disk: UpToDate | Outdated | Inconsistent | ..., peer_disk, replication}
+drbd.oos           guest     {resource, kib}: so much of the disk differs from the peer's, as DRBD counts it
+drbd.helper        guest     {resource, helper}: DRBD's kernel called it: split-brain, fence-peer, ...
 tick               guest     {}: the guest agent was scheduled (4 a second)
 log                guest     {file, line}
 agent.start        guest     {}: the agent (re)started: what was known of this guest is void

@@ -12,15 +12,19 @@ from harness.observe.log import EventLog
 from harness.observe.loop import ObserverLoop
 
 #: Bounds on how much earlier than its line's arrival a thing happened, ns: pushed; polled each 100 or 250 ms.
-LATE_NS = {"listen": 120_000_000, "log": 270_000_000}
+LATE_NS = {"listen": 120_000_000, "log": 270_000_000, "drbd.oos": 270_000_000}
 PUSHED_LATE_NS = 20_000_000
 _SILENCE_NS = 500_000_000  # two ticks: an agent that was silent for longer did not run, and tells late
 _LONGEST = 64 * 1024  # bytes of a line
 _KEYS = {
     "agent.start": (), "tick": (), "mount": ("source", "mountpoint", "fstype", "mounted"),
     "address": ("ip", "device", "present"), "listen": ("port", "present"), "quorum": ("quorate", "members"),
-    "log": ("file", "line"),
+    "log": ("file", "line"), "drbd.role": ("resource", "role"),
+    "drbd.connection": ("resource", "connection", "peer_role"),
+    "drbd.disk": ("resource", "disk", "peer_disk", "replication"), "drbd.oos": ("resource", "kib"),
+    "drbd.helper": ("resource", "helper"),
 }
+_STATES = ("drbd.role", "drbd.connection", "drbd.disk", "drbd.oos")
 
 
 def parse_line(line: bytes) -> tuple[str, dict[str, Any]]:
@@ -42,8 +46,8 @@ def parse_line(line: bytes) -> tuple[str, dict[str, Any]]:
 
 class GuestObserver:
     """The observer of one guest. ``current`` is the node's state as last told: its keys are ("mount",
-    mountpoint), ("address", ip, device), ("listen", port) and ("quorum",). It is void when the power goes,
-    and when the agent restarts.
+    mountpoint), ("address", ip, device), ("listen", port), ("quorum",), ("drbd.role", resource) and the like. It is
+    void when the power goes, and when the agent restarts.
 
     ``late_ns`` of its events: 20 ms for what the kernel pushes, 120 ms for ports, 270 ms for log lines. If
     the agent had been silent for more than 500 ms (it ticks 4 times a second), by that silence more.
@@ -144,6 +148,8 @@ class GuestObserver:
             self.current["listen", data["port"]] = data
         elif kind == "quorum":
             self.current["quorum",] = data
+        elif kind in _STATES:
+            self.current[kind, data["resource"]] = data
 
     def _remember_address(self, data: dict[str, Any]) -> None:
         if data["present"]:
