@@ -2,8 +2,8 @@
 
 Comes with the seed beside agent.py, only where the topology has DRBD; standard library only.
 
-Roles, connections, disk states and calls of helpers are pushed by the kernel (``drbdsetup events2``). DRBD 8.4 pushes no
-change of the out-of-sync count while it only grows or shrinks: that one is read from /proc/drbd at each tick.
+Roles, connections, disk states and calls of helpers are pushed by the kernel (``drbdsetup events2``). DRBD 8.4 pushes
+no change of the out-of-sync count while it only grows or shrinks: that one is read from /proc/drbd at each tick.
 """
 
 import re
