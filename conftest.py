@@ -1,5 +1,5 @@
 """Everything that a feature may say is in steps/; the plugin itself is harness.plugin (see pyproject.toml)."""
 
 pytest_plugins = ["steps.given", "steps.when", "steps.when_fencing", "steps.when_network", "steps.when_node",
-                  "steps.when_storage", "steps.when_anchored", "steps.then", "steps.ledger",
+                  "steps.when_storage", "steps.when_software", "steps.when_anchored", "steps.then", "steps.ledger",
                   "steps.then_directors"]

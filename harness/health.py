@@ -27,8 +27,9 @@ def problems_of(cluster: Cluster) -> list[str]:
         found += state_problems(cluster, cluster.state())
     except FencelineError as error:
         return [error.message]
-    found += [f"{service} does not answer on its VIP" for service in cluster.topology.services
-              if not cluster.is_answering(service)]
+    # one without an address, or with nothing behind it, is asked by nobody
+    found += [f"{name} does not answer on its VIP" for name, service in cluster.topology.services.items()
+              if service.vip and service.port and not cluster.is_answering(name)]
     return found
 
 

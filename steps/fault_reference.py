@@ -39,6 +39,7 @@ FAMILIES = {
              "the disk is what it was; what a cache held is written back"),
     "address": ("Network service", "outside: in the fabric", "the stranger leaves, the rules are deleted"),
     "admin": ("Administration", "inside: the cluster's own commands", "the opposite command"),
+    "software": ("Administration, cluster software", "inside", "the software is started, the file put back"),
 }
 _HEAD = """\
 # Faults

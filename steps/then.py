@@ -195,6 +195,11 @@ def fence_before_takeover(scene: Scene) -> None:
     _assert_promise(scene, "fence before takeover")
 
 
+@then("every service was where it belongs")
+def in_place(scene: Scene) -> None:
+    _assert_promise(scene, "placement")
+
+
 @then(phrase(r'the promise "(?P<promise>[^"]+)" is broken within <seconds>'))
 def promise_broken(scene: Scene, promise: str, seconds: str) -> None:
     assert promise in INVARIANTS, f"no promise {promise!r}; there are {', '.join(INVARIANTS)}"

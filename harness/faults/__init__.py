@@ -14,6 +14,7 @@ from harness.faults import (
     power,
     process,
     resources,
+    software,
     storage,
     traffic,
     watchdog,
@@ -21,5 +22,5 @@ from harness.faults import (
 from harness.faults.base import FAULTS, ActiveFault, Fault, FaultControl, make_fault
 
 __all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "clock", "disk", "fencing", "flap",
-           "guest", "make_fault", "network", "node", "partition", "power", "process", "resources", "storage", "traffic",
-           "watchdog"]
+           "guest", "make_fault", "network", "node", "partition", "power", "process", "resources", "software",
+           "storage", "traffic", "watchdog"]

@@ -12,7 +12,7 @@ from typing import Any
 from harness.errors import FencelineError
 from harness.importers.constraints import Constraints, read_constraints
 from harness.importers.corosync import import_corosync
-from harness.importers.draft import Draft
+from harness.importers.draft import DAEMONS, Draft
 from harness.importers.fencedevices import import_stonith
 from harness.importers.source import Source
 from harness.importers.xmltree import Element, parse_xml
@@ -154,14 +154,16 @@ class _Resources:
             enabled=self._draft.raw["fencing"]["method"] != "none")
         constraints = read_constraints(self._draft, self._source, self._configuration, list(units),
                                        {one.get("id") for one in devices})
-        for members in constraints.merged(list(units)):
-            self._service(members, units, metas, constraints)
+        services: dict[str, str | None] = {}
+        for members in constraints.merged(list(units), {name: _kinds(units[name]) for name in units}):
+            services |= dict.fromkeys(members, self._service(members, units, metas, constraints))
+        constraints.bind(self._draft, self._source.name, services)
 
     def _settings(self, element: Element) -> dict[str, tuple[str, str]]:
         return _settings(self._source, element, "instance_attributes")
 
     def _service(self, members: list[str], units: dict[str, list[Element]], metas: dict[str, Element],
-                 constraints: Constraints) -> None:
+                 constraints: Constraints) -> str | None:
         group: list[dict[str, Any]] = []
         place = self._source.at(metas[members[0]].line)
         for name in members:
@@ -171,7 +173,7 @@ class _Resources:
                     group.append(part)
         sticky = self._stickiness(members, units, metas)
         domain = constraints.domain(self._draft, members, sticky)
-        self._draft.service(members[0], place, group, domain)
+        return self._draft.service(members[0], place, group, domain)
 
     def _stickiness(self, members: list[str], units: dict[str, list[Element]], metas: dict[str, Element]) -> int:
         """What holds the service where it is: the sum over its parts."""
@@ -237,6 +239,12 @@ class _Resources:
         if timeouts:
             draft.note(self._source.at(primitive.line), f"{primitive.get('id')}: timeouts of operations are "
                                                         "Fenceline's own: 20 s for monitor, 40 s for start and stop")
+
+
+def _kinds(primitives: list[Element]) -> list[str]:
+    """What of these a service has only one: its address, its daemon."""
+    found = ["vip" for one in primitives if one.get("type") in ("IPaddr", "IPaddr2")]
+    return found[:1] + ["daemon" for one in primitives if one.get("type").lower() in DAEMONS][:1]
 
 
 def score(draft: Draft, text: str, place: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -16,14 +16,17 @@ _INFINITY = 1_000_000
 
 @dataclass
 class Constraints:
-    """``together`` and ``ordered`` are pairs of resource ids; ``scores`` {resource: {node: score}}."""
+    """``together`` (who depends comes first), ``apart`` and ``ordered`` are pairs of resource ids; ``scores``
+    {resource: {node: score}}."""
 
     together: list[tuple[str, str]] = field(default_factory=list)
+    apart: list[tuple[str, str]] = field(default_factory=list)
     ordered: list[tuple[str, str]] = field(default_factory=list)
     scores: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def merged(self, units: Sequence[str]) -> list[list[str]]:
-        """``units`` that must be together, each list in the order in which they start."""
+    def merged(self, units: Sequence[str], kinds: Mapping[str, Collection[str]]) -> list[list[str]]:
+        """``units`` that must be together, each list in the order in which they start; not in one list those that
+        have the same of ``kinds``, of which a service has one."""
         root = {name: name for name in units}
 
         def find(name: str) -> str:
@@ -31,14 +34,33 @@ class Constraints:
                 name = root[name]
             return name
 
+        has = {name: list(kinds[name]) for name in units}
         for one, other in self.together:
             # the earlier in the file names the service
             first, second = sorted((find(one), find(other)), key=units.index)
-            root[second] = first
+            both = has[first] + has[second]
+            if first != second and len(set(both)) == len(both):
+                root[second], has[first] = first, both
         sets: dict[str, list[str]] = {}
         for name in units:
             sets.setdefault(find(name), []).append(name)
         return [self._sorted(members) for members in sets.values()]
+
+    def bind(self, draft: Draft, place: str, services: Mapping[str, str | None]) -> None:
+        """Says between services what could not be said within one; ``services`` are those of the resources."""
+        pairs = [("colocated_with", one, other) for one, other in self.together]
+        pairs += [("apart_from", one, other) for one, other in self.apart]
+        pairs += [("after", then, first) for first, then in self.ordered]
+        for bond, one, other in pairs:
+            mine, theirs = services.get(one), services.get(other)
+            if mine == theirs and mine is not None:
+                continue
+            if mine is None or theirs is None:
+                draft.note(place, f"{one} {bond.replace('_', ' ')} {other}: not expressed: one of them is left out")
+                continue
+            bonds = draft.raw["services"][mine].setdefault(bond, [])
+            if theirs not in bonds:
+                bonds.append(theirs)
 
     def _sorted(self, members: list[str]) -> list[str]:
         """``members`` so that nobody comes before those that it follows; else as in the file."""
@@ -104,14 +126,12 @@ def read_constraints(draft: Draft, source: Source, configuration: Element, units
                     scores[node] = scores.get(node, 0) + points
         elif one.tag == "rsc_colocation" and points >= _INFINITY and not _roles(one):
             found.together += pairwise(names)
+        elif one.tag == "rsc_colocation" and points <= -_INFINITY and not _roles(one):
+            found.apart += pairwise(names)
         elif ordering and one.get("kind", "Mandatory") == "Mandatory" and not _roles(one):
             found.ordered += pairwise(names)
         else:
             draft.note(place, f"{said} ({', '.join(names)}, {_how(one)}): not expressed")
-    together = [set(pair) for pair in found.together]
-    for first, then in found.ordered:
-        if first != then and not _connected(first, then, together):
-            draft.note(source.name, f"{then} starts after {first}: not expressed: they are two services")
     return found
 
 
@@ -131,13 +151,3 @@ def _how(one: Element) -> str:
     return ", ".join(f"{word} {one.get(word)}" for word in ("score", "kind", "rsc-role", "with-rsc-role",
                                                           "first-action", "then-action") if one.get(word))
 
-
-def _connected(one: str, other: str, together: list[set[str]]) -> bool:
-    reached, grown = {one}, True
-    while grown:
-        grown = False
-        for pair in together:
-            if reached & pair and not pair <= reached:
-                reached |= pair
-                grown = True
-    return other in reached

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from harness.importers.source import Source
 
 #: Daemons that a topology has, by the names that people's scripts have.
-DAEMONS = {**dict.fromkeys(("httpd", "apache", "apache2", "nginx", "lighttpd"), "nginx")}
+DAEMONS = {**dict.fromkeys(("httpd", "apache", "apache2", "nginx", "lighttpd"), "nginx"),
+           **dict.fromkeys(("mysql", "mysqld", "mariadb", "mariadbd"), "mariadb")}
+#: Scripts and agents that start just what a topology's daemon is, by their own name.
+_AGENTS = {"nginx": ("nginx",), "mariadb": ("mariadb",)}
+_DATABASE_SIZE = "256M"
 _PRIVATE = tuple(ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 _ELSEWHERE = ipaddress.IPv4Network("192.168.99.0/24")
 _MOUNTPOINT = re.compile(r"^/[A-Za-z0-9/_.-]+$")
@@ -93,10 +97,25 @@ class Draft:
         if "vip" not in kinds:
             self.note(place, f"{original} has no address: no client can ask it")
         for part in group:
-            if part["kind"] == "daemon" and "filesystem" not in kinds and "real_servers" not in part:
-                part["document_root"] = "/var/www/html"
+            if part["kind"] == "daemon" and "real_servers" not in part:
+                self._fit(part, place, name, "filesystem" in kinds)
         self.raw["services"][name] = {"group": group, "domain": domain}
         return name
+
+    def _fit(self, part: dict[str, Any], place: str, service: str, has_disk: bool) -> None:
+        """Lets a daemon find its data, and room beside those of other services."""
+        if part["name"] == "nginx" and not has_disk:
+            part["document_root"] = "/var/www/html"
+        others = [one for made in self.raw["services"].values() for one in made["group"] if one["kind"] == "daemon"]
+        if part["name"] == "nginx":
+            taken = {one.get("port", 80) for one in others}
+            port = next(port for port in (80, *range(8080, 65536)) if port not in taken)
+            if port != 80:
+                part["port"] = port
+                self.note(place, f"{service}: its clients ask port {port}: 80 is taken on a node where both may run")
+        if "agent" in part and any(one["name"] == part["name"] and "agent" in one for one in others):
+            del part["agent"]
+            self.note(place, f"{service}: by an OCF agent: a node has one {part['name']} that a script or unit starts")
 
     def vip(self, text: str, place: str, group: list[dict[str, Any]]) -> dict[str, Any] | None:
         """The floating address ``text`` (``address[/...]``); None, with a note, where it can't be had."""
@@ -168,9 +187,27 @@ class Draft:
         if any(part["kind"] == "daemon" for part in group):
             self.note(place, f"{original}: a service has one daemon, and has it already; left out")
             return None
-        if original != name:
+        if name == "mariadb":
+            disk = next((part for part in group if part["kind"] == "filesystem"), None)
+            before = [one for made in self.raw["services"].values() for one in made["group"]
+                      if one.get("name") == "mariadb"]
+            if disk is None or before:
+                why = "there is one already" if before else "it needs a file system that starts before it"
+                self.note(place, f"{original}: not expressed: {why}")
+                return None
+            self._enlarge(disk)
+        if original not in _AGENTS[name]:
             self.note(place, f"{original}: in its place {name}")
-        return {"kind": "daemon", "name": name, **({"agent": agent} if agent and name == original else {})}
+            agent = None
+        return {"kind": "daemon", "name": name, **({"agent": agent} if agent else {})}
+
+    def _enlarge(self, disk: dict[str, Any]) -> None:
+        """Room for a database on what ``disk`` is on."""
+        storage = self.raw["storage"]
+        for one in (*storage.get("iscsi", {}).get("luns", ()), *storage.get("nfs", {}).get("exports", ()),
+                    *storage.get("drbd", ())):
+            if one["name"] in (disk.get("lun"), disk.get("export"), disk.get("drbd")):
+                one["size"] = _DATABASE_SIZE
 
     def unread(self, source: Source, block: Directive, known: Collection[str]) -> None:
         """Says what stands in ``block`` and is none of ``known``."""

@@ -20,6 +20,7 @@ _LEVELS = ("lvm", "fs", "clusterfs", "netfs", "nfsexport", "nfsclient", "ip", "s
 _KNOWN = frozenset({"cman", "clusternodes", "fencedevices", "fence_daemon", "totem", "quorumd", "rm", "logging",
                     "fence_xvmd"})
 _SERVICE = frozenset({"name", "domain", "recovery", "autostart", "exclusive"})
+_RECOVERY = ("restart", "relocate", "restart-disable", "disable")
 
 
 def import_cluster_conf(draft: Draft, source: Source) -> Draft:
@@ -140,17 +141,18 @@ def _service(draft: Draft, source: Source, service: Element, domains: dict[str, 
         part = _part(draft, source, shared, group)
         if part:
             group.append(part)
-    recovery = service.get("recovery", "restart")
-    if recovery != "restart":
-        draft.note(place, f"{name}: recovery {recovery}: not expressed: it is restarted in place, and relocated when "
-                          "that fails")
     if service.get("autostart", "1") in ("0", "no"):
         draft.note(place, f"{name}: autostart={service.get('autostart')}: it starts with the cluster")
     if service.get("exclusive", "0") not in ("0", "no"):
         draft.note(place, f"{name}: exclusive: not expressed: other services may run beside it")
     for word in sorted(set(service.attributes) - _SERVICE):
         draft.note(place, f"{name}: {word}={service.get(word)}: not expressed")
-    draft.service(name, place, group, _domain(draft, source, service, domains))
+    made = draft.service(name, place, group, _domain(draft, source, service, domains))
+    recovery = service.get("recovery", "restart")
+    if recovery not in _RECOVERY:
+        draft.note(place, f"{name}: recovery {recovery}: restart in its place")
+    elif made and recovery != "restart":
+        draft.raw["services"][made]["recovery"] = recovery
 
 
 def _in_order(parent: Element) -> list[Element]:

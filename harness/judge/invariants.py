@@ -12,6 +12,7 @@ from harness.judge.groups import group_together, no_unwanted_failback, start_ord
 from harness.judge.history import History, action
 from harness.judge.ledger import no_lost_acknowledgement
 from harness.judge.liveness import liveness
+from harness.judge.placement import placement
 from harness.judge.quorum import no_service_without_quorum
 from harness.judge.writers import single_writer
 from harness.model.event import is_fencing
@@ -63,6 +64,7 @@ INVARIANTS: dict[str, Check] = {
     "start order": start_order,
     "group together": group_together,
     "no unwanted failback": no_unwanted_failback,
+    "placement": placement,
     "healthy cluster fences nobody": healthy_cluster_fences_nobody,
     "liveness at the end": liveness,
 }

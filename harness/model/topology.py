@@ -227,6 +227,13 @@ class Service(Strict):
         (), description="planted into the cluster's configuration, while what is promised stays what stands here: the "
                         "VIP starts before the rest, nothing keeps the parts on one node, nothing keeps them where "
                         "they are")
+    recovery: Literal["restart", "relocate", "restart-disable", "disable"] = Field(
+        "restart", description="what becomes of it when one of its parts fails, as RHCS says it: restarted in place, "
+                               "and relocated if that fails; relocated; restarted in place, and stopped if that "
+                               "fails; stopped. A lost node's services are relocated with any of them")
+    after: tuple[Name, ...] = Field((), description="services that must run before this one starts; it stops first")
+    colocated_with: tuple[Name, ...] = Field((), description="services on whose node this one must be")
+    apart_from: tuple[Name, ...] = Field((), description="services on whose node this one must not be")
 
     @property
     def vip(self) -> Vip | None:

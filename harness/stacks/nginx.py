@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from harness.guest.seed import Seed
-from harness.model.topology import Service, Topology
+from harness.model.topology import Daemon, Service, Topology
 
 NGINX_CONF = "/etc/nginx/fenceline-{service}.conf"
+
+
+def configuration(service: str, daemon: Daemon) -> str:
+    """The file that the nginx of ``service`` reads: an init script or a unit takes no parameter, and reads the one that
+    Debian's reads."""
+    return NGINX_CONF.format(service=service) if daemon.agent.startswith("ocf:") else "/etc/nginx/nginx.conf"
 
 
 def seed_nginx(seed: Seed, name: str, service: Service) -> None:
@@ -13,11 +19,12 @@ def seed_nginx(seed: Seed, name: str, service: Service) -> None:
     if service.daemon is None or service.daemon.name != "nginx":
         return
     root = service.daemon.document_root or service.filesystem.mountpoint
-    text = nginx_conf(service.daemon.port, root)
-    seed.add(NGINX_CONF.format(service=name), text)
-    if not service.daemon.agent.startswith("ocf:"):
-        # an init script or a unit takes no parameter: it reads the file that Debian's nginx reads
-        seed.add("/etc/nginx/nginx.conf", text)
+    # a process of its own for each service, where the agent can be told
+    pid = f"/run/nginx-{name}.pid" if service.daemon.agent.startswith("ocf:") else "/run/nginx.pid"
+    seed.add(configuration(name, service.daemon), nginx_conf(service.daemon.port, root, pid))
+    if service.filesystem is None:
+        # not shared: every node has the same page
+        seed.add(f"{root}/index.html", f"{name}\n")
     seed.setup.append("mkdir -p /var/lib/nginx /var/log/nginx")
 
 
@@ -39,12 +46,12 @@ def seed_real_server(topology: Topology, node: str, seed: Seed) -> None:
         seed.late.append("/usr/sbin/nginx")
 
 
-def nginx_conf(port: int, root: str) -> str:
+def nginx_conf(port: int, root: str, pid: str = "/run/nginx.pid") -> str:
     """A whole nginx.conf that serves ``root`` and says which node answered."""
     return f"""\
 user www-data;
 worker_processes 1;
-pid /run/nginx.pid;
+pid {pid};
 error_log /var/log/nginx/error.log;
 events {{ worker_connections 512; }}
 http {{

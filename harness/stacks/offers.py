@@ -24,6 +24,9 @@ DAEMONS: dict[str, dict[str, str]] = {
     "heartbeat": {"heartbeat": "heartbeat", "ipfail": "ipfail"},
     "keepalived": {"keepalived": "keepalived", "haproxy": "haproxy"},
 }
+#: The systemd units of the cluster software, in the order in which they start.
+UNITS: dict[str, tuple[str, ...]] = {
+    "pacemaker": ("corosync", "pacemaker"), "heartbeat": ("heartbeat",), "keepalived": ("keepalived",)}
 _ABILITIES = {
     "pacemaker": frozenset({"move", "standby", "quorum", "restart"}),
     "heartbeat": frozenset({"move", "standby"}),
@@ -42,6 +45,13 @@ def daemons(topology: Topology) -> dict[str, str]:
             service.daemon and service.daemon.name == "haproxy" for service in topology.services.values()):
         del found["haproxy"]
     return found
+
+
+def units(topology: Topology) -> tuple[str, ...]:
+    """The units of the cluster software on every member, in the order in which they start."""
+    found = UNITS[topology.stack.kind]
+    has_device = topology.stack.kind == "pacemaker" and topology.stack.quorum.policy == "qdevice"
+    return (found[0], "corosync-qdevice", *found[1:]) if has_device else found
 
 
 def offers(topology: Topology) -> frozenset[str]:

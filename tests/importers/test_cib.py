@@ -21,11 +21,12 @@ def test_colocated_primitives_are_one_service_in_their_order():
     tools = topology.services["tools"]
     assert (tools.daemon.agent, tools.vip.monitor) == ("systemd:nginx", 0)
     assert (tools.domain.nodes, tools.domain.restricted) == (("pcmk-2",), True)
+    assert (tools.after, tools.apart_from, tools.daemon.port) == (("ClusterIP",), ("ClusterIP",), 8080)
     assert topology.stack.migration_threshold == 5
     assert topology.stack.quorum.without_quorum == "freeze"
     assert (topology.fencing.method, topology.fencing.timeout, topology.fencing.delay) == (
         "ipmi", 120.0, {"pcmk-1": 15.0})
-    for word in ("standby", "batch-limit", "ping-clone", '"apc"', 'id="c3"', "cli-ban", 'id="l2"', 'id="ClusterIP"',
+    for word in ("standby", "batch-limit", "ping-clone", '"apc"', "cli-ban", 'id="l2"', 'id="ClusterIP"',
                  'id="WebSite"', "on-fail", 'id="tools-ip"', "target-role", "failure-timeout", "<fencing-topology"):
         place = line_of("cib.xml", word)
         assert any(note.startswith(f"{place}: ") for note in draft.notes), place
@@ -38,6 +39,12 @@ def test_corosync_conf_says_votes_timing_and_links():
     assert len(topology.networks_with("heartbeat")) == 2
     assert any(note.startswith(f"{line_of('corosync.conf', 'max_messages')}: ") for note in draft.notes)
     assert not any("says nothing of votes" in note for note in draft.notes)
+
+
+def test_two_addresses_that_must_be_together_are_two_services():
+    text = TEXT.replace('with-rsc="WebSite" score="-INFINITY"', 'with-rsc="WebSite" score="INFINITY"')
+    topology, _ = imported(source("c", text))
+    assert topology.services["tools"].colocated_with == ("ClusterIP",)
 
 
 def test_a_preference_stronger_than_stickiness_fails_back():

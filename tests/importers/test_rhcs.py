@@ -19,6 +19,7 @@ def test_r7():
     assert (web.domain.nodes, web.domain.ordered, web.domain.restricted, web.domain.failback) == (
         ("node2", "node1"), True, False, False)
     ftp = topology.services["ftp"]
+    assert (web.recovery, ftp.recovery) == ("relocate", "restart-disable")
     assert [part.kind for part in ftp.group] == ["vip", "filesystem"]  # a child starts after its parent
     assert (ftp.domain.nodes, ftp.domain.restricted, ftp.domain.failback) == (("node1", "node3"), True, True)
     for word in ('method name="san"', 'name="node3.example.com"', "post_fail_delay", 'name="xvm" domain', "node9",
@@ -33,6 +34,8 @@ def test_r6():
     assert (topology.stack.quorum.policy, topology.stack.quorum.device) == ("qdevice", "quorum-host")
     service = topology.services["mysql"]
     assert (service.filesystem.lun, service.filesystem.mountpoint) == ("sda1", "/var/lib/mysql")
+    assert (service.daemon.name, service.daemon.port, service.recovery) == ("mariadb", 3306, "relocate")
+    assert topology.storage.iscsi.luns[0].size == 256 * 2**20
     assert service.domain.restricted
     assert service.domain.failback
     notes = "\n".join(draft.notes)

@@ -95,7 +95,8 @@ def test_keepalived_has_no_groups():
 def test_a_port_of_two_services_tells_of_neither():
     raw = topology().model_dump(mode="json", exclude_unset=True)
     raw["services"]["other"] = {"group": [{"kind": "vip", "address": "192.168.98.245"},
-                                          {"kind": "daemon", "name": "nginx", "port": 80, "document_root": "/srv"}]}
+                                          {"kind": "daemon", "name": "nginx", "port": 80, "document_root": "/srv"}],
+                                "apart_from": ["web"]}
     log = Log(parse_topology(raw, "a test")).baseline().ready(1).listen(5, B)
     fine = judged(log.off(10, A).mount(12, B).vip(13, B), ORDER)
     assert fine.verdict is PASS, fine.reason

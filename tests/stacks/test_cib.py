@@ -144,3 +144,32 @@ def test_planted_mistakes(mistakes, order, meta):
     group = changed(services__web__mistakes=mistakes).find(".//group")
     assert [one.get("id") for one in group.findall("primitive")] == [f"web-{kind}" for kind in order]
     assert pairs(group.find("meta_attributes")) == meta
+
+
+def bound(**services):
+    raw_services = load_topology("services-3").model_dump(mode="json", exclude_unset=True)
+    for name, fields in services.items():
+        raw_services["services"][name] |= fields
+    return cib(parse_topology(raw_services, "x"))
+
+
+def test_services_that_depend_on_each_other():
+    root = bound(app={"after": ["web"], "colocated_with": ["web"]})
+    order, = root.iter("rsc_order")
+    assert (order.get("first"), order.get("then"), order.get("kind")) == ("web", "app", "Mandatory")
+    beside, = root.iter("rsc_colocation")
+    assert (beside.get("rsc"), beside.get("with-rsc"), beside.get("score")) == ("app", "web", "INFINITY")
+    apart, = bound(app={"apart_from": ["web"]}).iter("rsc_colocation")
+    assert apart.get("score") == "-INFINITY"
+
+
+@pytest.mark.parametrize(("recovery", "start", "monitor", "meta"), [
+    ("restart", None, None, {}), ("relocate", None, None, {"migration-threshold": "1", "failure-timeout": "60s"}),
+    ("restart-disable", "stop", None, {}), ("disable", "stop", "stop", {})])
+def test_recovery_policies(recovery, start, monitor, meta):
+    root = bound(web={"recovery": recovery})
+    for part in ("web-vip", "web-daemon"):
+        found = {op.get("name"): op.get("on-fail") for op in primitive(root, part).iter("op")}
+        assert found == {"monitor": monitor, "start": start, "stop": None}
+    group = root.find(".//group[@id='web']/meta_attributes")
+    assert {name: value for name, value in pairs(group).items() if name != "resource-stickiness"} == meta

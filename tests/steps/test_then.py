@@ -18,7 +18,7 @@ from harness.scene import NotInTime
 from steps import then
 from steps import then_directors as directors
 from tests.fakes import make_cluster, make_scene
-from tests.judge import logs
+from tests.judge import logs, test_placement
 
 SOON = "0.2"
 A, B = "the active node", "the standby"
@@ -386,6 +386,7 @@ BROKEN = {
     "fence_before_takeover": (
         lambda: stood().fault(10, "network-cut", logs.A, node=logs.A, networks=["heartbeat"])
         .quorum(11, logs.B, True, logs.B).mount(20, logs.B).end(40), "fence before takeover: .*rs-02"),
+    "in_place": (lambda: test_placement.apart().app(20, logs.A).end(40), "placement: .*app and web were both on rs-01"),
 }
 
 

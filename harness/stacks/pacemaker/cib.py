@@ -13,6 +13,7 @@ from harness.model.units import format_duration
 from harness.stacks.daemons import agent_parameters
 from harness.stacks.pacemaker import sbd
 from harness.stacks.pacemaker.corosync import node_id
+from harness.stacks.pacemaker.placement import bonds, on_fail, recovery_meta
 from harness.storage.mounting import mount_of
 
 FEATURE_SET = "3.16.1"  # Pacemaker 2.1.5; a newer one is refused in a loop of restarts
@@ -51,6 +52,7 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
         _group(resources, topology, name, service)
         _domain(constraints, topology, name, service)
         _on_drbd(constraints, topology, name)
+        constraints.extend(bonds(name, service))
     defaults = ET.SubElement(configuration, "rsc_defaults")
     meta = {"resource-stickiness": str(topology.stack.resource_stickiness)}
     if topology.stack.migration_threshold:
@@ -149,7 +151,7 @@ def _group(resources: ET.Element, topology: Topology, name: str, service: Servic
     meta = {"resource-stickiness": "0" if service.domain.failback or "not-sticky" in mistakes else str(_STICKY)}
     if "not-together" in mistakes:
         meta["collocated"] = "false"
-    _attributes(group, "meta_attributes", f"{name}-meta", meta)
+    _attributes(group, "meta_attributes", f"{name}-meta", meta | recovery_meta(service.recovery))
     for part in sorted(service.group, key=lambda part: "vip-first" in mistakes and part.kind != "vip"):
         _primitive(group, topology, name, service, part)
 
@@ -170,6 +172,8 @@ def _primitive(group: ET.Element, topology: Topology, name: str, service: Servic
         _operation(operations, identity, "monitor", part.monitor, 20, depth)
     _operation(operations, identity, "start", 0, 40)
     _operation(operations, identity, "stop", 0, 40)
+    for operation in operations:
+        operation.attrib.update(on_fail(service.recovery, operation.get("name")))
 
 
 _AGENT = {Vip: "ocf:heartbeat:IPaddr2", Filesystem: "ocf:heartbeat:Filesystem"}

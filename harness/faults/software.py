@@ -1,0 +1,292 @@
+"""What an administrator does to the cluster software itself: stops it, starts it, interrupts its start, loses its
+configuration, spoils that of a service. Made in the guest."""
+
+from __future__ import annotations
+
+import random
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.errors import ClusterError, FaultError
+from harness.faults.base import fault
+from harness.faults.parameters import check_names, check_number, check_seconds, parameter
+from harness.machines.protocol import Power
+from harness.stacks.nginx import configuration
+from harness.stacks.offers import units
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+_STOPPED = 90.0  # s until the software of a node has stopped: its services stop first
+_CIB = "/var/lib/pacemaker/cib"
+_GOOD = ".fenceline-good"
+
+
+@dataclass(frozen=True)
+class _Software:
+    """The cluster software of some nodes does not run; healed by starting it."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        return {"stopped": list(wait_stopped(cluster, self.targets))}
+
+    def heal(self, cluster: Cluster) -> None:
+        start(cluster, self.targets)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        return {"joined_after_s": wait_joined(cluster, self.targets)}
+
+
+def _on_all(cluster: Cluster, nodes: Sequence[str], action: str) -> None:
+    """Has systemd ``action`` the cluster software of ``nodes``, on all at once, without waiting for its end."""
+    words = units(cluster.topology)
+    for node in nodes:
+        cluster.session(node).run(["systemctl", "--no-block", action, *(
+            words if action == "start" else reversed(words))], within=20)
+
+
+def start(cluster: Cluster, nodes: Sequence[str]) -> None:
+    """Starts the cluster software of ``nodes`` at once; a node that is off is switched on."""
+    for node in nodes:
+        if cluster.machine(node).power() is Power.OFF:
+            cluster.power_on(node)
+        cluster.session(node).wait(cluster.boot_deadline)
+    _on_all(cluster, nodes, "start")
+
+
+def wait_stopped(cluster: Cluster, nodes: Sequence[str]) -> tuple[str, ...]:
+    """Waits until no daemon of the cluster software runs on ``nodes``.
+
+    Raises:
+        FaultError: one still does.
+    """
+    pattern = "|".join(cluster.stack.daemons.values())
+
+    def running(node: str) -> bool:
+        return cluster.session(node).run(["pgrep", "-x", pattern], within=20, check=False).ok
+    for node in nodes:
+        cluster.poll(lambda node=node: not running(node), _STOPPED, f"the cluster software of {node} to stop",
+                     FaultError)
+    return tuple(nodes)
+
+
+def wait_joined(cluster: Cluster, nodes: Sequence[str]) -> float:
+    """Waits until ``nodes`` are online members again; returns the seconds it took.
+
+    Raises:
+        FaultError: one isn't in time.
+    """
+    def joined() -> bool:
+        try:
+            return set(nodes) <= set(cluster.stack.state().online())
+        except ClusterError:
+            return False  # none of them tells anything while it starts
+    return round(cluster.poll(joined, cluster.topology.form_deadline * cluster.driver.slowdown,
+                              f"{', '.join(nodes)} to be online again", FaultError), 3)
+
+
+@fault
+@dataclass(frozen=True)
+class SoftwareStop(_Software):
+    """The cluster software of ``nodes`` is stopped cleanly, on all of them at once; healed, it is started so."""
+
+    nodes: tuple[str, ...] = parameter("names of members, separated by commas")
+    name: ClassVar[str] = "software-stop"
+
+    def __post_init__(self) -> None:
+        check_names(self, "nodes")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return self.nodes
+
+    def inject(self, cluster: Cluster) -> None:
+        _on_all(cluster, self.nodes, "stop")
+
+
+@fault
+@dataclass(frozen=True)
+class StartInterrupted(_Software):
+    """The cluster software of ``node`` is restarted, and stopped again ``after`` its first daemon is there."""
+
+    node: str
+    after: float = parameter("s (or 500ms, 2s), from 0 to 60", 0.5)
+    name: ClassVar[str] = "start-interrupted"
+
+    def __post_init__(self) -> None:
+        check_seconds(self, "after", 0, 60)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.node,)
+
+    def inject(self, cluster: Cluster) -> None:
+        _on_all(cluster, self.targets, "stop")
+        wait_stopped(cluster, self.targets)
+        last = units(cluster.topology)[-1]
+        first_daemon = {"pacemaker": "pacemakerd"}.get(last, last)
+        cluster.session(self.node).run(
+            f"systemctl --no-block start {' '.join(units(cluster.topology))}; "
+            f"for i in $(seq 600); do pgrep -x {first_daemon} >/dev/null && break; sleep 0.05; done; "
+            f"pgrep -x {first_daemon} >/dev/null || exit 9; sleep {self.after:g}", within=120)
+        _on_all(cluster, self.targets, "stop")
+
+
+@fault
+@dataclass(frozen=True)
+class ConfigurationLost(_Software):
+    """The cluster software of ``node`` is stopped and its copy of the configuration removed; healed, it starts
+    without one and gets the others'."""
+
+    node: str
+    name: ClassVar[str] = "configuration-lost"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.node,)
+
+    def inject(self, cluster: Cluster) -> None:
+        if cluster.topology.stack.kind != "pacemaker":
+            raise FaultError(f"a {cluster.stack.name} cluster has no configuration that its nodes share")
+        _on_all(cluster, self.targets, "stop")
+        wait_stopped(cluster, self.targets)
+        cluster.session(self.node).run(f"rm -f {_CIB}/*", within=20)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        left = cluster.session(self.node).run(["ls", "-A", _CIB], within=20).out.split()
+        if left:
+            raise FaultError(f"not confirmed: {', '.join(left)} is left in {_CIB} of {self.node}")
+        return {**super().confirm(cluster, since_ns), "files": 0}
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        found = super().confirm_healed(cluster)
+        cluster.poll(lambda: len(set(configurations(cluster).values())) == 1, 30,
+                     "all nodes to have the same configuration", FaultError)
+        return {**found, "configurations": 1}
+
+
+def configurations(cluster: Cluster) -> dict[str, str]:
+    """{member: a digest of the configuration that it has itself}."""
+    return {node: cluster.session(node).run(
+        "cibadmin --query --local --scope configuration | sha256sum", within=30).out.split()[0]
+        for node in cluster.topology.cluster_nodes}
+
+
+@fault
+@dataclass(frozen=True)
+class NearQuorum(_Software):
+    """The cluster software is stopped and started at random, ``rounds`` times, with the partition that is left always
+    just above or just below the majority; what is chosen follows from ``seed``."""
+
+    seed: int = parameter("a whole number: the same one, the same nodes", 1)
+    rounds: int = parameter("how often, from 1 to 50", 4)
+    name: ClassVar[str] = "near-quorum"
+
+    def __post_init__(self) -> None:
+        check_number(self, "rounds", 0, 50)
+        object.__setattr__(self, "seed", int(self.seed))
+        object.__setattr__(self, "rounds", int(self.rounds))
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ()
+
+    def plan(self, nodes: Sequence[str]) -> list[tuple[str, ...]]:
+        """Who runs in each round: a majority, or one node less than that, by turns; never the same set twice in a
+        row."""
+        rng = random.Random(self.seed)
+        majority = len(nodes) // 2 + 1
+        found: list[tuple[str, ...]] = []
+        while len(found) < self.rounds:
+            size = majority - (len(found) + 1) % 2
+            chosen = tuple(sorted(rng.sample(list(nodes), size)))
+            if size and (not found or chosen != found[-1]):
+                found.append(chosen)
+        return found
+
+    def inject(self, cluster: Cluster) -> None:
+        if cluster.topology.stack.quorum.without_quorum == "ignore" or len(cluster.topology.cluster_nodes) < 3:
+            raise FaultError("near-quorum needs three nodes at least, and a cluster that has quorum")
+        up = set(cluster.topology.cluster_nodes)
+        for chosen in self.plan(cluster.topology.cluster_nodes):
+            stopped, started = sorted(up - set(chosen)), sorted(set(chosen) - up)
+            if stopped:
+                _on_all(cluster, stopped, "stop")
+            if started:
+                start(cluster, started)
+            wait_stopped(cluster, stopped)
+            self._settle(cluster, chosen)
+            up = set(chosen)
+
+    def _settle(self, cluster: Cluster, chosen: Sequence[str]) -> None:
+        """Waits until every node that runs sees just the others that do, and the quorum that follows from their
+        number."""
+        majority = len(cluster.topology.cluster_nodes) // 2 + 1
+
+        def settled() -> bool:
+            told = [cluster.quorum_of(node) for node in chosen]
+            return all(one is not None and set(one["members"]) == set(chosen)
+                       and one["quorate"] is (len(chosen) >= majority) for one in told)
+        cluster.poll(settled, 60 * cluster.driver.slowdown,
+                     f"{', '.join(chosen)} to see each other and {'' if len(chosen) >= majority else 'no '}quorum",
+                     FaultError)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        return {"ran": [list(chosen) for chosen in self.plan(cluster.topology.cluster_nodes)]}
+
+    def heal(self, cluster: Cluster) -> None:
+        start(cluster, cluster.topology.cluster_nodes)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        return {"joined_after_s": wait_joined(cluster, cluster.topology.cluster_nodes)}
+
+
+@fault
+@dataclass(frozen=True)
+class ConfigurationSpoilt:
+    """Somebody edits the configuration of ``service``'s nginx on ``node`` and makes a mistake: what runs goes on, and
+    can't be started again."""
+
+    node: str
+    service: str = parameter("a service of the topology, with nginx")
+    name: ClassVar[str] = "configuration-spoilt"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.node,)
+
+    def _file(self, cluster: Cluster) -> str:
+        settings = cluster.topology.services.get(self.service)
+        if settings is None or settings.daemon is None or settings.daemon.name != "nginx":
+            raise FaultError(f"no service {self.service!r} with nginx in {cluster.topology.name}")
+        return shlex.quote(configuration(self.service, settings.daemon))
+
+    def inject(self, cluster: Cluster) -> None:
+        file = self._file(cluster)
+        cluster.session(self.node).run(f"[ -e {file}{_GOOD} ] || cp -p {file} {file}{_GOOD}; "
+                                       f"echo 'sever {{ listen 80; }}' >> {file}", within=20)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        done = cluster.session(self.node).run(f"nginx -t -q -c {self._file(cluster)}", within=20, check=False)
+        if done.ok:
+            raise FaultError(f"not confirmed: nginx on {self.node} still takes its configuration")
+        return {"nginx -t": done.err.strip()[:300]}
+
+    def heal(self, cluster: Cluster) -> None:
+        if cluster.machine(self.node).power() is Power.OFF:
+            cluster.power_on(self.node)
+        cluster.session(self.node).wait(cluster.boot_deadline)
+        file = self._file(cluster)
+        # a node that booted since has got a good one from its seed
+        cluster.session(self.node).run(f"[ ! -e {file}{_GOOD} ] || mv {file}{_GOOD} {file}", within=20)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        done = cluster.session(self.node).run(f"nginx -t -q -c {self._file(cluster)}", within=20, check=False)
+        if not done.ok:
+            raise FaultError(f"nginx on {self.node} does not take its configuration: {done.err.strip()[:300]}")
+        return {"nginx -t": "ok"}
