@@ -112,6 +112,36 @@ def test_a_refused_connection_is_told_at_once(log, loop):
     assert waited < 0.5
 
 
+def asked_in(log, seconds: float) -> int:
+    """How many questions were asked in the last ``seconds`` and are answered, one way or the other."""
+    time.sleep(seconds)
+    return len([event for event in replies(log) if event.data["sent_ns"] > time.monotonic_ns() - seconds * 1e9])
+
+
+def test_who_is_not_there_is_asked_twice_as_often_and_who_is_slow_is_not(log, loop, server, monkeypatch):
+    monkeypatch.setattr(client_module, "PATIENCE", 0.3)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with observing(port, log, loop):
+        assert 150 <= asked_in(log, 1) <= 210
+    server.answer = None
+    with observing(server, log, loop):
+        time.sleep(0.35)
+        assert 70 <= asked_in(log, 1.3) <= 105
+    # nobody answers a SYN: the connections that are waited for tell
+    nobody = ClientObserver(None, topology(1), log, loop, lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    monkeypatch.setattr(nobody, "_ask", lambda service: nobody._asked["web"].append(
+        client_module._Question("web", socket.socket(), None)))
+    monkeypatch.setattr(nobody, "_finish", lambda question, answer: nobody._asked["web"].remove(question))
+    nobody.start()
+    time.sleep(0.35)
+    monkeypatch.setattr(client_module, "PATIENCE", 10)
+    before = len(nobody._asked["web"])
+    assert 40 <= before <= 66  # 0.3 s, two a turn of 10 ms
+    nobody.stop()
+
+
 def test_other_answers_are_not_ok(log, loop, server):
     server.answer = b"HTTP/1.1 503 Service Unavailable\r\nX-Node: n2\r\n\r\n"
     with observing(server, log, loop):
