@@ -6,6 +6,7 @@ Feature: Directors that do not hear each other
     Given the topology "lvs-keepalived" is up and "web" is answering
     And the promise "single VIP owner" is expected to break
     And the promise "fence before takeover" is expected to break
+    And an outage of "web" is expected: its address is on two nodes
     When the heartbeat network of the active node is cut
     Then the promise "single VIP owner" is broken within 10 seconds
     And the promise "fence before takeover" is broken within 10 seconds

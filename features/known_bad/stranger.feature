@@ -18,6 +18,7 @@ Feature: A stranger has the address
     And the promise "fence before takeover" is expected to break
     And the promise "single VIP owner" is expected to break
     And the promise "single writer" is expected to break
+    And an outage of "web" is expected: its address is on two nodes
     When fencing is switched off in the cluster's configuration
     And the heartbeat network of the active node is cut
     Then the promise "single mount" is broken within 30 seconds
