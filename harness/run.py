@@ -73,6 +73,17 @@ class Run:
         path = self.folder / "run.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | facts, indent=1) + "\n")
 
+    def watch(self, cluster: Any) -> None:
+        """The cluster stands: writes down what it runs on, and begins the captures of this run."""
+        cluster.capture.start(self.folder / "captures")
+        self.note(driver_used=cluster.driver.name, versions=cluster.versions())
+
+    def look_back(self, cluster: Any) -> None:
+        """Before the end: reads back what clients were promised, and ends the captures."""
+        for service in cluster.ledger.services:
+            cluster.ledger.read_back(service)
+        cluster.capture.stop()
+
     def broken(self, error: BaseException) -> None:
         """The harness or its host failed."""
         message = error.message if isinstance(error, FencelineError) else f"{type(error).__name__}: {error}"

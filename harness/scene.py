@@ -59,8 +59,7 @@ class Scene:
             self.run.begin(topology, {})
 
         self._cluster = self.pool.acquire(topology, begin, self.run.folder / "consoles")
-        self._cluster.capture.start(self.run.folder / "captures")
-        self.run.note(driver_used=self._cluster.driver.name, versions=self._cluster.versions())
+        self.run.watch(self._cluster)
         self._assign(topology, service)
         self.run.log.record("scenario", None, "ready", {"service": service, "roles": self._roles,
                                                         "slowdown": self._cluster.driver.slowdown})
@@ -111,9 +110,7 @@ class Scene:
         if error is not None and not isinstance(error, (AssertionError, FaultError, Undecided)):
             self.run.broken(error)
         if self._cluster is not None:
-            for service in self._cluster.ledger.services:
-                self._cluster.ledger.read_back(service)
-            self._cluster.capture.stop()
+            self.run.look_back(self._cluster)
         return self.run.end()
 
     def node(self, words: str) -> str:

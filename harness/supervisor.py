@@ -114,6 +114,7 @@ class Supervisor:
                 self.topology, self.log, self.run.folder / "consoles", self.order, self._tell.say
             )
             self._cluster.up()
+            self.run.watch(self._cluster)
             self._is_building = False
         except BaseException as error:
             self._is_building = False
@@ -123,7 +124,8 @@ class Supervisor:
             if self._cluster is not None:
                 self._remove()  # Stopped may have come when ``up`` was just done
             raise
-        self.log.record("scenario", None, "ready", {"service": next(iter(self.topology.services), None)})
+        self.log.record("scenario", None, "ready", {"service": next(iter(self.topology.services), None),
+                                                    "slowdown": self._cluster.driver.slowdown})
 
     @contextlib.contextmanager
     def _serving(self):
@@ -156,6 +158,7 @@ class Supervisor:
         got = self._one_fault_at_a_time.acquire(timeout=_FAULT_WITHIN)
         try:
             # judged before anything is switched off: what we remove ourselves is no crash
+            self.run.look_back(self._cluster)
             self._judgement = self.run.end()
             if self._judgement.verdict is not Verdict.PASS and self._by_request:
                 self._cluster.collect_logs(self.run.folder / "logs")

@@ -73,7 +73,11 @@ class FakeCluster:
     def __init__(self, topology: Any, log: Any, consoles: Path, order: Any, say: Any) -> None:
         self.topology, self.log, self.consoles, self.say = topology, log, consoles, say
         self.identity = "0badcafe"
-        self.driver = SimpleNamespace(name="fake")
+        self.driver = SimpleNamespace(name="fake", slowdown=1.0)
+        self.capture = SimpleNamespace(start=lambda folder: folder.mkdir(), stop=lambda: (consoles.parent / "stopped")
+                                       .touch())
+        self.ledger = SimpleNamespace(services=("web",), read_back=lambda service: log.record(
+            "client", None, "ledger.unread", {"service": service, "error": "a fake"}))
         self.fabric = SimpleNamespace(namespace="fl-0badcafe")
         self.folder = "/nonexistent/fl-0badcafe"
         self.journal = SimpleNamespace(
@@ -115,6 +119,9 @@ class FakeCluster:
                 ),
             ),
         )
+
+    def versions(self) -> dict[str, str]:
+        return {"pacemaker": "2.1.5"}
 
     def is_running(self, node: str) -> bool:
         return True

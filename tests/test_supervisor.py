@@ -78,7 +78,16 @@ def test_the_log_ends_before_the_machines_do(tmp_path):
     entry = brought_up(tmp_path)
     control.ask(entry, "down")
     kinds = [json.loads(line)["kind"] for line in (Path(entry.run) / "events.jsonl").read_text().splitlines()]
-    assert kinds == ["scenario.begin", "ready", "scenario.end"]
+    assert kinds == ["scenario.begin", "ready", "ledger.unread", "scenario.end"]
+
+
+def test_a_run_of_up_has_what_a_scenarios_run_has(tmp_path):
+    entry = brought_up(tmp_path)
+    control.ask(entry, "down")
+    run = Path(entry.run)
+    info = json.loads((run / "run.json").read_text())
+    assert (info["driver_used"], info["versions"]) == ("fake", {"pacemaker": "2.1.5"})
+    assert (run / "captures").is_dir() and (run / "stopped").exists()
 
 
 def test_a_cluster_that_does_not_come_up_is_an_error_and_leaves_nothing(tmp_path, state):
