@@ -113,10 +113,12 @@ def _add_history(words: _Words) -> None:
         "tell whether failover became slower from one set of runs to another",
         "BEFORE and AFTER are histories (SQLite) or folders of run folders. Slower is what is unlikely by chance\n"
         "(rank test, p < 0.05), true of most pairs (Cliff's delta of 0.33 or more), and more than the error bound.\n"
+        "Only runs of one host are compared, and of each set those with its newest kernel and packages.\n"
         "exit status: 0 not slower; 1 slower; 3 too few runs to tell.",
     )
     compare.add_argument("before", metavar="BEFORE")
     compare.add_argument("after", metavar="AFTER")
+    compare.add_argument("--any-host", action="store_true", help="compare runs of different hosts, too")
     matrix = words.add(
         "matrix",
         _lazy("history", "matrix"),

@@ -7,7 +7,7 @@ is both: very unlikely by chance, and in most pairs of runs, and by more than th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reports.history import Figures, Key, by_key
 from reports.stats import Distribution, cliffs_delta, distribution, rank_test
@@ -19,7 +19,8 @@ LEAST_RUNS = 4  # fewer can't reach ALPHA: of 3 and 3 the most extreme order has
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One scenario in both sets. ``answer`` is slower, faster, same, or too few."""
+    """One scenario in both sets. ``answer`` is slower, faster, same, or too few. ``changed`` says which versions did;
+    ``left_out`` how many runs of each set had other versions than its newest."""
 
     key: Key
     before: Distribution | None
@@ -29,13 +30,44 @@ class Comparison:
     answer: str
     failed_before: int
     failed_after: int
+    changed: tuple[str, ...] = ()
+    left_out: tuple[int, int] = (0, 0)
 
 
 def compare(before: Iterable[Figures], after: Iterable[Figures], alpha: float = ALPHA,
-            effect: float = EFFECT) -> list[Comparison]:
-    """Every scenario that both have. Only runs that passed and had an outage count: others have no failover time."""
-    old, new = by_key(before), by_key(after)
-    return [_compare(key, old[key], new[key], alpha, effect) for key in old if key in new]
+            effect: float = EFFECT, any_host: bool = False) -> list[Comparison]:
+    """Every scenario that both have on one host (or, with ``any_host``, on any). Only runs that passed and had an
+    outage count, as others have no failover time; and of each set only those with its newest software, as a mixture of two
+    versions tells of neither.
+    """
+    old, new = _newest(before, any_host), _newest(after, any_host)
+    found = []
+    for key in old:
+        if key not in new:
+            continue
+        (was, left_before), (now, left_after) = old[key], new[key]
+        found.append(replace(_compare(key, was, now, alpha, effect), left_out=(left_before, left_after),
+                             changed=_changed(was[-1].versions, now[-1].versions)))
+    return found
+
+
+def _newest(found: Iterable[Figures], any_host: bool) -> dict[Key, tuple[list[Figures], int]]:
+    """Per scenario the runs with the software of its last run, and how many others there are."""
+    places: dict[Key, list[Figures]] = {}
+    for runs in by_key(found).values():
+        place = replace(runs[0].key.place, host="") if any_host else runs[0].key.place
+        places.setdefault(place, []).extend(runs)
+    chosen = {}
+    for place, runs in places.items():
+        last = max(runs, key=lambda run: run.begun).key.software
+        kept = [run for run in runs if run.key.software == last]
+        chosen[place] = kept, len(runs) - len(kept)
+    return chosen
+
+
+def _changed(old: dict[str, object], new: dict[str, object]) -> tuple[str, ...]:
+    return tuple(f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}" for name in sorted({*old, *new})
+                 if name != "image" and old.get(name) != new.get(name))
 
 
 def _compare(key: Key, old: list[Figures], new: list[Figures], alpha: float, effect: float) -> Comparison:
@@ -68,7 +100,10 @@ def comparison_text(found: list[Comparison]) -> str:
         lines.append(f"{one.answer:8} {_words(one.before):>22} {_words(one.after):>22} {one.delta:+6.2f} "
                      f"{one.p_slower:7.4f}  {one.key}"
                      + (f"; not passed: {one.failed_before} before, {one.failed_after} after"
-                        if one.failed_before or one.failed_after else ""))
+                        if one.failed_before or one.failed_after else "")
+                     + (f"; left out, with other versions: {one.left_out[0]} before, {one.left_out[1]} after"
+                        if any(one.left_out) else "")
+                     + "".join(f"; {change}" for change in one.changed))
     return "\n".join(lines)
 
 

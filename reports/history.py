@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +31,22 @@ CREATE INDEX IF NOT EXISTS run_key ON run (topology, scenario, driver, begun);
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What makes runs comparable."""
+    """What makes runs alike. ``software`` stands for the versions of kernel and packages in the guests."""
 
     topology: str
     scenario: str
     driver: str
+    host: str = ""
+    software: str = ""
+
+    @property
+    def place(self) -> Key:
+        """The same without its software: what a newer version can be compared with."""
+        return replace(self, software="")
 
     def __str__(self) -> str:
-        return f"{self.scenario} ({self.topology}, {self.driver})"
+        where = ", ".join(filter(None, (self.topology, self.driver, self.host)))
+        return f"{self.scenario} ({where})" + (f" [{self.software}]" if self.software else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,18 @@ class Figures:
     phases: tuple[tuple[str, float], ...]
     host: str
     versions: dict[str, Any]
+
+
+def software(versions: dict[str, Any]) -> str:
+    """A short name for ``versions``, the same for the same ones. An image that was built anew from the same packages is
+    the same software."""
+    told = {name: version for name, version in versions.items() if name != "image"}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:6] if told else ""
+
+
+def versions_text(versions: dict[str, Any]) -> str:
+    """``versions`` in words."""
+    return ", ".join(f"{name} {version}" for name, version in sorted(versions.items()) if name != "image")
 
 
 class NoRunFolder(ValueError):
@@ -124,8 +144,8 @@ def runs(db: sqlite3.Connection) -> list[Figures]:
     phases = {}
     for run, raw in db.execute("SELECT run, phases FROM outage ORDER BY run, seconds"):
         phases[run] = tuple((name, seconds) for name, seconds, _ in json.loads(raw))  # of the longest, the last
-    return [Figures(Key(topology, scenario, driver), begun, folder, verdict, reason, outage, plus_minus,
-                    phases.get(identity, ()), host, json.loads(versions))
+    return [Figures(Key(topology, scenario, driver, host, software(json.loads(versions))), begun, folder, verdict,
+                    reason, outage, plus_minus, phases.get(identity, ()), host, json.loads(versions))
             for identity, topology, scenario, driver, begun, folder, verdict, reason, outage, plus_minus, host, versions
             in db.execute("SELECT id, topology, scenario, driver, begun, folder, verdict, reason, outage, plus_minus, "
                           "host, versions FROM run ORDER BY begun, folder")]

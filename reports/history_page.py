@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from harness.model.verdict import Verdict
 from reports import palette
-from reports.history import Figures, Key, by_key
+from reports.history import Figures, Key, by_key, versions_text
 from reports.stats import distribution
 from reports.tables import table_html
 
@@ -34,7 +34,8 @@ def history_page(found: Sequence[Figures], base: Path) -> str:
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Fenceline: history</title>',
         f"<style>{_CSS}</style></head><body><h1>Failover times</h1>",
         f"<p>{len(found)} runs of {len(groups)} scenarios" + (f", {escape(first)} to {escape(last)}" if found else "")
-        + f"</p><p>{_verdicts(counts)}</p>", _summary(groups) if found else "<p>No runs yet.</p>", body,
+        + f"</p><p>{_verdicts(counts)}</p>", _summary(groups) if found else "<p>No runs yet.</p>", _software(found),
+        body,
         "</body></html>", ""])
 
 
@@ -44,6 +45,12 @@ def _verdicts(counts: Counter[str]) -> str:
         fill, colour = palette.VERDICTS[Verdict(verdict)]
         parts.append(f'<span class="v" style="background:{fill};color:{colour}">{count} {verdict}</span>')
     return "".join(parts)
+
+
+def _software(found: Iterable[Figures]) -> str:
+    """What the short names of the software stand for."""
+    names = {run.key.software: versions_text(run.versions) for run in found if run.key.software}
+    return "".join(f'<p class="key">[{escape(name)}] {escape(text)}</p>' for name, text in sorted(names.items()))
 
 
 def _times(runs: Iterable[Figures]) -> list[float]:
@@ -69,7 +76,7 @@ def _section(key: Key, runs: list[Figures], base: Path) -> str:
     counts = Counter(run.verdict for run in runs)
     timed = [run for run in runs if run.outage > 0]
     head = (f"<h2>{escape(key.scenario)}</h2><p class=\"key\">{escape(key.topology)} on {escape(key.driver)}; "
-            f"{escape(', '.join(sorted({run.host for run in runs if run.host})) or 'host not recorded')}</p>"
+            f"host {escape(key.host or 'not recorded')}; software [{escape(key.software or 'not recorded')}]</p>"
             f"<p>{_verdicts(counts)}</p>")
     if not timed:
         return head + "<p>No outage in any run.</p>" + _links(runs, base)

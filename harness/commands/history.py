@@ -47,9 +47,10 @@ def compare(args: argparse.Namespace) -> int:
             sides.append(history.load(source))
         except (OSError, ValueError) as error:
             raise NoHistory(f"{source}: {error}") from error
-    found = [one for one in compared(*sides) if one.before is not None or one.after is not None]
+    found = [one for one in compared(*sides, any_host=args.any_host) if one.before is not None or one.after is not None]
     if not found:
-        raise NoHistory("the two have no scenario in common that had a failover")
+        raise NoHistory("the two have no scenario in common that had a failover"
+                        + ("" if args.any_host else " on the same host; across hosts: --any-host"))
     print(comparison_text(found))
     slower = [one for one in found if one.answer == "slower"]
     if slower:

@@ -13,13 +13,14 @@ from reports.compare import compare, comparison_text
 from reports.history_page import history_page
 
 
-def make_run(base, number, seconds=4.0, verdict="PASS", scenario="Power-off", plus_minus=0.03, topology="web"):
+def make_run(base, number, seconds=4.0, verdict="PASS", scenario="Power-off", plus_minus=0.03, topology="web",
+             host="box", **versions):
     folder = base / f"202601{number:02d}-run"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({
         "scenario": scenario, "origin": "x.feature", "topology": topology, "driver": "auto", "driver_used": "uml",
-        "host": "box", "host_kernel": "6.1", "seed": 1, "begun": f"2026-01-{number:02d}T00:00:00+00:00",
-        "versions": {"pacemaker": "2.1.5"}}))
+        "host": host, "host_kernel": "6.1", "seed": 1, "begun": f"2026-01-{number:02d}T00:00:00+00:00",
+        "versions": {"pacemaker": "2.1.5", "image": str(number)} | versions}))
     (folder / "topology.yaml").write_text("name: web\n")
     outages = [{"service": "web", "seconds": seconds, "plus_minus": plus_minus, "start_ns": 1, "end_ns": 2,
                 "phases": [{"name": "detect", "seconds": seconds / 2, "plus_minus": 0.02},
@@ -44,7 +45,8 @@ def test_a_run_is_remembered_once(tmp_path):
         assert history.gather(db, tmp_path / "runs") == 0
         run, = history.runs(db)
     assert (run.key.topology, run.key.scenario, run.key.driver) == ("web", "Power-off", "uml")
-    assert (run.outage, run.verdict, run.host, run.versions) == (4.0, "PASS", "box", {"pacemaker": "2.1.5"})
+    assert (run.outage, run.verdict, run.host, run.versions) == (
+        4.0, "PASS", "box", {"pacemaker": "2.1.5", "image": "1"})
     assert run.phases == (("detect", 2.0), ("fence", 2.0))
     assert history.load(tmp_path / "h.sqlite") == [run]
 
@@ -97,6 +99,36 @@ def test_runs_that_did_not_pass_have_no_failover_time(tmp_path):
     assert (found.answer, found.failed_after, found.after) == ("too few", 6, None)
 
 
+def test_versions_are_told_apart_and_a_new_one_may_be_compared(tmp_path):
+    found, = compare(make_runs(tmp_path / "a", OLD), make_runs(tmp_path / "b", [value + 1 for value in OLD],
+                                                               pacemaker="2.1.6"))
+    assert (found.answer, found.changed) == ("slower", ("pacemaker 2.1.5 -> 2.1.6",))
+    assert "pacemaker 2.1.5 -> 2.1.6" in comparison_text([found])
+
+
+def test_a_mixture_of_versions_is_not_compared(tmp_path):
+    make_runs(tmp_path / "a" / "old", [9.0] * 6, pacemaker="2.1.4")
+    for folder in (tmp_path / "a" / "old").iterdir():
+        folder.rename(tmp_path / "a" / f"older-{folder.name}")
+    for number, seconds in enumerate(OLD, 11):
+        make_run(tmp_path / "a", number, seconds)
+    mixed = history.load(tmp_path / "a")
+    assert {len(runs) for runs in history.by_key(mixed).values()} == {6}
+    found, = compare(mixed, make_runs(tmp_path / "b", OLD))
+    assert (found.answer, found.left_out, found.before.n, found.changed) == ("same", (6, 0), 6, ())
+    assert "left out, with other versions: 6 before, 0 after" in comparison_text([found])
+
+
+def test_hosts_are_not_compared_unless_asked_for(tmp_path, capsys):
+    here, there = make_runs(tmp_path / "a", OLD), make_runs(tmp_path / "b", [value + 1 for value in OLD], host="other")
+    assert compare(here, there) == []
+    assert [one.answer for one in compare(here, there, any_host=True)] == ["slower"]
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 1
+    assert "on the same host; across hosts: --any-host" in capsys.readouterr().err
+    assert main(["compare", "--any-host", str(tmp_path / "a"), str(tmp_path / "b")]) == 1
+    assert "slower" in capsys.readouterr().out
+
+
 def test_the_commands(tmp_path, capsys):
     make_runs(tmp_path / "a", OLD)
     make_runs(tmp_path / "b", [value + 1 for value in OLD])
@@ -120,6 +152,7 @@ def test_the_page_stands_alone_and_links_into_the_runs(tmp_path):
     assert "Nothing &lt;happens&gt;" in page and "every &lt;promise&gt; was kept" in page
     assert "median 4.25 s" in page
     assert "No outage in any run." in page
+    assert f"[{runs[0].key.software}] pacemaker 2.1.5" in page and "host box" in page
 
 
 def test_a_page_without_runs(tmp_path):
