@@ -37,8 +37,8 @@ class Comparison:
 def compare(before: Iterable[Figures], after: Iterable[Figures], alpha: float = ALPHA,
             effect: float = EFFECT, any_host: bool = False) -> list[Comparison]:
     """Every scenario that both have on one host (or, with ``any_host``, on any). Only runs that passed and had an
-    outage count, as others have no failover time; and of each set only those with its newest software, as a mixture of two
-    versions tells of neither.
+    outage count, as others have no failover time; and of each set only those with its newest software, as a mixture of
+    two versions tells of neither.
     """
     old, new = _newest(before, any_host), _newest(after, any_host)
     found = []
