@@ -106,6 +106,8 @@ def _add_history(words: _Words) -> None:
     )
     report.add_argument("--history", metavar="FILE", help="the SQLite file (default: reports/history.sqlite)")
     report.add_argument("-o", "--output", metavar="FILE", help="the page (default: reports/history.html)")
+    report.add_argument("--allure", metavar="DIR", help="results of pytest --alluredir DIR, for allure.html beside the "
+                                                        "page (default: allure-results, where Node is present)")
     _add_runs_dir(report)
     compare = words.add(
         "compare",
@@ -124,9 +126,11 @@ def _add_history(words: _Words) -> None:
         _lazy("history", "matrix"),
         "print which check caught which planted defect, and every false alarm",
         "Judges the saved runs again, without what their scenarios expected: those tagged @known_bad must turn a\n"
-        "check red, all others must not. Make them with: pytest features/known_bad --runs-dir DIR\n"
+        "check red, all others must not. Make them with:\n"
+        "  pytest features -m 'known_bad or twin' --runs-dir DIR\n"
         "exit status: 0 every defect caught and no false alarm; 1 otherwise.",
     )
+    matrix.add_argument("--markdown", action="store_true", help="a table for the docs")
     _add_runs_dir(matrix)
 
 

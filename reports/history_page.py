@@ -66,8 +66,8 @@ def _summary(groups: dict[Key, list[Figures]]) -> str:
         figures = ["", "", "", ""]
         if values:
             known = distribution(values)
-            figures = [f"{known.median:.2f}", f"{known.low:.2f} to {known.high:.2f}", f"{known.p95:.2f}",
-                       f"{known.most:.2f}"]
+            spread = [f"{known.low:.2f} to {known.high:.2f}", f"{known.p95:.2f}"] if known.n > 1 else ["", ""]
+            figures = [f"{known.median:.2f}", *spread, f"{known.most:.2f}"]
         rows.append([str(key), f"{passed} of {len(runs)}", *figures])
     return table_html(["scenario", "passed", "median (s)", "95 % interval", "p95 (s)", "longest (s)"], rows)
 
@@ -85,7 +85,7 @@ def _section(key: Key, runs: list[Figures], base: Path) -> str:
     if values:
         known = distribution(values)
         text = (f"<p>median {known.median:.2f} s (95 % interval {known.low:.2f} to {known.high:.2f} s), p95 "
-                f"{known.p95:.2f} s, n={known.n}</p>")
+                f"{known.p95:.2f} s, n={known.n}</p>" if known.n > 1 else f"<p>{known.median:.2f} s in the one run</p>")
     return head + text + _over_time(timed, base) + _phases(timed) + _links(runs, base)
 
 
@@ -165,7 +165,7 @@ def _links(runs: list[Figures], base: Path) -> str:
         f'<tr><td><a href="{_href(run, base)}">{escape(run.begun)}</a></td><td>{run.verdict}</td>'
         f"<td>{f'{run.outage:.3f} s ± {run.plus_minus:.3f} s' if run.outage else ''}</td>"
         f"<td>{escape(run.reason[:160])}</td></tr>" for run in reversed(runs[-50:]))
-    return f"<details><summary>{len(runs)} runs</summary><table>{rows}</table></details>"
+    return f"<details><summary>{len(runs)} run{'s' if len(runs) != 1 else ''}</summary><table>{rows}</table></details>"
 
 
 def _href(run: Figures, base: Path) -> str:

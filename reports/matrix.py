@@ -66,6 +66,35 @@ def matrix(folders: Iterable[Path]) -> list[Row]:
     return sorted(rows.values(), key=lambda row: (not row.is_bad, row.scenario))
 
 
+def matrix_markdown(rows: list[Row], command: str) -> str:
+    """The table for the docs; ``command`` is what printed it."""
+    lines = ["# What catches what", "",
+             f"Printed by `{command}`: saved runs of real clusters, judged again without what their scenarios expected. A",
+             "number says in how many of the runs a check was red.", "",
+             "| defect | runs | caught by | answer |", "|---|---|---|---|"]
+    for row in (row for row in rows if row.is_bad):
+        red = ", ".join(f"{check} {row.red[check]}" for check in CHECKS if check in row.red)
+        lines.append(f"| {row.scenario} ({row.topology}) | {row.runs} | {red or '-'} | {_answer(row)} |")
+    lines += ["", "| clean | runs | alarms | answer |", "|---|---|---|---|"]
+    for row in (row for row in rows if not row.is_bad):
+        red = ", ".join(f"{check} {row.red[check]}" for check in CHECKS if check in row.red)
+        lines.append(f"| {row.scenario} ({row.topology}) | {row.runs} | {red or '-'} | {_answer(row)} |")
+    return "\n".join([*lines, "", _sum(rows) + "."])
+
+
+def _answer(row: Row) -> str:
+    if row.is_bad:
+        return "caught" if row.is_right else f"MISSED in {row.runs - row.caught}"
+    return "clean" if row.is_right else f"FALSE ALARM in {row.caught}"
+
+
+def _sum(rows: list[Row]) -> str:
+    bad, clean = [row for row in rows if row.is_bad], [row for row in rows if not row.is_bad]
+    return (f"{len(bad)} defects in {sum(row.runs for row in bad)} runs, "
+            f"{sum(row.runs - row.caught for row in bad)} missed; {len(clean)} clean scenarios in "
+            f"{sum(row.runs for row in clean)} runs, {sum(row.caught for row in clean)} false alarms")
+
+
 def matrix_text(rows: list[Row]) -> str:
     """The table for the terminal: per check in how many runs it was red."""
     if not rows:
@@ -75,14 +104,6 @@ def matrix_text(rows: list[Row]) -> str:
     lines = [f"{'':{wide}}  runs  " + " ".join(f"{head:>4}" for head in heads) + "  answer"]
     for row in rows:
         cells = " ".join(f"{row.red.get(check, 0) or '.':>4}" for check in CHECKS)
-        if row.is_bad:
-            answer = "caught" if row.is_right else f"MISSED in {row.runs - row.caught}"
-        else:
-            answer = "clean" if row.is_right else f"FALSE ALARM in {row.caught}"
-        lines.append(f"{f'{row.scenario} ({row.topology})':{wide}}  {row.runs:4}  {cells}  {answer}")
+        lines.append(f"{f'{row.scenario} ({row.topology})':{wide}}  {row.runs:4}  {cells}  {_answer(row)}")
     lines += [f"{head} {check}" for head, check in zip(heads, CHECKS, strict=True)]
-    bad, clean = [row for row in rows if row.is_bad], [row for row in rows if not row.is_bad]
-    lines.append(f"{len(bad)} defects in {sum(row.runs for row in bad)} runs, "
-                 f"{sum(row.runs - row.caught for row in bad)} missed; {len(clean)} clean scenarios in "
-                 f"{sum(row.runs for row in clean)} runs, {sum(row.caught for row in clean)} false alarms")
-    return "\n".join(lines)
+    return "\n".join([*lines, _sum(rows)])

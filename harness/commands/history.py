@@ -18,6 +18,7 @@ def report(args: argparse.Namespace) -> int:
     import sqlite3
 
     from reports import history
+    from reports.allure_html import NoAllure, allure_html, results_folder
     from reports.history_page import history_page
 
     base = runs_dir(args.runs_dir)
@@ -32,6 +33,12 @@ def report(args: argparse.Namespace) -> int:
         raise NoHistory(f"{path}: not a usable history: {error}") from error
     say(f"{len(found)} runs, {fresh} of them new in {path}")
     print(target)
+    try:
+        print(allure_html(results_folder(args.allure, base.parent), target.with_name("allure.html")))
+    except NoAllure as error:
+        if args.allure:
+            raise
+        say(error.message)
     return 0
 
 
@@ -64,11 +71,11 @@ def compare(args: argparse.Namespace) -> int:
 def matrix(args: argparse.Namespace) -> int:
     """Prints which check caught which planted defect; 1 if one was missed, or a clean cluster raised an alarm."""
     from reports.matrix import matrix as rows_of
-    from reports.matrix import matrix_text
+    from reports.matrix import matrix_markdown, matrix_text
 
     base = runs_dir(args.runs_dir)
     rows = rows_of(sorted(folder for folder in base.glob("*") if folder.is_dir()))
     if not rows:
         raise NoHistory(f"no finished runs in {base}")
-    print(matrix_text(rows))
+    print(matrix_markdown(rows, "fenceline matrix --markdown") if args.markdown else matrix_text(rows))
     return int(not all(row.is_right for row in rows))

@@ -129,7 +129,8 @@ def test_hosts_are_not_compared_unless_asked_for(tmp_path, capsys):
     assert "slower" in capsys.readouterr().out
 
 
-def test_the_commands(tmp_path, capsys):
+def test_the_commands(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # no Allure results here
     make_runs(tmp_path / "a", OLD)
     make_runs(tmp_path / "b", [value + 1 for value in OLD])
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 1

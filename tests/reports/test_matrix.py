@@ -56,4 +56,8 @@ def test_the_command(tmp_path, capsys):
     save(tmp_path, "bad", green(), "known_bad")
     assert main(["matrix", "--runs-dir", str(tmp_path)]) == 1
     assert "MISSED" in capsys.readouterr().out
+    assert main(["matrix", "--markdown", "--runs-dir", str(tmp_path)]) == 1
+    table = capsys.readouterr().out
+    assert "| bad (web-iscsi) | 1 | - | MISSED in 1 |" in table and "| good (web-iscsi) | 1 | - | clean |" in table
+    assert table.endswith("1 defects in 1 runs, 1 missed; 1 clean scenarios in 1 runs, 0 false alarms.\n")
     assert main(["matrix", "--runs-dir", str(tmp_path / "nothing")]) == 1
