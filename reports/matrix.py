@@ -69,8 +69,8 @@ def matrix(folders: Iterable[Path]) -> list[Row]:
 def matrix_markdown(rows: list[Row], command: str) -> str:
     """The table for the docs; ``command`` is what printed it."""
     lines = ["# What catches what", "",
-             f"Printed by `{command}`: saved runs of real clusters, judged again without what their scenarios expected. A",
-             "number says in how many of the runs a check was red.", "",
+             f"Printed by `{command}`: runs of real clusters, judged again without what their scenarios expected.",
+             "A number says in how many of the runs a check was red.", "",
              "| defect | runs | caught by | answer |", "|---|---|---|---|"]
     for row in (row for row in rows if row.is_bad):
         red = ", ".join(f"{check} {row.red[check]}" for check in CHECKS if check in row.red)
