@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -17,7 +19,11 @@ from harness.model.verdict import Judgement, Verdict
 
 _SCENE = pytest.StashKey()
 _POOL = pytest.StashKey()
-_FIGURES = pytest.StashKey()
+_FIGURES = "fenceline_outage_s"  # the name of the property that carries a scenario's figure, also from a worker
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the session ends as by Ctrl-C."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,7 +83,11 @@ def pytest_bdd_apply_tag(tag: str, function: Callable[..., object]) -> bool | No
 
 def pytest_terminal_summary(terminalreporter: object, config: pytest.Config) -> None:
     """The distribution of each scenario that ran more than once."""
-    found = config.stash.get(_FIGURES, {})
+    found: dict[str, list[float]] = {}
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == _FIGURES:
+                found.setdefault(value[0], []).append(value[1])
     repeated = {title: values for title, values in found.items() if len(values) > 1}
     if not repeated:
         return
@@ -96,6 +106,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     features = [item for item in items if isinstance(item.parent, FeatureFile)]
     if not features:
         return
+    _end_on_sigterm(config)
     driver = config.getoption("--driver")
     for item in features:
         for needed in ("uml", "libvirt"):
@@ -106,16 +117,39 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                                                             f"--driver={needed} (now: {chosen})"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: object, ids: list[str]) -> None:
+    """The process that has workers collects nothing itself; it must not end before they have."""
+    if any(".feature::" in identity for identity in ids):
+        _end_on_sigterm(node.config)
+
+
+def _end_on_sigterm(config: pytest.Config) -> None:
+    """SIGTERM takes down what stands, like Ctrl-C, rather than leave it to `fenceline reap`. Once: who is asked twice
+    is still at it."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        return
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated("SIGTERM")
+    signal.signal(signal.SIGTERM, end)
+    config.add_cleanup(lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+
+
 class _Say:
-    """Progress lines on the terminal, past pytest's capture."""
+    """Progress lines on the terminal, past pytest's capture; those of a worker of pytest-xdist with its name."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self._reporter = config.pluginmanager.get_plugin("terminalreporter")
         self._capture = config.pluginmanager.get_plugin("capturemanager")
+        worker = getattr(config, "workerinput", {}).get("workerid", "")
+        self._begin = f"  {worker}: " if worker else "  "
+        # several workers write at the same time: whole lines only
+        self._on_top = sys.stderr.isatty() and not worker
 
     def __call__(self, line: str) -> None:
         with self._capture.global_and_fixture_disabled():
-            sys.stderr.write(f"\n  {line}" if sys.stderr.isatty() else f"  {line}\n")
+            sys.stderr.write(f"\n{self._begin}{line}" if self._on_top else f"{self._begin}{line}\n")
             sys.stderr.flush()
 
 
@@ -224,7 +258,7 @@ def _remember(item: pytest.Function, scene: object, judgement: Judgement) -> Non
     from reports import history
     outage = judgement.figures["longest_outage_s"]
     if judgement.verdict is Verdict.PASS and outage:
-        item.config.stash.setdefault(_FIGURES, {}).setdefault(scene.run.info.scenario, []).append(outage)
+        item.user_properties.append((_FIGURES, (scene.run.info.scenario, outage)))
     path = item.config.getoption("--history") or scene.run.folder.parent.parent / history.NAME
     try:
         with history.opened(path) as db:
@@ -236,7 +270,9 @@ def _remember(item: pytest.Function, scene: object, judgement: Judgement) -> Non
 def pytest_bdd_before_scenario(request: pytest.FixtureRequest) -> None:
     # before its first step, so that the first step is told and recorded like the others
     if isinstance(request.node.parent, FeatureFile):
-        request.config.pluginmanager.get_plugin("terminalreporter").ensure_newline()
+        reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:  # a worker of pytest-xdist has none
+            reporter.ensure_newline()
         request.getfixturevalue("scene")
 
 

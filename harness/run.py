@@ -50,8 +50,15 @@ class Run:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
         slug = re.sub(r"[^a-z0-9]+", "-", scenario.lower()).strip("-")[:60]
         folder = base / f"{stamp}-{slug}"
-        folder.mkdir(parents=True)
-        return folder
+        base.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            try:
+                folder.mkdir()
+                return folder
+            except FileExistsError:  # another worker began the same scenario in the same millisecond
+                number += 1
+                folder = base / f"{stamp}-{slug}-{number}"
 
     def begin(self, topology: Topology, versions: dict[str, Any]) -> None:
         """Begins the log's segment of this run and writes down what is about to be run."""

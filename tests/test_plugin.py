@@ -6,9 +6,12 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +83,14 @@ def unjudged(scene, monkeypatch):
     def fail(*_): raise RuntimeError("the judge has a bug")
     monkeypatch.setattr(harness.run, "judge", fail)
 
+@when("it takes long")
+def long(scene):
+    import time
+    cluster, down = scene.cluster, scene.cluster.down
+    cluster.down = lambda: (down(), (HERE / "down").touch())
+    (HERE / "waiting").touch()
+    time.sleep(60)
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item, call):
     report = yield
@@ -120,15 +131,26 @@ def session(folder: Path, *features: str, options: tuple[str, ...] = ()) -> Sess
     (folder / "conftest.py").write_text(CONFTEST)
     for number, feature in enumerate(features):
         (folder / f"f{number}.feature").write_text(textwrap.dedent(feature))
+    done = started(folder, options)
+    output, _ = done.communicate(timeout=120)
+    return finished(folder, done.returncode, output)
+
+
+def started(folder: Path, options: tuple[str, ...]) -> subprocess.Popen:
+    """A pytest of its own in ``folder``."""
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "FENCELINE_STATE": str(folder / "state")}
     environment.pop("PYTEST_ADDOPTS", None)
-    done = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "pytest", "--rootdir", str(folder), "-p", "no:cacheprovider", "--runs-dir",
          str(folder / "runs"), "--driver=uml", "-ra", *options, str(folder)], cwd=folder, env=environment,
-        capture_output=True, text=True, timeout=120, check=False)
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finished(folder: Path, code: int, output: str) -> Session:
+    """What the session in ``folder`` left."""
     path = folder / "reports.jsonl"
     reports = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return Session(done.returncode, done.stdout + done.stderr, folder, reports)
+    return Session(code, output, folder, reports)
 
 
 SCENARIOS = """
@@ -384,3 +406,46 @@ def test_the_picture_is_saved_beside_the_page(tmp_path):
     folder, = tmp_path.glob("runs/*-once")
     assert (folder / "timeline.svg").read_text().startswith("<svg")
     assert (folder / "timeline.png").read_bytes().startswith(b"\x89PNG") and (folder / "report.html").is_file()
+
+
+LONG = """
+    Feature: Long
+      Scenario: Long
+        Given the topology "web-iscsi" is up and "web" is answering
+        When it takes long
+"""
+
+
+def until(path: Path, child: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline and child.poll() is None, f"no {path.name}"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "worker"])
+def test_sigterm_takes_the_cluster_down_like_ctrl_c(tmp_path, options):
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "f.feature").write_text(textwrap.dedent(LONG))
+    child = started(tmp_path, options)
+    until(tmp_path / "waiting", child)
+    child.send_signal(signal.SIGTERM)
+    output, _ = child.communicate(timeout=60)
+    assert (tmp_path / "down").exists(), output
+    assert child.returncode == pytest.ExitCode.INTERRUPTED, output
+
+
+def test_a_session_without_features_keeps_its_signals(tmp_path):
+    """The plugin is loaded wherever it is installed."""
+    (tmp_path / "test_own.py").write_text(
+        "import signal\ndef test_own(): assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL\n")
+    assert session(tmp_path).code == 0
+
+
+def test_two_workers_say_who_they_are_and_their_figures_meet(tmp_path):
+    features = [textwrap.dedent(REPEATED).replace("Three times", f"Three times {name}") for name in ("here", "there")]
+    done = session(tmp_path, *features, options=("-n", "2", "--dist", "loadfile"))
+    assert done.code == 0, done.output
+    said = re.findall(r"  (gw\d): \[.*Given the topology", done.output)
+    assert sorted(set(said)) == ["gw0", "gw1"] and len(said) == 8
+    assert len(list(tmp_path.glob("runs/*"))) == 8

@@ -39,8 +39,9 @@ def test_two_runs_never_share_a_folder(tmp_path, monkeypatch):
             return datetime(2026, 1, 1, tzinfo=UTC)
     monkeypatch.setattr(module, "datetime", Frozen)
     Run.new_folder(tmp_path, "a")
-    with pytest.raises(FileExistsError):
-        Run.new_folder(tmp_path, "a")
+    Run.new_folder(tmp_path, "a")
+    Run.new_folder(tmp_path, "a")
+    assert sorted(path.name[-2:] for path in tmp_path.iterdir()) == ["-2", "-3", "-a"]
 
 
 def test_a_long_or_strange_title_is_still_a_name(tmp_path):
