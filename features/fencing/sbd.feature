@@ -41,7 +41,7 @@ Feature: Fencing by SBD
   Scenario: Without a disk: who loses quorum is reset by the watchdog
     Given the topology "web-iscsi-qdevice" is up and "web" is answering, with
       """
-      fencing: {method: sbd, sbd: {watchdog_timeout: 3s}}
+      fencing: {method: sbd, sbd: {watchdog_timeout: 6s}}
       """
     When all networks of the active node are cut
     Then the active node is fenced within 20 seconds

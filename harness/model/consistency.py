@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.model.addressing import CLIENT_NAME, MAX_CLUSTER_NODES, MAX_HELPERS, VIP_FIRST
 from harness.model.placement import placement_problems
+from harness.model.stack import QDEVICE_SYNC_TIMEOUT
 from harness.model.stack_rules import stack_problems
 
 if TYPE_CHECKING:
@@ -164,6 +165,9 @@ def _sbd(topology: Topology) -> list[str]:
                          "take a qdevice")
         if fencing.delay:
             found.append("fencing.delay: nobody shoots where there are no luns")
+    if topology.stack.quorum.policy == "qdevice" and sbd.watchdog_timeout < QDEVICE_SYNC_TIMEOUT:
+        found.append(f"fencing.sbd.watchdog_timeout: {sbd.watchdog_timeout:g} s is less than the quorum device may take "
+                     f"to decide, {QDEVICE_SYNC_TIMEOUT:g} s: sbd would not trust it")
     for field in ("watchdog_timeout", "message_wait"):
         if getattr(sbd, field) % 1:
             found.append(f"fencing.sbd.{field.replace('message_wait', 'msgwait')}: whole seconds, please")

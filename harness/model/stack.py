@@ -15,6 +15,11 @@ from harness.model.strict import Name, Strict
 from harness.model.units import Duration
 
 
+#: How long corosync waits for its quorum device while its members change (s); SBD trusts no quorum that may take longer
+#: than its watchdog.
+QDEVICE_SYNC_TIMEOUT = 6.0
+
+
 class Quorum(Strict):
     """Who may go on after a split."""
 

@@ -56,6 +56,9 @@ INCONSISTENT = {
                                   "fencing.sbd.luns: 'sbd' is there twice"),
     "a watchdog alone for two": ({**SBD, "fencing__sbd": {}}, "fencing.sbd: without luns a node must know by quorum"),
     "a head start of nobody": ({**SBD, "fencing__sbd": {}}, "fencing.delay: nobody shoots"),
+    "a watchdog faster than the quorum device": (
+        {**SBD, "nodes__q": {"role": "quorum-device"}, "stack__quorum": {"policy": "qdevice", "device": "q"}},
+        "fencing.sbd.watchdog_timeout: 5 s is less than the quorum device may take"),
     "sbd in split seconds": ({**SBD, "fencing__sbd": {"luns": ["sbd"], "watchdog_timeout": "2500ms"}},
                              "fencing.sbd.watchdog_timeout: whole seconds"),
     "msgwait too short": ({**SBD, "fencing__sbd": {"luns": ["sbd"], "watchdog_timeout": 5, "msgwait": 5}},

@@ -22,7 +22,7 @@ def disk():
 
 @pytest.fixture
 def diskless():
-    made = raw(fencing={"method": "sbd", "sbd": {"watchdog_timeout": "4s"}}, nodes__q={"role": "quorum-device"},
+    made = raw(fencing={"method": "sbd", "sbd": {"watchdog_timeout": "7s"}}, nodes__q={"role": "quorum-device"},
                stack__quorum={"policy": "qdevice", "device": "q"})
     return parse_topology(made, "x")
 
@@ -46,7 +46,7 @@ def test_without_a_disk_time_is_the_device(diskless):
     root = cib(diskless)
     assert primitive(root, "fence-sbd") is None
     found = pairs(root.find(".//crm_config"))
-    assert found["stonith-watchdog-timeout"] == "8s" and found["stonith-enabled"] == "true"
+    assert found["stonith-watchdog-timeout"] == "14s" and found["stonith-enabled"] == "true"
 
 
 def test_ipmi_has_no_pills(web):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.model.addressing import address, management_address
+from harness.model.stack import QDEVICE_SYNC_TIMEOUT
 from harness.model.topology import Topology
 
 AUTHKEY_BYTES = 256  # what corosync-keygen(8) makes
@@ -46,7 +47,7 @@ def corosync_conf(topology: Topology) -> str:
     else:
         votes = 1 if quorum.algorithm == "ffsplit" else len(topology.cluster_nodes) - 1
         lines += ["    device {", "        model: net", f"        votes: {votes}", "        timeout: 3000",
-                  "        sync_timeout: 6000", "        net {",
+                  f"        sync_timeout: {QDEVICE_SYNC_TIMEOUT * 1000:.0f}", "        net {",
                   f"            host: {management_address(topology, quorum.device)}",
                   f"            algorithm: {quorum.algorithm}",
                   # the certificates of pcs or crmsh are for set-ups over SSH; the fabric is closed

@@ -34,7 +34,7 @@ def seed_member(topology: Topology, seed: Seed) -> None:
                    "for w in /dev/watchdog[0-9]*; do ln -sfn $w /dev/fenceline/watchdog; done",
                    # what `systemctl enable sbd` does
                    "for u in corosync pacemaker; do mkdir -p /etc/systemd/system/$u.service.requires; "
-                   f"ln -sfn {UNIT} /etc/systemd/system/$u.service.requires/sbd.service; done; systemctl daemon-reload"]
+                   f"ln -sfn {UNIT} /etc/systemd/system/$u.service.requires/sbd.service; done"]
     for lun in sbd.luns:
         disk = disk_path(topology, lun)
         seed.late.append(f"for try in $(seq 100); do sbd -d {disk} dump >/dev/null 2>&1 && break; sleep 0.1; done")
