@@ -1,6 +1,6 @@
 """Whole UML clusters, killed with SIGKILL, and then reaped: how many, and what was left.
 
-    flock /tmp/real-cluster.lock .venv/bin/python -m benchmarks.reap_kill [--runs 30] [--seed 1]
+    flock /tmp/real-cluster.lock .venv/bin/python -m benchmarks.reap_kill [--runs 30] [--seed 1] [--life 19]
 
 A third of the runs are killed when their journal has a certain number of lines, the others at a random moment between
 their start and their end. Each has a state folder of its own, so that nobody else's run is touched. Prints a line per
@@ -26,7 +26,7 @@ from harness.machines import process
 from harness.reap import reap
 
 ROOT = Path(__file__).resolve().parents[1]
-WHOLE = 19.0  # s that a life takes: up, faults, healed, down
+WHOLE = 19.0  # s that a life takes on an idle machine: up, faults, healed, down
 _LIFE = """
 import sys
 from pathlib import Path
@@ -52,15 +52,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=30, help="clusters to kill (default: 30)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments (default: 1)")
+    parser.add_argument("--life", type=float, default=WHOLE, metavar="S",
+                        help=f"over how many seconds the random moments are spread (default: {WHOLE:g})")
     options = parser.parse_args()
     chance = random.Random(options.seed)
     total: list[str] = []
     killed = 0
     for number in range(1, options.runs + 1):
         lines = chance.randint(1, 12) if number % 3 == 0 else None
-        seconds = chance.uniform(0.3, WHOLE)
+        seconds = chance.uniform(0.3, options.life)
         with tempfile.TemporaryDirectory(prefix="reap-kill-") as folder:
-            was_alive, moment, left = one(Path(folder), lines, seconds)
+            was_alive, moment, left = one(Path(folder), lines, seconds, options.life)
         killed += was_alive
         total += left
         print(f"run {number} of {options.runs}: {moment}, {'killed' if was_alive else 'was over'}; residue: "
@@ -69,7 +71,7 @@ def main() -> int:
     return int(bool(total))
 
 
-def one(folder: Path, lines: int | None, seconds: float) -> tuple[bool, str, list[str]]:
+def one(folder: Path, lines: int | None, seconds: float, life_s: float) -> tuple[bool, str, list[str]]:
     """One life; returns whether it was killed in it, when, and what was left of it."""
     state = folder / "state"
     before = _loops()
@@ -78,7 +80,7 @@ def one(folder: Path, lines: int | None, seconds: float) -> tuple[bool, str, lis
     life = subprocess.Popen([sys.executable, "-c", _LIFE, str(folder)], cwd=ROOT, start_new_session=True,
                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                             env={**os.environ, "FENCELINE_STATE": str(state)})
-    while time.monotonic() - begun < (3 * WHOLE if lines else seconds) and life.poll() is None:
+    while time.monotonic() - begun < (3 * life_s if lines else seconds) and life.poll() is None:
         if lines and sum(len(path.read_bytes().splitlines()) for path in state.glob("journal/*")) >= lines:
             break
         time.sleep(0.002)

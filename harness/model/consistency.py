@@ -166,8 +166,8 @@ def _sbd(topology: Topology) -> list[str]:
         if fencing.delay:
             found.append("fencing.delay: nobody shoots where there are no luns")
     if topology.stack.quorum.policy == "qdevice" and sbd.watchdog_timeout < QDEVICE_SYNC_TIMEOUT:
-        found.append(f"fencing.sbd.watchdog_timeout: {sbd.watchdog_timeout:g} s is less than the quorum device may take "
-                     f"to decide, {QDEVICE_SYNC_TIMEOUT:g} s: sbd would not trust it")
+        found.append(f"fencing.sbd.watchdog_timeout: {sbd.watchdog_timeout:g} s is less than the quorum device may "
+                     f"take to decide, {QDEVICE_SYNC_TIMEOUT:g} s: sbd would not trust it")
     for field in ("watchdog_timeout", "message_wait"):
         if getattr(sbd, field) % 1:
             found.append(f"fencing.sbd.{field.replace('message_wait', 'msgwait')}: whole seconds, please")

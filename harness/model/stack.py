@@ -14,7 +14,6 @@ from pydantic import Field
 from harness.model.strict import Name, Strict
 from harness.model.units import Duration
 
-
 #: How long corosync waits for its quorum device while its members change (s); SBD trusts no quorum that may take longer
 #: than its watchdog.
 QDEVICE_SYNC_TIMEOUT = 6.0
