@@ -6,6 +6,7 @@ Feature: A watchdog that does not fire
     Given the topology "web-iscsi-sbd" is up and "web" is answering
     And the promise "fence before takeover" is expected to break
     And the promise "single mount" is expected to break
+    And the promise "single VIP owner" is expected to break
     And the watchdog of the active node does not fire
     When the daemon "sbd" hangs on the active node
     And the daemon "corosync" hangs on the active node
