@@ -235,8 +235,8 @@ def _add_import(words: _Words) -> None:
         "turn a cluster's own configuration into a topology",
         "Files of one cluster, told apart by their content: ha.cf with haresources (and authkeys); keepalived.conf,\n"
         "of one director or of each; a CIB (cibadmin --query), best with its corosync.conf; cluster.conf of cman and\n"
-        "rgmanager. The topology goes to stdout; what of the original it can't say, with file and line, to stderr,\n"
-        "and as comments into the topology.",
+        "rgmanager; drbd.conf or *.res, alone or along with another. The topology goes to stdout;\n"
+        "what of the original it can't say, with file and line, to stderr, and as comments into the topology.",
     )
     importer.add_argument("files", nargs="+", metavar="FILE", help="configuration files of one cluster")
     importer.add_argument("--name", default="imported", help="the topology's name (default: imported)")

@@ -12,7 +12,7 @@ from typing import Any
 from harness.errors import FencelineError
 from harness.importers.constraints import Constraints, read_constraints
 from harness.importers.corosync import import_corosync
-from harness.importers.draft import DAEMONS, Draft
+from harness.importers.draft import DAEMONS, Draft, identifier
 from harness.importers.fencedevices import import_stonith
 from harness.importers.source import Source
 from harness.importers.xmltree import Element, parse_xml
@@ -135,6 +135,7 @@ class _Resources:
         units: dict[str, list[Element]] = {}
         metas: dict[str, Element] = {}
         devices: list[Element] = []
+        mirrors: dict[str, str] = {}
         for block in self._configuration.all("resources"):
             for one in block.children:
                 if one.tag == "primitive" and one.get("class") == "stonith":
@@ -142,6 +143,8 @@ class _Resources:
                 elif one.tag in ("clone", "master") and any(
                         p.get("class") == "stonith" for p in one.all("primitive")):
                     devices += one.all("primitive")
+                elif one.tag in ("clone", "master") and (mirrored := _drbd_resource(self._source, one)):
+                    mirrors[one.get("id")] = mirrored
                 elif one.tag in ("primitive", "group"):
                     units[one.get("id")] = [one] if one.tag == "primitive" else list(one.all("primitive"))
                     metas[one.get("id")] = one
@@ -152,12 +155,28 @@ class _Resources:
         import_stonith(self._draft, self._source, devices, {
             one.get("id"): {name: value for name, (value, _) in self._settings(one).items()} for one in devices},
             enabled=self._draft.raw["fencing"]["method"] != "none")
+        self._mirrors(mirrors, [one for parts in units.values() for one in parts])
         constraints = read_constraints(self._draft, self._source, self._configuration, list(units),
-                                       {one.get("id") for one in devices})
+                                       {one.get("id") for one in devices}, set(mirrors))
         services: dict[str, str | None] = {}
         for members in constraints.merged(list(units), {name: _kinds(units[name]) for name in units}):
             services |= dict.fromkeys(members, self._service(members, units, metas, constraints))
         constraints.bind(self._draft, self._source.name, services)
+
+    def _mirrors(self, mirrors: dict[str, str], primitives: list[Element]) -> None:
+        """DRBD of which no drbd.conf was given: as it is by default, under the one device that nobody else has."""
+        draft = self._draft
+        unknown = [name for name in mirrors.values() if f"drbddisk::{name}" not in draft.drbd_devices]
+        devices = {self._settings(one).get("device", ("", ""))[0] for one in primitives}
+        devices = {one for one in devices if one.startswith("/dev/drbd") and one not in draft.drbd_devices}
+        for original in unknown:
+            name = identifier(original, "resource")
+            draft.note(self._source.name, f"the DRBD resource {original} has DRBD's own defaults (give drbd.conf "
+                                          "along)")
+            draft.raw["storage"].setdefault("drbd", []).append({"name": name})
+            draft.drbd_devices |= {f"/dev/drbd/by-res/{original}": name, f"/dev/drbd/by-res/{original}/0": name}
+        if len(unknown) == 1 and len(devices) == 1:
+            draft.drbd_devices[devices.pop()] = identifier(unknown[0], "resource")
 
     def _settings(self, element: Element) -> dict[str, tuple[str, str]]:
         return _settings(self._source, element, "instance_attributes")
@@ -239,6 +258,14 @@ class _Resources:
         if timeouts:
             draft.note(self._source.at(primitive.line), f"{primitive.get('id')}: timeouts of operations are "
                                                         "Fenceline's own: 20 s for monitor, 40 s for start and stop")
+
+
+def _drbd_resource(source: Source, clone: Element) -> str:
+    """The resource that a clone of ocf:linbit:drbd mirrors; empty for another clone."""
+    for one in clone.all("primitive"):
+        if (one.get("provider"), one.get("type")) == ("linbit", "drbd"):
+            return _settings(source, one, "instance_attributes").get("drbd_resource", ("", ""))[0]
+    return ""
 
 
 def _kinds(primitives: list[Element]) -> list[str]:

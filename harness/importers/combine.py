@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from harness.errors import FencelineError
 from harness.importers.cib import import_cib
 from harness.importers.draft import Draft
+from harness.importers.drbd import import_drbd, mount_alone
 from harness.importers.heartbeat import import_heartbeat
 from harness.importers.keepalived import import_keepalived
 from harness.importers.rhcs import import_cluster_conf
@@ -14,7 +15,8 @@ from harness.importers.source import Source, kind_of
 
 #: What tells the cluster software; of these there must be exactly one kind.
 _CLUSTERS = ("ha.cf", "keepalived.conf", "cib", "cluster.conf")
-_WITH = {"ha.cf": ("haresources", "authkeys"), "keepalived.conf": (), "cib": ("corosync.conf",), "cluster.conf": ()}
+_WITH = {"ha.cf": ("haresources", "authkeys", "drbd.conf"), "keepalived.conf": (),
+         "cib": ("corosync.conf", "drbd.conf"), "cluster.conf": ("drbd.conf",)}
 
 
 def import_sources(sources: Sequence[Source], name: str) -> Draft:
@@ -30,25 +32,39 @@ def import_sources(sources: Sequence[Source], name: str) -> Draft:
     if len(clusters) > 1:
         raise FencelineError(f"{' and '.join(files[kind][0].name for kind in clusters)} are of two clusters: "
                              f"{' and '.join(clusters)} can't be imported together")
+    draft = Draft(name, _origin(files))
     if not clusters:
-        raise FencelineError(_missing(files))
+        if set(files) != {"drbd.conf"}:
+            raise FencelineError(_missing(files))
+        mirrors = import_drbd(draft, files["drbd.conf"])
+        mount_alone(draft, mirrors)
+        mirrors.settle(draft)
+        return draft.finish()
     cluster = clusters[0]
     for kind, found in files.items():
         if kind not in (cluster, *_WITH[cluster]):
             raise FencelineError(f"{found[0].name} is a {kind}: it has no place beside a {cluster}")
-        if len(found) > 1 and kind != "keepalived.conf":
+        if len(found) > 1 and kind not in ("keepalived.conf", "drbd.conf"):
             raise FencelineError(f"{found[0].name} and {found[1].name} are both a {kind}: give one")
-    draft = Draft(name, _origin(files))
+    mirrors = import_drbd(draft, files["drbd.conf"]) if "drbd.conf" in files else None
+    _import_cluster(draft, cluster, files)
+    if mirrors:
+        mirrors.settle(draft)
+    return draft
+
+
+def _import_cluster(draft: Draft, cluster: str, files: dict[str, list[Source]]) -> None:
     if cluster == "ha.cf":
         if "haresources" not in files:
             raise FencelineError(_missing(files))
-        return import_heartbeat(draft, files["ha.cf"][0], files["haresources"][0],
-                                next(iter(files.get("authkeys", ())), None))
-    if cluster == "keepalived.conf":
-        return import_keepalived(draft, files["keepalived.conf"])
-    if cluster == "cib":
-        return import_cib(draft, files["cib"][0], next(iter(files.get("corosync.conf", ())), None))
-    return import_cluster_conf(draft, files["cluster.conf"][0])
+        import_heartbeat(draft, files["ha.cf"][0], files["haresources"][0],
+                         next(iter(files.get("authkeys", ())), None))
+    elif cluster == "keepalived.conf":
+        import_keepalived(draft, files["keepalived.conf"])
+    elif cluster == "cib":
+        import_cib(draft, files["cib"][0], next(iter(files.get("corosync.conf", ())), None))
+    else:
+        import_cluster_conf(draft, files["cluster.conf"][0])
 
 
 def _origin(files: dict[str, list[Source]]) -> str:

@@ -91,8 +91,9 @@ class Constraints:
 
 
 def read_constraints(draft: Draft, source: Source, configuration: Element, units: Sequence[str],
-                     devices: set[str]) -> Constraints:
-    """The constraints between ``units``; those of fencing ``devices`` say nothing of services."""
+                     devices: set[str], mirrors: set[str] = frozenset()) -> Constraints:
+    """The constraints between ``units``; those of fencing ``devices`` say nothing of services, and that a file system
+    is where its mirror (of ``mirrors``) was promoted, and after that, goes without saying."""
     from harness.importers.cib import score
 
     found = Constraints()
@@ -110,6 +111,8 @@ def read_constraints(draft: Draft, source: Source, configuration: Element, units
                  if one.get(word)]
         names += [unit(ref.get("id")) for block in one.all("resource_set") for ref in block.all("resource_ref")]
         if names and set(names) <= devices:
+            continue
+        if set(names) & mirrors and set(names) - mirrors and _roles(one):
             continue
         strangers = [name for name in names if name not in units]
         points = score(draft, one.get("score", "INFINITY"), place)

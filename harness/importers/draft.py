@@ -40,10 +40,13 @@ class Draft:
         self.raw: dict[str, Any] = {"name": name, "description": f"imported from {origin}", "nodes": {},
                                     "networks": {}, "storage": {}, "stack": {}, "fencing": {"method": "none"},
                                     "services": {}}
+        #: {device, or "drbddisk::" and the original name: the resource of storage.drbd}
+        self.drbd_devices: dict[str, str] = {}
         self._nodes: dict[str, str] = {}
         self._service_net: ipaddress.IPv4Network | None = None
         self._vips: set[ipaddress.IPv4Address] = set()
         self._mountpoints: set[str] = set()
+        self._volumes: dict[str, str] = {}
 
     def note(self, place: str, text: str) -> None:
         """Says something about ``place`` (a file's name, or ``name:line``), once."""
@@ -155,25 +158,41 @@ class Draft:
             self.note(place, f"{mountpoint} {'is mounted twice' if mountpoint in self._mountpoints else 'is no path'}; "
                              "left out")
             return None
+        if device in self._volumes:
+            self.note(place, f"{device}: another service mounts it already; left out")
+            return None
         self._mountpoints.add(mountpoint)
         part: dict[str, Any] = {"kind": "filesystem", "mountpoint": mountpoint}
         if options and options != "defaults":
             part["options"] = options
-        name = identifier(PurePosixPath(device.rpartition(":")[2] or mountpoint).name, "disk")
+        if device in self.drbd_devices:
+            name = self._volumes[device] = self.drbd_devices[device]
+            return {**part, "drbd": self._formatted(name, fstype, place)}
+        name = self._free(identifier(PurePosixPath(device.rpartition(":")[2] or mountpoint).name, "disk"),
+                          self._volumes.values())
+        self._volumes[device] = name
         if fstype.startswith("nfs") or ":/" in device:
             server = self.helper("nfs-server", "storage")
-            exports = self.raw["storage"].setdefault("nfs", {"server": server, "exports": []})["exports"]
+            self.raw["storage"].setdefault("nfs", {"server": server, "exports": []})["exports"].append({"name": name})
             self.note(place, f"{device}: an export {name} of the machine {server}")
-            _add(exports, {"name": name})
             return {**part, "export": name}
         host = self.helper("storage-host", "storage")
-        luns = self.raw["storage"].setdefault("iscsi", {"target": host, "luns": []})["luns"]
         if fstype not in ("ext3", "ext4"):
             self.note(place, f"{fstype or 'a file system'} on {device}: ext4 in its place")
             fstype = "ext4"
+        self.raw["storage"].setdefault("iscsi", {"target": host, "luns": []})["luns"].append(
+            {"name": name, "filesystem": fstype})
         self.note(place, f"{device}: an iSCSI LUN {name} of the machine {host}")
-        _add(luns, {"name": name, "filesystem": fstype})
         return {**part, "lun": name}
+
+    def _formatted(self, resource: str, fstype: str, place: str) -> str:
+        """The DRBD ``resource``, with the file system that is wanted, or another, with a note."""
+        mirror = next(one for one in self.raw["storage"]["drbd"] if one["name"] == resource)
+        if fstype not in ("ext3", "ext4"):
+            self.note(place, f"{fstype or 'a file system'} on the DRBD resource {resource}: ext4 in its place")
+            fstype = "ext4"
+        mirror["filesystem"] = fstype
+        return resource
 
     def daemon(self, original: str, place: str, group: list[dict[str, Any]],
                agent: str | None = None) -> dict[str, Any] | None:
@@ -270,7 +289,3 @@ def identifier(original: str, otherwise: str) -> str:
     """``original`` as a name that a topology takes, or ``otherwise`` where nothing is left of it."""
     return re.sub(r"[^A-Za-z0-9-]+", "-", original).strip("-")[:31] or otherwise
 
-
-def _add(known: list[dict[str, Any]], new: dict[str, Any]) -> None:
-    if new["name"] not in [one["name"] for one in known]:
-        known.append(new)

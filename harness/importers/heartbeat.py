@@ -183,6 +183,8 @@ def _fencing(draft: Draft, settings: dict[str, list[_Line]]) -> None:
 
 def _part(draft: Draft, word: str, place: str, group: list[dict[str, Any]]) -> dict[str, Any] | None:
     """One resource of haresources, or None with a note."""
+    if word in draft.drbd_devices:
+        return None  # promoted where its file system is mounted
     script, *arguments = word.split("::")
     if re.fullmatch(r"\d+\.\d+\.\d+\.\d+(/.*)?", script):
         script, arguments = "IPaddr", [script]

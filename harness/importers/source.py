@@ -10,6 +10,7 @@ from harness.errors import FencelineError
 from harness.importers.xmltree import parse_xml
 
 _KEEPALIVED = re.compile(r"^\s*(global_defs|vrrp_\w+|virtual_server|virtual_server_group|static_\w+)\b", re.MULTILINE)
+_DRBD = re.compile(r'^\s*((resource|common|global)\b[^;{}]*\{|include\s+"?[^;]*\.(res|conf)"?\s*;)', re.MULTILINE)
 _COROSYNC = re.compile(r"^\s*(totem|nodelist|quorum|logging|interface)\s*\{", re.MULTILINE)
 _HA_CF = re.compile(r"^\s*(node|keepalive|deadtime|warntime|initdead|deadping|udpport|ucast|mcast|bcast|auto_failback|"
                     r"ping|ping_group|respawn|stonith|stonith_host|crm|use_logd|logfacility|debugfile|logfile|"
@@ -17,10 +18,10 @@ _HA_CF = re.compile(r"^\s*(node|keepalive|deadtime|warntime|initdead|deadping|ud
 _AUTHKEYS = re.compile(r"^\s*auth[ \t]+\d+[ \t]*$", re.MULTILINE)
 _HARESOURCES = re.compile(r"^\s*[A-Za-z0-9][\w.-]*[ \t].*(::|\d+\.\d+\.\d+\.\d+)", re.MULTILINE)
 _XML = {"cib": "cib", "configuration": "cib", "cluster": "cluster.conf"}
-_PLAIN = (("keepalived.conf", _KEEPALIVED), ("corosync.conf", _COROSYNC),
+_PLAIN = (("keepalived.conf", _KEEPALIVED), ("corosync.conf", _COROSYNC), ("drbd.conf", _DRBD),
           ("authkeys", _AUTHKEYS), ("ha.cf", _HA_CF), ("haresources", _HARESOURCES))
-KNOWN = ("ha.cf, haresources, authkeys, keepalived.conf, a CIB (cibadmin --query), corosync.conf, "
-         "cluster.conf")
+KNOWN = ("ha.cf, haresources, authkeys, keepalived.conf, drbd.conf (or *.res), a CIB (cibadmin --query), "
+         "corosync.conf, cluster.conf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def read_source(path: str) -> Source:
 
 def kind_of(source: Source) -> str:
     """What ``source`` is, by its content: ``ha.cf``, ``haresources``, ``authkeys``, ``keepalived.conf``,
-    ``cib``, ``corosync.conf`` or ``cluster.conf``.
+    ``drbd.conf``, ``cib``, ``corosync.conf`` or ``cluster.conf``.
 
     Raises:
         FencelineError: none of these.

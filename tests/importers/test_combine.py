@@ -15,10 +15,11 @@ from tests.importers.files import DATA, imported, source
 KINDS = {"r2-ha.cf": "ha.cf", "r2-haresources": "haresources", "r5-ha.cf": "ha.cf", "r5-haresources": "haresources",
          "r5-authkeys": "authkeys", "lvs.conf": "keepalived.conf", "haproxy-lb1.conf": "keepalived.conf",
          "cluster.conf": "cluster.conf", "r6-cluster.conf": "cluster.conf", "cib.xml": "cib",
-         "corosync.conf": "corosync.conf"}
+         "corosync.conf": "corosync.conf", "r5-drbd.conf": "drbd.conf", "single-primary.res": "drbd.conf",
+         "dual-primary.res": "drbd.conf"}
 TOGETHER = [("r2-ha.cf", "r2-haresources"), ("r5-ha.cf", "r5-haresources", "r5-authkeys"), ("lvs.conf",),
             ("haproxy-lb1.conf", "haproxy-lb2.conf"), ("cluster.conf",), ("r6-cluster.conf",),
-            ("cib.xml", "corosync.conf")]
+            ("cib.xml", "corosync.conf"), ("r5-drbd.conf", "r5-ha.cf", "r5-haresources"), ("dual-primary.res",)]
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS.items())
