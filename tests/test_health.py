@@ -84,7 +84,8 @@ def test_what_the_cluster_itself_says(cluster, changes, wanted):
 
 
 def test_a_service_outside_of_its_domain(cluster):
-    cluster.stack.changes = {"resources": (resource(nodes=("san-01",)),)}
+    online = tuple(MemberState(node, True) for node in ("rs-01", "rs-02", "san-01"))
+    cluster.stack.changes = {"resources": (resource(nodes=("san-01",)),), "members": online}
     assert problems_of(cluster) == ["web runs on san-01, outside of its failover domain"]
 
 
