@@ -299,9 +299,12 @@ class Cluster:
                 if data.get("mounted") or (kind == "address" and data["present"])]
 
     def is_answering(self, service: str) -> bool:
-        """Whether a client of ``service`` gets an answer to what it asks now, within 1.5 s."""
+        """Whether a client of ``service`` gets an answer to what it asks now, within 1.5 s: from every node, if it is
+        active on all."""
+        since, limit = now_ns(), time.monotonic() + 1.5
         try:
-            self.client.wait_answering(service, 1.5)
+            for target in self.client.targets_of(service):
+                self.client.wait_answering(service, max(0.0, limit - time.monotonic()), since, target.node)
         except Timeout:
             return False
         return True
@@ -351,7 +354,8 @@ class Cluster:
                 if time.monotonic() - begun > within or (dead and self._stays_off(dead[0])):
                     break
             else:
-                self.progress(f"{service} answers on {self.topology.services[service].vip.address} "
+                where = ", ".join(target.address for target in self.client.targets_of(service))
+                self.progress(f"{service} answers on {where} "
                               f"after {time.monotonic() - begun:.1f} s")
         pause = threading.Event()
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import FencelineError
+from harness.judge.faultlog import serves_clients
 from harness.machines.protocol import Power
 from harness.stacks.state import ClusterState
 
@@ -28,8 +29,9 @@ def problems_of(cluster: Cluster) -> list[str]:
     except FencelineError as error:
         return [error.message]
     # one without an address, or with nothing behind it, is asked by nobody
-    found += [f"{name} does not answer on its VIP" for name, service in cluster.topology.services.items()
-              if service.vip and service.port and not cluster.is_answering(name)]
+    found += [f"{name} does not answer on {'every node' if service.active == 'all' else 'its VIP'}"
+              for name, service in cluster.topology.services.items()
+              if serves_clients(service) and not cluster.is_answering(name)]
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.cluster import Cluster, ClusterOptions
 from harness.errors import ClusterError, FencelineError
 from harness.model.load import dump_topology
-from harness.model.topology import Topology
+from harness.model.topology import Service, Topology
 from harness.model.verdict import Judgement
 from harness.observe.log import EventLog
 from harness.progress import Progress
@@ -53,7 +53,7 @@ class ClusterPool:
         try:
             # one that had trouble while it formed may be whole, and its service elsewhere
             if any(cluster.owner(name) != topology.preferred_nodes(name)[0]
-                   for name, service in topology.services.items() if service.domain.ordered):
+                   for name, service in topology.services.items() if has_home(service)):
                 prepare(cluster)
         except BaseException:
             cluster.down()
@@ -105,12 +105,17 @@ def prepare(cluster: Cluster) -> None:
         FencelineError: the cluster isn't whole within its boot deadline.
     """
     cluster.wait_whole(cluster.boot_deadline)
-    for service in cluster.topology.services:
+    for service, settings in cluster.topology.services.items():
         home = cluster.topology.preferred_nodes(service)[0]
-        if cluster.topology.services[service].domain.ordered and cluster.owner(service) != home:
+        if has_home(settings) and cluster.owner(service) != home:
             with cluster.progress.step(f"{service} goes home to {home}"):
                 cluster.stack.move(service, home)
                 cluster.poll(lambda service=service, home=home: cluster.state().owner(service) == home,
                              cluster.boot_deadline, f"{service} to move home to {home}")
                 cluster.stack.clear_moves(service)
             cluster.wait_whole(cluster.boot_deadline)
+
+
+def has_home(service: Service) -> bool:
+    """Whether ``service`` belongs on one node rather than on the others."""
+    return service.active == "one" and service.domain.ordered

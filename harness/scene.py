@@ -66,13 +66,17 @@ class Scene:
         self.last_fault_ns = now_ns()
 
     def _assign(self, topology: Topology, service: str) -> None:
-        active = self.cluster.owner(service)
-        others = [node for node in topology.preferred_nodes(service) if node != active]
-        self._roles = {"the active node": active, "the node that holds the VIP": active}
-        if others:
-            self._roles["the standby"] = others[0]
-        if len(others) > 1:
-            self._roles["the second standby"] = others[1]
+        if topology.services[service].active == "all":  # nobody is the active one
+            self._roles = {f"the {ordinal} node": node for ordinal, node in zip(
+                ("first", "second", "third", "fourth"), topology.preferred_nodes(service), strict=False)}
+        else:
+            active = self.cluster.owner(service)
+            self._roles = {"the active node": active, "the node that holds the VIP": active}
+            others = [node for node in topology.preferred_nodes(service) if node != active]
+            if others:
+                self._roles["the standby"] = others[0]
+            if len(others) > 1:
+                self._roles["the second standby"] = others[1]
         for number, node in enumerate(topology.nodes_with("storage")):
             self._roles["the storage host" if not number else f"the storage host {number + 1}"] = node
         for ordinal, node in zip(("first", "second", "third"), topology.nodes_with("real-server"), strict=False):
@@ -200,6 +204,10 @@ class Scene:
         Raises:
             AssertionError: it did not come within ``within`` seconds of the fault, or came too late: which.
         """
+        return (self.expect_event(predicate, within, what).t_ns - self.last_fault_ns) / 1e9
+
+    def expect_event(self, predicate: Callable[[Event], bool], within: float, what: str) -> Event:
+        """As ``expect``, but returns the event."""
         since = self.last_fault_ns
         left = max(0.0, within - (now_ns() - since) / 1e9)
         try:
@@ -210,7 +218,7 @@ class Scene:
         if took > within:
             raise AssertionError(f"{what}: too late, after {took:.1f} s; {within:g} s were allowed")
         self.cluster.progress(f"{what}: {took:.2f} s after the fault")
-        return took
+        return event
 
     def forbid(self, predicate: Callable[[Event], bool], seconds: float, what: str) -> None:
         """Demands that no such event came since the last fault, nor comes in the next ``seconds``.

@@ -73,6 +73,7 @@ def _node(cluster: Any, node: str, state: ClusterState | None) -> dict[str, Any]
 def _service(cluster: Any, service: str, state: ClusterState | None) -> dict[str, Any]:
     settings = cluster.topology.services[service]
     vip = str(settings.vip.address) if settings.vip else None
+    owner = state.owner(service) if state else None
     # what a machine that does not run said last is no longer so
     holders = [
         node
@@ -83,11 +84,12 @@ def _service(cluster: Any, service: str, state: ClusterState | None) -> dict[str
     ]
     return {
         "name": service,
-        "owner": state.owner(service) if state else None,
+        "owner": owner,
+        "owners": list(state.owners(service)) if state and settings.active == "all" else [owner] if owner else [],
         "vip": vip,
         "vip_holders": holders,
         "port": settings.port,
-        "answers": cluster.is_answering(service) if vip and settings.port else None,
+        "answers": cluster.is_answering(service) if service in cluster.client.services else None,
     }
 
 

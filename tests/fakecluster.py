@@ -85,6 +85,7 @@ class FakeCluster:
         )
         self.machines = {node: SimpleNamespace(power=lambda: Power.ON) for node in topology.nodes}
         self.faults = FaultControl(self)
+        self.client = SimpleNamespace(services=tuple(self.topology.services))
 
     def up(self) -> None:
         words = self.topology.description.split()

@@ -239,6 +239,7 @@ class TestRequests:
             {
                 "name": "web",
                 "owner": "rs-01",
+                "owners": ["rs-01"],
                 "vip": "192.168.98.244",
                 "vip_holders": ["rs-01"],
                 "port": 80,

@@ -35,6 +35,7 @@ def up(args: argparse.Namespace) -> int:
     """Brings a cluster up in the background."""
     from harness.launch import Order, launch
     from harness.model.load import load_topology
+    from harness.observe.targets import all_targets
     from harness.run import Run
 
     topology = load_topology(args.topology)
@@ -61,9 +62,8 @@ def up(args: argparse.Namespace) -> int:
     print(
         f"{name} is up after {time.monotonic() - begun:.1f} s on {entry.driver}: "
         + ", ".join(
-            f"{service} at {settings.vip.address}"
-            for service, settings in topology.services.items()
-            if settings.vip
+            f"{service} at {', '.join(target.address for target in targets)}"
+            for service, targets in all_targets(topology).items()
         )
     )
     which = "" if len(control.living()) == 1 else f" --cluster {name}"

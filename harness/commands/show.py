@@ -49,7 +49,7 @@ def status_text(status: dict[str, Any]) -> str:
                 [
                     (
                         service["name"],
-                        service["owner"] or "none",
+                        ", ".join(service["owners"]) or "none",
                         service["vip"] or "-",
                         ", ".join(service["vip_holders"]) or "nobody",
                         _yes_no(service["answers"]),

@@ -1,12 +1,17 @@
 """The ledger: a daemon that appends numbered records to one file and acknowledges each when it is on the disk.
 
-Runs in a guest under Debian's ``python3 -S`` with the standard library only. Use: ledger.py FILE PORT PIDFILE SYNC
+Runs in a guest under Debian's ``python3 -S`` with the standard library only.
+Use: ledger.py FILE PORT PIDFILE SYNC SHARED
 
     POST /append   body: the record's number; appends "NUMBER NODE SEQUENCE", fsync, then 200
     GET /ledger    the whole file
     GET /          200, for who only asks whether it is there
 
 SYNC 0 leaves out the fsync: a ledger that loses what it acknowledged, for tests of the judge.
+
+SHARED 1: FILE is on a cluster file system, and other nodes append to it too. Each record is then first put into a file
+of its own, which is removed again: a new file needs locks that nobody has yet, so that no record can be written while
+the cluster's lock manager gives none. By locks that it holds already a node may rightly go on.
 """
 
 import os
@@ -20,12 +25,19 @@ LIMIT = 65536  # bytes of a request
 class Ledger:
     """The file; one record at a time."""
 
-    def __init__(self, path, sync):
+    def __init__(self, path, sync, shared=False):
         self._lock = threading.Lock()
         self._sync = sync
+        self._shared = shared
         self._node = socket.gethostname()
         self._sequence = 0
         self.path = path
+        self._aside = f"{path}.{self._node}."
+        if shared:  # what this node left when its power was cut
+            folder = os.path.dirname(path)
+            for name in os.listdir(folder):
+                if f"{folder}/{name}".startswith(self._aside):
+                    os.unlink(f"{folder}/{name}")
         self._fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
         if sync:  # the file's name too
             folder = os.open(os.path.dirname(path), os.O_RDONLY)
@@ -37,10 +49,21 @@ class Ledger:
         with self._lock:
             self._sequence += 1
             line = b"%d %s %d\n" % (number, self._node.encode(), self._sequence)
+            if self._shared:
+                self._put_aside(line)
             if os.write(self._fd, line) != len(line):
                 raise OSError("a part of the record was written")
             if self._sync:
                 os.fsync(self._fd)
+
+    def _put_aside(self, line):
+        name = f"{self._aside}{self._sequence}"
+        fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        try:
+            os.write(fd, line)
+        finally:
+            os.close(fd)
+            os.unlink(name)
 
     def read(self):
         """All of it."""
@@ -95,9 +118,9 @@ def serve(peer, ledger, node):
 
 
 def main():
-    path, port, pidfile, sync = sys.argv[1:]
+    path, port, pidfile, sync, shared = sys.argv[1:]
     server = socket.create_server(("", int(port)), backlog=256)
-    ledger = Ledger(path, sync == "1")
+    ledger = Ledger(path, sync == "1", shared == "1")
     with open(pidfile, "w") as file:
         file.write(f"{os.getpid()}\n")
     node = socket.gethostname().encode()

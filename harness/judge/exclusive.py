@@ -20,9 +20,6 @@ from harness.judge.history import (
 from harness.model.event import Event
 from harness.model.verdict import Finding, Verdict
 
-#: File systems that are made to be mounted on several nodes. NFS is not one of them here: an export that belongs to a
-#: failover service has one writer at a time, or what it holds is at the mercy of two servers' caches.
-SHARED_FILESYSTEMS = frozenset({"gfs", "gfs2", "ocfs2"})
 #: How long (ns) after "done" the machine may at most be seen to stop: the two are stamped by different threads.
 BMC_TOLERANCE_NS = SECOND
 #: Where the request of an answer was not seen, it is taken to be this old (ns).
@@ -36,13 +33,13 @@ def single_mount(history: History) -> Finding:
     A paused node keeps its mounts: it will write on when it is resumed.
     """
     tally = Tally("single mount")
-    for key, intervals in history.held("mount"):
-        for one, other in _pairs(_not_shared(intervals)):
+    for key, intervals in _not_shared(history):
+        for one, other in _pairs(intervals):
             verdict, at_ns = overlap(one, other)
             if verdict is not Verdict.PASS:
                 tally.add(verdict, at_ns, f"{key[1]} {_was(verdict)} mounted on two nodes: "
                           f"{_span(history, one)} and {_span(history, other)}", *one.events, *other.events)
-    mounts = ", ".join(str(key[1]) for key, _ in history.held("mount")) or "no file system"
+    mounts = ", ".join(str(key[1]) for key, _ in _not_shared(history)) or "no file system"
     return tally.finding(f"never on two nodes at once: {mounts}")
 
 
@@ -69,9 +66,9 @@ def fence_before_takeover(history: History) -> Finding:
     """
     tally = Tally("fence before takeover")
     takeovers = 0
-    for key, intervals in (*history.held("mount"), *history.held("address")):
+    for key, intervals in (*_not_shared(history), *history.held("address")):
         last: dict[str, Interval] = {}
-        for interval in _not_shared(intervals):
+        for interval in intervals:
             for node, before in last.items():
                 if node != interval.node:
                     takeovers += 1
@@ -85,10 +82,10 @@ def fence_before_takeover(history: History) -> Finding:
                          else "nothing was taken over")
 
 
-def _not_shared(intervals: Iterable[Interval]) -> list[Interval]:
-    return [interval for interval in intervals
-            if interval.start.event is None
-            or interval.start.event.data.get("fstype") not in SHARED_FILESYSTEMS]
+def _not_shared(history: History) -> Iterable[tuple[Key, tuple[Interval, ...]]]:
+    """The mounts that only one node may have at a time: all but those of the topology's cluster file systems."""
+    shared = history.topology.cluster_mountpoints
+    return ((key, intervals) for key, intervals in history.held("mount") if key[1] not in shared)
 
 
 def _pairs(intervals: Iterable[Interval]) -> Iterable[tuple[Interval, Interval]]:

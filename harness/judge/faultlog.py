@@ -225,4 +225,4 @@ def impairments(history: History) -> list[tuple[int, Impairment]]:
 
 def serves_clients(service: Service) -> bool:
     """Whether the client observer can ask ``service``: it has an address and something that answers."""
-    return service.vip is not None and service.port is not None
+    return (service.vip is not None or service.active == "all") and service.port is not None

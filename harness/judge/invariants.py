@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from harness.judge.cluster_fs import freeze_until_fenced, same_everywhere
 from harness.judge.evidence import evidence
 from harness.judge.exclusive import CUTTING, fence_before_takeover, single_mount, single_vip_owner
 from harness.judge.findings import Tally, as_dict
@@ -65,11 +66,14 @@ INVARIANTS: dict[str, Check] = {
     "group together": group_together,
     "no unwanted failback": no_unwanted_failback,
     "placement": placement,
+    "cluster file system freezes": freeze_until_fenced,
+    "same on every node": same_everywhere,
     "healthy cluster fences nobody": healthy_cluster_fences_nobody,
     "liveness at the end": liveness,
 }
 SAFETY = frozenset({"single mount", "single writer", "single VIP owner", "fence before takeover",
-                    "no service without quorum", "no lost acknowledgement"})
+                    "no service without quorum", "no lost acknowledgement", "cluster file system freezes",
+                    "same on every node"})
 
 
 def check(name: str, history: History) -> Finding:

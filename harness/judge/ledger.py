@@ -50,15 +50,15 @@ def _judge_read(history: History, tally: Tally, service: str, appends: list[Even
     for number, text, _ in records:
         if number is None:
             tally.add(Verdict.FAIL, read.t_ns, f"the ledger of {service}, read at {at}, has a line that nobody wrote: "
-                      f"{text!r}", _short(read))
+                      f"{text!r}", without_records(read))
     ours = [(number, node) for number, node, _ in records if number is not None and number >= first]
     for number, count in Counter(number for number, _ in ours).items():
         if count > 1:
             tally.add(Verdict.FAIL, read.t_ns, f"record {number} of {service} is there {count} times, read at {at}",
-                      sent.get(number), _short(read))
+                      sent.get(number), without_records(read))
         if number > newest:
             tally.add(Verdict.FAIL, read.t_ns, f"record {number} of {service} is there, and nobody wrote it",
-                      _short(read))
+                      without_records(read))
     there = {number for number, _ in ours}
     owed = [event for event in appends if event.data.get("ok") and event.t_ns < read.data["sent_ns"]]
     lost = [event for event in owed if event.data["id"] not in there]
@@ -66,17 +66,25 @@ def _judge_read(history: History, tally: Tally, service: str, appends: list[Even
         span = f"{lost[0].data['id']}" + (f" to {lost[-1].data['id']}" if len(lost) > 1 else "")
         tally.add(Verdict.FAIL, lost[0].t_ns, f"{len(lost)} acknowledged records of {service} are lost ({span}), "
                   f"acknowledged by {lost[0].data.get('from')} from {history.at(lost[0].t_ns)} to "
-                  f"{history.at(lost[-1].t_ns)}, missing at {at}", *lost[:5], _short(read))
-    acknowledged = {event.data["id"] for event in owed}
-    order = [number for number, _ in ours if number in acknowledged]
-    for before, after in zip(order, order[1:], strict=False):
-        if after < before:
-            tally.add(Verdict.FAIL, read.t_ns, f"record {after} of {service} stands after record {before}, read at "
-                      f"{at}", sent[after], sent[before], _short(read))
-            break
+                  f"{history.at(lost[-1].t_ns)}, missing at {at}", *lost[:5], without_records(read))
+    _judge_order(history, tally, service, [sent[number] for number, _ in ours if number in sent],
+                 {event.data["id"] for event in owed}, read)
     for number, node in ours:
         if number in sent:
             _judge_author(history, tally, service, sent[number], node, read)
+
+
+def _judge_order(history: History, tally: Tally, service: str, stand: list[Event], acknowledged: set[int],
+                 read: Event) -> None:
+    """What was acknowledged before another record was even sent stands before it. ``stand``: as they were read."""
+    newest: Event | None = None
+    for append in stand:
+        if newest is not None and append.data["id"] in acknowledged and append.t_ns < newest.data["sent_ns"]:
+            tally.add(Verdict.FAIL, read.t_ns, f"record {append.data['id']} of {service} stands after record "
+                      f"{newest.data['id']}, read at {history.at(read.t_ns)}", append, newest, without_records(read))
+            return
+        if newest is None or append.data["sent_ns"] > newest.data["sent_ns"]:
+            newest = append
 
 
 def _judge_author(history: History, tally: Tally, service: str, append: Event, node: str, read: Event) -> None:
@@ -89,10 +97,10 @@ def _judge_author(history: History, tally: Tally, service: str, append: Event, n
                 interval.end is None or append.t_ns < interval.end.earliest_ns):
             tally.add(Verdict.FAIL, append.t_ns, f"record {append.data['id']} of {service}, sent at "
                       f"{history.at(sent_ns)}, bears the name of {node}, which was off since "
-                      f"{history.at(interval.start.latest_ns)}", interval.start.event, append, _short(read))
+                      f"{history.at(interval.start.latest_ns)}", interval.start.event, append, without_records(read))
 
 
-def _short(read: Event) -> Event:
+def without_records(read: Event) -> Event:
     """The reading without its records: they would fill a verdict."""
     data = {key: value for key, value in read.data.items() if key != "records"}
     return Event(read.t_ns, read.source, read.node, read.kind, data | {"records": len(read.data.get("records") or ())},

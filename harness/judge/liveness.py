@@ -10,7 +10,7 @@ from harness.judge.faultlog import Impairment, impairments, obstacle, serves_cli
 from harness.judge.findings import Tally
 from harness.judge.history import SECOND, History
 from harness.judge.outages import outages
-from harness.judge.requests import requests_of
+from harness.judge.requests import served
 from harness.model.verdict import Finding, Outage, Verdict
 
 #: A service whose last answer is older than this (ns) at the end is not known to answer.
@@ -102,7 +102,7 @@ def _recovery_s(history: History) -> float:
 
 
 def _judge_last(history: History, tally: Tally, service: str) -> None:
-    requests = requests_of(history, service)
+    requests = served(history, service)
     last_ns = max((request.t_ns for request in requests), default=history.start_ns)
     if history.end_ns - last_ns > _FRESH_NS:
         tally.add(Verdict.UNKNOWN, last_ns, f"whether {service} answered at the end is not known: the last request "

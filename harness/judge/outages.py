@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.judge.exclusive import CUTTING
 from harness.judge.history import SECOND, Edge, History, Key
-from harness.judge.requests import LONG_GAP_NS, PROBE_NS, Gap, Request, lost_gaps, requests_of
+from harness.judge.requests import LONG_GAP_NS, PROBE_NS, Gap, Request, lost_gaps, served
 from harness.model.event import Event, is_fencing
 from harness.model.topology import Service
 from harness.model.verdict import Outage, Phase
@@ -28,7 +28,7 @@ def outages(history: History) -> tuple[Outage, ...]:
     membership = _Membership(history)
     found = []
     for name in history.topology.services:
-        requests = requests_of(history, name)
+        requests = served(history, name)
         sends = sorted(request.sent_ns for request in requests)
         before_send = dict(zip(sends[1:], sends, strict=False))
         for gap in lost_gaps(requests, history.end_ns):
@@ -47,7 +47,10 @@ def _outage(history: History, name: str, gap: Gap, requests: list[Request], befo
     service = history.topology.services[name]
     owner_before = _owner(history, service, gap.before, start_ns)
     owner_after = _owner(history, service, gap.until, end_ns)
-    steps = _Steps(history, service, begin, end, owner_before, owner_after, membership, gap.until is None)
+    # of a service that is active on all nodes none is taken over: its outage is about the node that was lost in it
+    lost = membership.first_lost(begin, end) if service.active == "all" else None
+    steps = _Steps(history, service, begin, end, lost or owner_before, owner_after, membership,
+                   gap.until is None)
     return Outage(name, start_ns, gap.until.t_ns if gap.until else None, (end_ns - start_ns) / SECOND,
                   (_width(begin) + _width(end)) / SECOND, steps.phases(), owner_before, owner_after)
 
@@ -112,6 +115,12 @@ class _Membership:
     def drops_of(self, node: str, by: str | None) -> list[Event]:
         """The events in which ``by`` (None: any other node) saw ``node`` leave."""
         return [event for event in self._drops.get(node, ()) if event.node != node and by in (None, event.node)]
+
+    def first_lost(self, begin: Edge, end: Edge) -> str | None:
+        """Whom somebody saw leave first between ``begin`` and ``end``."""
+        drops = [(event.t_ns, node) for node, events in self._drops.items() for event in events
+                 if event.node != node and begin.earliest_ns <= event.t_ns <= end.latest_ns]
+        return min(drops)[1] if drops else None
 
     def knows_without(self, node: str, by: str, ns: int) -> bool:
         """Whether ``by`` had ``node`` out of its membership at ``ns`` already."""

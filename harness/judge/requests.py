@@ -41,9 +41,36 @@ class Gap:
 
 def requests_of(history: History, service: str) -> list[Request]:
     """Every request to ``service`` that was begun before the scenario ended, by the time of its answer."""
-    return [Request(int(event.data.get("sent_ns", event.t_ns)), event.t_ns, bool(event.data["ok"]), event)
-            for event in history.by_kind.get("reply", ())
+    return [_request(event) for event in history.by_kind.get("reply", ())
             if event.data.get("service") == service and event.data.get("sent_ns", event.t_ns) <= history.end_ns]
+
+
+def _request(event: Event) -> Request:
+    return Request(int(event.data.get("sent_ns", event.t_ns)), event.t_ns, bool(event.data["ok"]), event)
+
+
+def served(history: History, service: str) -> list[Request]:
+    """The requests that tell whether ``service`` was there for its clients.
+
+    For one that is active on all nodes these are what its nodes were asked to write, if anything was: one that answers
+    and can't write is of no use. What a node did not answer, or late, is left out while others answered at least once a
+    second: that client would have gone to them.
+    """
+    if history.topology.services[service].active == "one":
+        return requests_of(history, service)
+    appends = [_request(event) for event in history.by_kind.get("append", ())
+               if event.data.get("service") == service and event.data["sent_ns"] <= history.end_ns]
+    asked = appends or requests_of(history, service)
+    stamps = [request.t_ns for request in asked if request.ok and not request.slow]
+    return [request for request in asked
+            if request.ok and not request.slow or not _is_covered(stamps, request, history.end_ns)]
+
+
+def _is_covered(stamps: list[int], request: Request, end_ns: int) -> bool:
+    """Whether no two good answers at ``stamps`` around ``request`` are more than 1 s apart."""
+    first = bisect_right(stamps, request.sent_ns) - 1
+    last = bisect_left(stamps, request.t_ns) - 1
+    return first >= 0 and all(_width(stamps, index, end_ns) <= SLOW_NS for index in range(first, max(first, last) + 1))
 
 
 def lost_gaps(requests: list[Request], end_ns: int) -> list[Gap]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 
-from harness.judge.exclusive import CUTTING, SHARED_FILESYSTEMS
+from harness.judge.exclusive import CUTTING
 from harness.judge.findings import Tally
 from harness.judge.history import OFF, SECOND, Edge, Ended, History, Interval
 from harness.model.event import Event
@@ -47,7 +47,16 @@ def single_writer(history: History) -> Finding:
         return tally.finding("not judged: no write was seen on the storage network")
     said = "; ".join(f"{lun}: {', '.join(sorted({event.node for event in events}))}" for lun, events in writes.items())
     count = sum(int(event.data.get("count", 1)) for events in writes.values() for event in events)
-    return tally.finding(f"{count} writes, by one node at a time ({said})")
+    shared = [lun for lun in writes if _is_shared(history, lun)]
+    how = "by one node at a time" if len(shared) < len(writes) else "none of them by a node that was off or fenced"
+    return tally.finding(f"{count} writes, {how} ({said})")
+
+
+def _is_shared(history: History, lun: str) -> bool:
+    """Whether the topology has a cluster file system on ``lun``."""
+    return any(service.filesystem is not None and service.filesystem.lun == lun
+               and service.filesystem.mountpoint in history.topology.cluster_mountpoints
+               for service in history.topology.services.values())
 
 
 def _mounts(history: History, lun: str) -> dict[str, list[Interval]] | None:
@@ -55,11 +64,10 @@ def _mounts(history: History, lun: str) -> dict[str, list[Interval]] | None:
     for service in history.topology.services.values():
         if service.filesystem is None or service.filesystem.lun != lun:
             continue
+        if _is_shared(history, lun):
+            return None
         found: dict[str, list[Interval]] = defaultdict(list)
         for interval in history.facts.get(("mount", service.filesystem.mountpoint), ()):
-            event = interval.start.event
-            if event is not None and event.data.get("fstype") in SHARED_FILESYSTEMS:
-                return None
             found[interval.node].append(interval)
         return found
     return None

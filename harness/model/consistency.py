@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from harness.model.addressing import CLIENT_NAME, MAX_CLUSTER_NODES, MAX_HELPERS, VIP_FIRST
+from harness.model.cluster_rules import cluster_problems
 from harness.model.placement import placement_problems
 from harness.model.stack import QDEVICE_SYNC_TIMEOUT
 from harness.model.stack_rules import stack_problems
@@ -20,7 +21,8 @@ _MARIADB_SIZE = 128 * 2**20
 def problems(topology: Topology) -> list[str]:
     """Everything that is inconsistent in ``topology``, one line each; empty if nothing is."""
     return [*_networks(topology), *_nodes(topology), *_storage(topology), *_fencing(topology),
-            *_services(topology), *_databases(topology), *placement_problems(topology), *stack_problems(topology)]
+            *_services(topology), *_databases(topology), *placement_problems(topology), *cluster_problems(topology),
+            *stack_problems(topology)]
 
 
 def _networks(topology: Topology) -> list[str]:

@@ -17,10 +17,11 @@ power.resumed      machine   {}
 link.down          fabric    {network}: the node's cable in this network was cut
 link.up            fabric    {network}
 arp                wire      {ip, mac, how: gratuitous | reply}: node is the one that owns the MAC, or None
-reply              client    {service, ok, sent_ns, from: node name or None, status, error}
-append             client    {service, id, ok, sent_ns, from, error}: record id was acknowledged, or got no answer
-ledger.read        client    {service, sent_ns, from, records: [[id, node, sequence], ...]}: all that is there
-ledger.unread      client    {service, error}: the ledger could not be read
+reply              client    {service, ok, sent_ns, from: node name or None, status, error, to: the node that was
+                             asked, where each has an address of its own}
+append             client    {service, id, ok, sent_ns, from, error, to}: record id was acknowledged, or got no answer
+ledger.read        client    {service, sent_ns, from, to, records: [[id, node, sequence], ...]}: all that is there
+ledger.unread      client    {service, error, to}: the ledger could not be read
 write              storage   {lun, count}: write commands of node to a shared disk, the last at t_ns
 mount              guest     {source, mountpoint, fstype, mounted: bool}
 address            guest     {ip, device, present: bool}

@@ -36,6 +36,15 @@ class Quorum(Strict):
 NO_QUORUM = Quorum(without_quorum="ignore", wait_for_all=False)
 
 
+class Dlm(Strict):
+    """dlm_controld, which cluster file systems take their locks from."""
+
+    post_join_delay: Duration = Field(30.0, description="so long after it has started it leaves a lost node alone, and "
+                                                        "what it locks stays frozen")
+    fencing: bool = Field(True, description="wait for the fencing of a lost node; without it, nothing keeps two nodes "
+                                            "from holding one lock")
+
+
 class Pacemaker(Strict):
     """Pacemaker on Corosync."""
 
@@ -48,6 +57,7 @@ class Pacemaker(Strict):
     migration_threshold: int = Field(0, ge=0, description="0: never")
     start_failure_is_fatal: bool = True
     secauth: bool = Field(True, description="authenticated and encrypted totem (knet aes256/sha256)")
+    dlm: Dlm = Field(Dlm(), description="used where there is a cluster file system")
 
 
 class Heartbeat(Strict):

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from harness.model.filesystems import CLUSTER_FILESYSTEMS
 from harness.model.stack import Pacemaker, Stack
 from harness.model.strict import Name, Strict
 from harness.model.units import Duration, Size
@@ -41,7 +42,10 @@ class Lun(Strict):
 
     name: Name
     size: Size = 64 * 2**20
-    filesystem: Literal["ext3", "ext4"] | None = Field("ext4", description="made once, when the disk is new")
+    filesystem: Literal["ext3", "ext4", "gfs2", "ocfs2"] | None = Field(
+        "ext4", description="made once, when the disk is new; gfs2 and ocfs2 are for all nodes at once")
+    journals: int | None = Field(None, ge=1, le=32, description="journals of gfs2, node slots of ocfs2: so many nodes "
+                                                                "may mount it; absent: one for each cluster node")
 
 
 class Iscsi(Strict):
@@ -148,7 +152,7 @@ class Vip(Strict):
 
 
 class Filesystem(Strict):
-    """A file system on a LUN, an NFS export or a DRBD resource, mounted on one node at a time."""
+    """A file system on a LUN, an NFS export or a DRBD resource, mounted where its service runs."""
 
     kind: Literal["filesystem"]
     lun: Name | None = Field(None, description="a LUN of storage.iscsi; this, export or drbd")
@@ -157,7 +161,8 @@ class Filesystem(Strict):
     mountpoint: Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]+$")] = "/srv/www"
     options: str = "noatime"
     monitor: Duration = 5.0
-    monitor_depth: Literal[0, 10, 20] = Field(20, description="OCF_CHECK_LEVEL: 10 reads the device, 20 writes a file")
+    monitor_depth: Literal[0, 10, 20] = Field(20, description="OCF_CHECK_LEVEL: 10 reads the device, 20 writes a "
+                                                              "file; 0 for a cluster file system")
 
 
 class Daemon(Strict):
@@ -221,6 +226,8 @@ class Service(Strict):
     """An ordered group: its parts start in this order and stop in reverse."""
 
     group: tuple[Resource, ...] = Field(min_length=1)
+    active: Literal["one", "all"] = Field("one", description="all: on every cluster node at once (a Pacemaker clone); "
+                                                             "each node answers on its own address")
     domain: FailoverDomain = FailoverDomain()
     failover_budget: Duration = Field(45.0, description="the longest outage that a survivable fault may cause")
     mistakes: tuple[Literal["vip-first", "not-together", "not-sticky"], ...] = Field(
@@ -319,6 +326,20 @@ class Topology(Strict):
         roles = {"storage": {"management", "storage"}, "real-server": {"management", "service"}}.get(
             self.nodes[node].role, {"management"})
         return tuple(name for name, network in self.networks.items() if network.role in roles)
+
+    def filesystem_type(self, part: Filesystem) -> str | None:
+        """What ``part`` is a file system of: ext4, nfs, gfs2, ...; None where its disk has none."""
+        if part.export is not None:
+            return "nfs"
+        luns = self.storage.iscsi.luns if self.storage.iscsi else ()
+        disks, name = (self.storage.drbd, part.drbd) if part.drbd is not None else (luns, part.lun)
+        return next((disk.filesystem for disk in disks if disk.name == name), None)
+
+    @property
+    def cluster_mountpoints(self) -> frozenset[str]:
+        """Where cluster file systems are mounted: on every node at once, by design."""
+        return frozenset(part.mountpoint for service in self.services.values() for part in service.group
+                         if isinstance(part, Filesystem) and self.filesystem_type(part) in CLUSTER_FILESYSTEMS)
 
     def storage_host(self, service: str) -> str | None:
         """The machine that ``service``'s file system is on; None where it has none, or it is on the nodes' own."""

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Set
+from collections.abc import Iterator, Set
 
 from harness.observe.log import EventLog
+from harness.observe.targets import Target, told
 
 INTERVAL = 0.050  # s between an answer and the next record at least
 PATIENCE = 2.0  # s that an answer may take
 
 
 class Appends:
-    """The records of ``service``."""
+    """The records that are written at ``target``; ``numbers`` are the service's, whichever of its nodes is asked."""
 
-    def __init__(self, service: str, log: EventLog, nodes: Set[str]) -> None:
-        self._service, self._log, self._nodes = service, log, nodes
-        self._numbers = itertools.count(1)
+    def __init__(self, target: Target, numbers: Iterator[int], log: EventLog, nodes: Set[str]) -> None:
+        self._target, self._numbers, self._log, self._nodes = target, numbers, log, nodes
 
     def next(self) -> int:
         """A number that was never used."""
@@ -27,4 +26,5 @@ class Appends:
         """Record ``number``, sent at ``sent_ns``, was acknowledged by ``node``, or was not because of ``error``."""
         known = node if node in self._nodes else None
         self._log.record("client", known, "append", {
-            "service": self._service, "id": number, "ok": ok, "sent_ns": sent_ns, "from": known, "error": error})
+            "service": self._target.service, "id": number, "ok": ok, "sent_ns": sent_ns, "from": known,
+            "error": error} | told(self._target))

@@ -20,6 +20,7 @@ from harness.observe.dialogue import Answer, Dialogue, HttpDialogue
 from harness.observe.log import EventLog
 from harness.observe.loop import READ, WRITE, ObserverLoop
 from harness.observe.mysql import SqlDialogue
+from harness.observe.targets import Target, all_targets, told
 from harness.observe.timed import TimedObserver
 
 #: s between two questions to one service. An outage is seen up to one interval too long at each end: 20 ms gave an
@@ -40,14 +41,15 @@ DIALOGUES: dict[str, Callable[[str], Dialogue]] = {"http": HttpDialogue, "mysql"
 class _Question:
     """One connection, from its SYN to its event."""
 
-    def __init__(self, service: str, sock: socket.socket, dialogue: Dialogue) -> None:
-        self.service, self.socket, self.dialogue = service, sock, dialogue
+    def __init__(self, target: Target, sock: socket.socket, dialogue: Dialogue) -> None:
+        self.target, self.socket, self.dialogue = target, sock, dialogue
         self.sent_ns = now_ns()
         self.connected = False
 
 
 class ClientObserver(TimedObserver):
-    """Asks every service that has an address and a daemon; each answer, or the lack of one, is one ``reply``.
+    """Asks every service that has an address and a daemon; each answer, or the lack of one, is one ``reply``. One that
+    is active on all nodes is asked on each, and ``to`` says on which.
 
     ``socket_factory`` makes the sockets; by default they are made in the fabric.
 
@@ -63,13 +65,13 @@ class ClientObserver(TimedObserver):
         super().__init__(log, loop)
         self._fabric = fabric
         self._make = socket_factory or self._in_fabric
-        self._targets = {name: (str(service.vip.address), service.port)
-                         for name, service in topology.services.items() if service.vip and service.port}
+        self._targets = all_targets(topology)
         self._dialogues = {name: DIALOGUES[topology.services[name].protocol] for name in self._targets}
         self._nodes = set(topology.nodes)
-        self._asked: dict[str, list[_Question]] = {name: [] for name in self._targets}
-        self._last_ns = dict.fromkeys(self._targets, 0)
-        self._refused: set[str] = set()
+        self._asked: dict[Target, list[_Question]] = {
+            target: [] for targets in self._targets.values() for target in targets}
+        self._last_ns = dict.fromkeys(self._asked, 0)
+        self._refused: set[Target] = set()
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -83,8 +85,14 @@ class ClientObserver(TimedObserver):
                 question.socket.close()
             questions.clear()
 
-    def wait_answering(self, service: str, within: float, since_ns: int | None = None) -> float:
-        """Waits for a good answer to a question that was asked at ``since_ns`` (now, by default) or later.
+    def targets_of(self, service: str) -> list[Target]:
+        """Where ``service`` is asked."""
+        return self._targets[service]
+
+    def wait_answering(self, service: str, within: float, since_ns: int | None = None,
+                       node: str | None = None) -> float:
+        """Waits for a good answer to a question that was asked at ``since_ns`` (now, by default) or later; on
+        ``node``'s own address, for a service that is active on all.
 
         Returns:
             The time waited, in s.
@@ -98,12 +106,15 @@ class ClientObserver(TimedObserver):
         def good(event: Event) -> bool:
             if event.kind != "reply" or event.data["service"] != service or event.data["sent_ns"] < since:
                 return False
+            if node is not None and event.data.get("to") != node:
+                return False
             last[:] = [event]
             return bool(event.data["ok"])
 
-        address, port = self._targets[service]
+        targets = [target for target in self._targets[service] if node in (None, target.node)]
+        where = " or ".join(f"{target.address}:{target.port}" for target in targets)
         try:
-            return self._log.wait_for(good, within, f'"{service}" to answer at {address}:{port}', since)[1]
+            return self._log.wait_for(good, within, f'"{service}" to answer at {where}', since)[1]
         except Timeout as timeout:
             found = last[0].data["error"] if last else "the client did not ask"
             raise Timeout(f"{timeout.message}; last: {found}", timeout.waited) from None
@@ -114,19 +125,19 @@ class ClientObserver(TimedObserver):
 
     def _turn(self) -> None:
         now = now_ns()
-        for service, questions in self._asked.items():
+        for target, questions in self._asked.items():
             self._give_up_on_old(questions)
             # half a turn early is in time: a late turn must not cost a whole one
-            pause = INTERVAL_AWAY if self._is_away(service) else INTERVAL
-            if len(questions) < OUTSTANDING and now - self._last_ns[service] > (pause - INTERVAL_AWAY / 2) * 1e9:
-                self._last_ns[service] = now
-                self._ask(service)
+            pause = INTERVAL_AWAY if self._is_away(target) else INTERVAL
+            if len(questions) < OUTSTANDING and now - self._last_ns[target] > (pause - INTERVAL_AWAY / 2) * 1e9:
+                self._last_ns[target] = now
+                self._ask(target)
 
-    def _is_away(self, service: str) -> bool:
-        """Whether nobody takes connections for ``service``: the last was refused, or one waits for too long."""
-        questions = self._asked[service]
+    def _is_away(self, target: Target) -> bool:
+        """Whether nobody takes connections at ``target``: the last was refused, or one waits for too long."""
+        questions = self._asked[target]
         waits = bool(questions) and not questions[0].connected and now_ns() - questions[0].sent_ns > AWAY * 1e9
-        return waits or service in self._refused
+        return waits or target in self._refused
 
     def _give_up_on_old(self, questions: list[_Question]) -> None:
         limit = now_ns() - int(PATIENCE * 1e9)
@@ -134,13 +145,13 @@ class ClientObserver(TimedObserver):
             stage = "connected, but no answer" if questions[0].connected else "no connection"
             self._finish(questions[0], Answer(False, error=f"{stage} within {PATIENCE:g} s"))
 
-    def _ask(self, service: str) -> None:
-        question = _Question(service, self._make(), self._dialogues[service](service))
-        self._asked[service].append(question)
+    def _ask(self, target: Target) -> None:
+        question = _Question(target, self._make(), self._dialogues[target.service](target.service))
+        self._asked[target].append(question)
         sock = question.socket
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        code = sock.connect_ex(self._targets[service])
+        code = sock.connect_ex(target.where)
         if code in (0, errno.EINPROGRESS):
             self._loop.add(sock, lambda: self._guard(question, self._connected), WRITE)
         else:
@@ -162,7 +173,7 @@ class ClientObserver(TimedObserver):
         if code:
             raise OSError(code, os.strerror(code))
         question.connected = True
-        self._refused.discard(question.service)
+        self._refused.discard(question.target)
         if question.dialogue.opening:
             question.socket.send(question.dialogue.opening)  # far smaller than an empty send buffer: sent as a whole
         self._loop.add(question.socket, lambda: self._guard(question, self._readable), READ)
@@ -175,16 +186,16 @@ class ClientObserver(TimedObserver):
             question.socket.send(said)
 
     def _finish(self, question: _Question, answer: Answer) -> None:
-        self._asked[question.service].remove(question)
+        self._asked[question.target].remove(question)
         if not answer.ok and not question.connected:
-            self._refused.add(question.service)
+            self._refused.add(question.target)
         self._loop.remove(question.socket)
         question.socket.close()
         known = answer.node if answer.node in self._nodes else None
         late = min(self._loop.late_ns(), now_ns() - question.sent_ns)
         self._log.record("client", known, "reply", {
-            "service": question.service, "ok": answer.ok, "sent_ns": question.sent_ns, "from": known,
-            "status": answer.status, "error": answer.error}, late_ns=late)
+            "service": question.target.service, "ok": answer.ok, "sent_ns": question.sent_ns, "from": known,
+            "status": answer.status, "error": answer.error} | told(question.target), late_ns=late)
 
 
 def round_trip(event: Event) -> float:

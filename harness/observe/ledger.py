@@ -6,6 +6,7 @@ only one that was acknowledged is a promise. What is written to is a ledger of o
 
 from __future__ import annotations
 
+import itertools
 import socket
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from harness.observe.ledger_http import HttpWriter
 from harness.observe.ledger_sql import SqlWriter
 from harness.observe.log import EventLog
 from harness.observe.loop import ObserverLoop
+from harness.observe.targets import Target, all_targets, told
 
 
 class Writer(Protocol):
@@ -38,20 +40,25 @@ class Writer(Protocol):
 
 class LedgerClient:
     """Appends to every service that takes records; each append is an event ``append`` {service, id, ok, sent_ns, from,
-    error}. Without such a service it does nothing.
+    error}. One that is active on all nodes is written to on each at the same time, and ``to`` says on which. Without
+    such a service it does nothing.
     """
 
     def __init__(self, fabric: Any, topology: Topology, log: EventLog, loop: ObserverLoop) -> None:
         self._fabric, self._log = fabric, log
         self._nodes = set(topology.nodes)
-        self._writers: dict[str, Writer] = {}
-        for name, service in topology.services.items():
-            if not (service.vip and service.daemon and service.daemon.is_ledger):
+        self._writers: dict[str, dict[Target, Writer]] = {}
+        for name, targets in all_targets(topology).items():
+            service = topology.services[name]
+            if not (service.daemon and service.daemon.is_ledger):
                 continue
-            target = (str(service.vip.address), service.daemon.port)
-            appends = Appends(name, log, self._nodes)
-            self._writers[name] = (SqlWriter(target, appends, self._connector(target)) if service.protocol == "mysql"
-                                   else HttpWriter(target, appends, self._socket, log, loop))
+            numbers = itertools.count(1)
+            self._writers[name] = {}
+            for target in targets:
+                appends = Appends(target, numbers, log, self._nodes)
+                self._writers[name][target] = (
+                    SqlWriter(target.where, appends, self._connector(target.where)) if service.protocol == "mysql"
+                    else HttpWriter(target.where, appends, self._socket, log, loop))
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -60,13 +67,16 @@ class LedgerClient:
 
     def start(self) -> None:
         """Begins to write. May be repeated."""
-        for writer in self._writers.values():
+        for writer in self._each():
             writer.start()
 
     def stop(self) -> None:
         """Stops writing. May be repeated."""
-        for writer in self._writers.values():
+        for writer in self._each():
             writer.stop()
+
+    def _each(self) -> list[Writer]:
+        return [writer for writers in self._writers.values() for writer in writers.values()]
 
     def _socket(self) -> socket.socket:
         with self._fabric.entered():
@@ -85,14 +95,19 @@ class LedgerClient:
         return connect
 
     def read_back(self, service: str, within: float = 10.0) -> bool:
-        """Reads the ledger of ``service`` through its address and records ``ledger.read`` {service, sent_ns, from,
-        records: [[id, node, sequence], ...]}, or ``ledger.unread`` {service, error}. Returns whether it was read."""
+        """Reads the ledger of ``service`` through each of its addresses and records ``ledger.read`` {service, sent_ns,
+        from, records: [[id, node, sequence], ...]}, or ``ledger.unread`` {service, error}. Returns whether any was
+        read."""
+        return any([self._read(target, writer, within) for target, writer in self._writers[service].items()])
+
+    def _read(self, target: Target, writer: Writer, within: float) -> bool:
         sent_ns = now_ns()
         try:
-            node, records = self._writers[service].read(within)
+            node, records = writer.read(within)
         except (OSError, ValueError) as error:
-            self._log.record("client", None, "ledger.unread", {"service": service, "error": str(error)})
+            self._log.record("client", None, "ledger.unread", {
+                "service": target.service, "error": str(error)} | told(target))
             return False
         self._log.record("client", node if node in self._nodes else None, "ledger.read", {
-            "service": service, "sent_ns": sent_ns, "from": node, "records": records})
+            "service": target.service, "sent_ns": sent_ns, "from": node, "records": records} | told(target))
         return True

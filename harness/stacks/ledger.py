@@ -20,7 +20,7 @@ start)
     alive && exit 0
     rm -f $P
     setsid python3 -S /usr/lib/fenceline/ledger.py "$OCF_RESKEY_file" "$OCF_RESKEY_port" $P "$OCF_RESKEY_sync" \\
-        </dev/null >>/var/log/fenceline-ledger.log 2>&1 &
+        "${OCF_RESKEY_shared:-0}" </dev/null >>/var/log/fenceline-ledger.log 2>&1 &
     while ! [ -s $P ]; do [ -d /proc/$! ] || exit 1; sleep 0.05; done
     exit 0 ;;
 stop)
@@ -39,6 +39,7 @@ meta-data)
 <parameter name="file"><content type="string"/></parameter>
 <parameter name="port"><content type="integer"/></parameter>
 <parameter name="sync"><content type="integer"/></parameter>
+<parameter name="shared"><content type="integer"/></parameter>
 </parameters>
 <actions><action name="start" timeout="20s"/><action name="stop" timeout="20s"/>
 <action name="monitor" timeout="20s" interval="2s"/><action name="meta-data" timeout="5s"/></actions>
@@ -61,4 +62,5 @@ def parameters(service: Service) -> dict[str, str]:
     """What the resource agent is told."""
     daemon = service.daemon
     root = daemon.document_root or service.filesystem.mountpoint
-    return {"file": f"{root}/{FILE}", "port": str(daemon.port), "sync": str(int(daemon.sync))}
+    shared = {"shared": "1"} if service.active == "all" else {}
+    return {"file": f"{root}/{FILE}", "port": str(daemon.port), "sync": str(int(daemon.sync))} | shared

@@ -20,7 +20,8 @@ class MemberState:
 
 @dataclass(frozen=True, slots=True)
 class ResourceState:
-    """A resource: ``nodes`` where it is active, ``role`` as the stack calls it, ``group`` it belongs to."""
+    """A resource: ``nodes`` where it is active, ``role`` as the stack calls it, ``group`` it belongs to. Of a clone
+    there is one for each instance, all of one name."""
 
     name: str
     agent: str
@@ -54,12 +55,23 @@ class ClusterState:
     def owner(self, service: str) -> str | None:
         """The one node on which the whole group ``service`` runs; None where it is down, in part or spread out, or
         where its node is lost: what an unclean node still runs, nobody knows."""
-        parts = [resource for resource in self.resources if resource.group == service or resource.name == service]
+        parts = self.parts(service)
         nodes = {node for part in parts for node in part.nodes}
         if not parts or len(nodes) != 1 or not all(part.active and not part.failed for part in parts):
             return None
         node = nodes.pop()
         return node if node in self.online() else None
+
+    def owners(self, service: str) -> tuple[str, ...]:
+        """The nodes on which the whole group ``service`` runs; several only for one that is active on all."""
+        where: dict[str, set[str]] = {}
+        for part in self.parts(service):
+            where.setdefault(part.name, set()).update(part.nodes)
+        return tuple(node for node in self.online() if where and all(node in nodes for nodes in where.values()))
+
+    def parts(self, service: str) -> tuple[ResourceState, ...]:
+        """What ``service`` is made of."""
+        return tuple(one for one in self.resources if service in (one.group, one.name))
 
     def as_dict(self) -> dict[str, Any]:
         """The snapshot for the event log."""

@@ -21,6 +21,17 @@ def content(topology: Topology, volume: str, folder: Path) -> dict[str, str | Pa
     return found
 
 
+def clustered_mkfs(cluster: str, name: str, filesystem: str, journals: int, device: str) -> str:
+    """The shell command that makes a cluster file system on ``device``, if it is empty: not on this host, which need
+    not have the tools, but on the machine that exports it, before anybody can use it."""
+    command = {
+        "gfs2": f"mkfs.gfs2 -q -O -p lock_dlm -t {cluster}:{name} -j {journals} -J 8 {device}",
+        "ocfs2": f"mkfs.ocfs2 -q -x -F --cluster-stack=pcmk --cluster-name={cluster} -N {journals} -T mail -b 4096 "
+                 f"-C 4096 -J size=8M -L {name[:16]} {device}",
+    }[filesystem]
+    return f"blkid -p {device} >/dev/null || {command} </dev/null"
+
+
 def make_disk(path: Path, size: int, filesystem: str | None, label: str, content: Mapping[str, str | Path]) -> Path:
     """Makes ``path`` a sparse raw image of ``size`` bytes, with a ``filesystem`` that holds ``content``: by name, a
     text, or the path of a folder that is copied.

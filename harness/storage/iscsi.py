@@ -9,8 +9,9 @@ from pathlib import Path
 
 from harness.guest.seed import Seed
 from harness.model.addressing import address
+from harness.model.filesystems import CLUSTER_FILESYSTEMS
 from harness.model.topology import Iscsi, Topology
-from harness.storage.disks import content, make_disk
+from harness.storage.disks import clustered_mkfs, content, make_disk
 from harness.storage.mapped import device, mapping_lines
 
 PORT = 3260  # RFC 7143, 13.1
@@ -42,7 +43,8 @@ def make_disks(topology: Topology, folder: Path) -> tuple[Path, ...]:
     Raises:
         HostError: mkfs failed; the message has its words.
     """
-    return tuple(make_disk(folder / f"lun-{lun.name}.raw", lun.size, lun.filesystem, lun.name,
+    return tuple(make_disk(folder / f"lun-{lun.name}.raw", lun.size,
+                           None if lun.filesystem in CLUSTER_FILESYSTEMS else lun.filesystem, lun.name,
                            content(topology, lun.name, folder)) for lun in topology.storage.iscsi.luns)
 
 
@@ -57,8 +59,11 @@ def seed_target(topology: Topology, seed: Seed) -> None:
              "mkdir -p $T/iscsi $G"]
     for number, lun in enumerate(iscsi.luns):
         back = f"$T/core/iblock_{number}/{lun.name}"
-        lines += [*mapping_lines(number, lun.name),
-                  f"mkdir -p {back}",
+        lines += mapping_lines(number, lun.name)
+        if lun.filesystem in CLUSTER_FILESYSTEMS:
+            lines.append(clustered_mkfs(topology.name, lun.name, lun.filesystem,
+                                        lun.journals or len(topology.cluster_nodes), device(lun.name)))
+        lines += [f"mkdir -p {back}",
                   f"echo udev_path={device(lun.name)} > {back}/control",
                   f"echo 1 > {back}/enable",
                   f"echo fenceline-{lun.name} > {back}/wwn/vpd_unit_serial",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -47,14 +48,37 @@ def test_a_disk_that_refuses_is_no_acknowledgement(tmp_path):
     assert answer(ledger, b"POST", b"/append", b"7")[0] == 500
 
 
+def test_a_shared_ledger_puts_each_record_aside_first_and_clears_up(tmp_path, monkeypatch):
+    """The file of its own is what needs the cluster's lock manager; what a dead node left of them goes at the start."""
+    left = tmp_path / f"ledger.txt.{socket.gethostname()}.9"
+    left.write_text("x")
+    other = tmp_path / "ledger.txt.another-node.9"
+    other.write_text("x")
+    made = []
+    opened = os.open
+    monkeypatch.setattr(os, "open", lambda path, *rest: made.append(str(path)) or opened(path, *rest))
+    ledger = Ledger(str(tmp_path / "ledger.txt"), True, True)
+    assert not left.exists() and other.exists()
+    assert answer(ledger, b"POST", b"/append", b"7")[0] == 200
+    assert made[-1] == str(tmp_path / f"ledger.txt.{socket.gethostname()}.1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ledger.txt", other.name]
+
+
+def test_no_record_without_its_file_aside(tmp_path):
+    ledger = Ledger(str(tmp_path / "ledger.txt"), True, True)
+    ledger._aside = str(tmp_path / "no-such-folder" / "x")
+    assert answer(ledger, b"POST", b"/append", b"7")[0] == 500
+    assert answer(ledger, b"GET", b"/ledger", b"") == (200, b"")
+
+
 def test_records_are_acknowledged_and_read_back(tmp_path, port):
     daemon = subprocess.Popen([sys.executable, "-S", str(DAEMON), str(tmp_path / "ledger.txt"), str(port),
-                               str(tmp_path / "pid"), "1"])
+                               str(tmp_path / "pid"), "1", "0"])
     log = EventLog()
     loop = ObserverLoop(log)
     assert LedgerClient(_Host(), logs.topology(), log, loop).services == ()  # nginx is none
     daemon_settings = Thing(port=port, is_ledger=True)
-    service = Thing(vip=Thing(address="127.0.0.1"), daemon=daemon_settings, protocol="http")
+    service = Thing(vip=Thing(address="127.0.0.1"), daemon=daemon_settings, protocol="http", port=port, active="one")
     client = LedgerClient(_Host(), Thing(services={"web": service}, nodes={"rs-01": 1}), log, loop)
     try:
         for _ in range(100):

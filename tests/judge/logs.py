@@ -40,6 +40,17 @@ def topology(nodes: int = 2, budget: float = 10.0, fencing: str = "ipmi", **quor
             "domain": {"nodes": names}, "failover_budget": budget}}}, "a test")
 
 
+def farm(nodes: int = 2, budget: float = 10.0, fencing: str = "ipmi") -> Topology:
+    """The same machines with a ledger on GFS2 that is active on all of them; the service is called web here too."""
+    raw = topology(nodes, budget, fencing).model_dump(mode="json", exclude_unset=True)
+    raw["storage"]["iscsi"]["luns"] = [{"name": "www", "size": "128M", "filesystem": "gfs2"}]
+    raw["stack"]["quorum"]["without_quorum"] = "freeze"
+    raw["services"]["web"] |= {"active": "all", "group": [
+        {"kind": "filesystem", "lun": "www", "mountpoint": MOUNT, "monitor_depth": 0},
+        {"kind": "daemon", "name": "ledger", "agent": "ocf:fenceline:ledger", "port": PORT}]}
+    return parse_topology(raw, "a test")
+
+
 def ns(seconds: float) -> int:
     """``seconds`` of the log as a stamp."""
     return BASE_NS + round(seconds * 1e9)
@@ -69,10 +80,12 @@ class Log:
     def write(self, t: float, node: str, count: int = 1, late: float = 0.001, lun: str = "www") -> Log:
         return self.add(t, "storage", node, "write", late, lun=lun, count=count)
 
-    def append(self, sent: float, number: int, node: str | None, ok: bool = True, took: float = 0.01) -> Log:
+    def append(self, sent: float, number: int, node: str | None, ok: bool = True, took: float = 0.01,
+               to: str | None = None) -> Log:
         node = node if ok else None
+        asked = {"to": to} if to else {}
         return self.add(sent + took, "client", node, "append", service="web", id=number, ok=ok, sent_ns=ns(sent),
-                        error=None if ok else "no answer within 2 s", **{"from": node})
+                        error=None if ok else "no answer within 2 s", **{"from": node}, **asked)
 
     def read_back(self, t: float, *records: list, node: str | None = None) -> Log:
         return self.add(t, "client", node, "ledger.read", service="web", sent_ns=ns(t - 0.01), records=list(records),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.model.verdict import Verdict
+from tests.judge import logs
 from tests.judge.logs import A, B, Log
 
 MOUNTED, OWNER, FENCE = "single mount", "single VIP owner", "fence before takeover"
@@ -46,8 +47,8 @@ def test_single_mount(what, build, verdict):
     assert finding.verdict is verdict, finding.reason
 
 
-def test_a_cluster_file_system_may_be_mounted_everywhere():
-    log = Log().mount(1, A, fstype="ocfs2").mount(2, B, fstype="ocfs2").end(9)
+def test_a_cluster_file_system_may_be_mounted_everywhere_and_the_topology_says_what_is_one():
+    log = Log(logs.farm()).mount(1, A, fstype="gfs2").mount(2, B, fstype="gfs2").end(9)
     assert log.finding(MOUNTED).verdict is PASS
     assert log.finding(FENCE).verdict is PASS
 

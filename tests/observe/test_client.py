@@ -12,6 +12,7 @@ import pytest
 
 from harness.errors import Timeout
 from harness.observe import client as client_module
+from harness.observe import targets
 from harness.observe.client import ClientObserver, round_trip
 from harness.observe.dialogue import Reply
 
@@ -50,8 +51,9 @@ class Server:
 
 
 def topology(port: int):
-    service = Thing(vip=Thing(address="127.0.0.1"), port=port, protocol="http")
-    return Thing(services={"web": service, "vipless": Thing(vip=None, port=None)}, nodes={"n1": 1, "n2": 2})
+    service = Thing(vip=Thing(address="127.0.0.1"), port=port, protocol="http", active="one")
+    vipless = Thing(vip=None, port=None, active="one")
+    return Thing(services={"web": service, "vipless": vipless}, nodes={"n1": 1, "n2": 2})
 
 
 @contextlib.contextmanager
@@ -131,13 +133,14 @@ def test_who_is_not_there_is_asked_twice_as_often_and_who_is_slow_is_not(log, lo
         assert 70 <= asked_in(log, 1.3) <= 105
     # nobody answers a SYN: the connections that are waited for tell
     nobody = ClientObserver(None, topology(1), log, loop, lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-    monkeypatch.setattr(nobody, "_ask", lambda service: nobody._asked["web"].append(
-        client_module._Question("web", socket.socket(), None)))
-    monkeypatch.setattr(nobody, "_finish", lambda question, answer: nobody._asked["web"].remove(question))
+    target, = nobody.targets_of("web")
+    monkeypatch.setattr(nobody, "_ask", lambda target: nobody._asked[target].append(
+        client_module._Question(target, socket.socket(), None)))
+    monkeypatch.setattr(nobody, "_finish", lambda question, answer: nobody._asked[target].remove(question))
     nobody.start()
     time.sleep(0.35)
     monkeypatch.setattr(client_module, "PATIENCE", 10)
-    before = len(nobody._asked["web"])
+    before = len(nobody._asked[target])
     assert 40 <= before <= 66  # 0.3 s, two a turn of 10 ms
     nobody.stop()
 
@@ -180,8 +183,9 @@ def test_outstanding_questions_are_bounded(log, loop, server, monkeypatch):
     server.answer = None
     with observing(server, log, loop) as observer:
         time.sleep(0.5)
-        assert len(observer._asked["web"]) == 5
-    assert len(observer._asked["web"]) == 0
+        target, = observer.targets_of("web")
+        assert len(observer._asked[target]) == 5
+    assert len(observer._asked[target]) == 0
 
 
 def test_wait_answering_says_what_came_instead(log, loop, server):
@@ -189,6 +193,27 @@ def test_wait_answering_says_what_came_instead(log, loop, server):
     with observing(server, log, loop) as observer, \
             pytest.raises(Timeout, match='"web" to answer at 127.0.0.1:.*; last: status 503'):
         observer.wait_answering("web", 0.4)
+
+
+def test_a_service_that_is_active_on_all_nodes_is_asked_on_each(log, loop, server):
+    """Nobody listens on the second node's address: one that answers does not answer for the other."""
+    farm = Thing(vip=None, port=server.port, protocol="http", active="all")
+    both = Thing(services={"farm": farm}, nodes={"n1": 1, "n2": 2},
+                 cluster_nodes=("n1", "n2"), networks_with=lambda role: (role,))
+    where = {"n1": "127.0.0.1", "n2": "127.0.0.2"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(targets, "address", lambda topology, node, network: where[node])
+        observer = ClientObserver(None, both, log, loop, lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    observer.start()
+    try:
+        observer.wait_answering("farm", 2)
+        observer.wait_answering("farm", 2, node="n1")
+        with pytest.raises(Timeout, match=r'"farm" to answer at 127.0.0.2:.*; last: Connection refused'):
+            observer.wait_answering("farm", 0.3, node="n2")
+    finally:
+        observer.stop()
+    asked = {(event.data["to"], event.data["ok"]) for event in log.events() if event.kind == "reply"}
+    assert asked == {("n1", True), ("n2", False)}
 
 
 def test_wait_answering_does_not_take_an_old_answer(log, loop, server):

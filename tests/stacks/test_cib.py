@@ -43,6 +43,8 @@ def test_every_id_is_there_once_and_every_reference_leads_somewhere(name):
     resources = {one.get("id") for one in root.find("configuration/resources").iter()}
     for place in root.iter("rsc_location"):
         assert place.get("rsc") in resources and place.get("node") in topology.cluster_nodes
+    for constraint in (*root.iter("rsc_order"), *root.iter("rsc_colocation")):
+        assert {constraint.get(key) for key in ("first", "then", "rsc", "with-rsc")} - {None} <= resources
 
 
 def test_a_header_that_pacemaker_2_1_5_takes(web):
@@ -173,3 +175,38 @@ def test_recovery_policies(recovery, start, monitor, meta):
         assert found == {"monitor": monitor, "start": start, "stop": None}
     group = root.find(".//group[@id='web']/meta_attributes")
     assert {name: value for name, value in pairs(group).items() if name != "resource-stickiness"} == meta
+class TestActiveOnAll:
+    """gfs2-iscsi: clones of the lock manager and of the group, in this order, on the same nodes."""
+
+    @pytest.fixture
+    def root(self):
+        return cib(load_topology("gfs2-iscsi"))
+
+    def test_clones_interleave(self, root):
+        for name, inside in (("dlm-clone", "primitive"), ("farm-clone", "group")):
+            clone = root.find(f"configuration/resources/clone[@id='{name}']")
+            assert pairs(clone.find("meta_attributes")) == {"interleave": "true"}
+            assert [child.tag for child in clone] == ["meta_attributes", inside]
+
+    def test_the_group_follows_the_lock_manager(self, root):
+        order, = root.iter("rsc_order")
+        assert (order.get("first"), order.get("then")) == ("dlm-clone", "farm-clone")
+        place, = root.iter("rsc_colocation")
+        assert (place.get("rsc"), place.get("with-rsc"), place.get("score")) == ("farm-clone", "dlm-clone", "INFINITY")
+        assert not [one for one in root.iter("rsc_location") if one.get("rsc").startswith("farm")]
+
+    def test_the_parameters(self, root):
+        assert {key: pairs(primitive(root, "farm-filesystem").find("instance_attributes"))[key]
+                for key in ("device", "directory", "fstype")} == {
+            "device": "/dev/fenceline/shared", "directory": "/srv/shared", "fstype": "gfs2"}
+        assert pairs(primitive(root, "farm-daemon"))["shared"] == "1"
+        assert primitive(root, "dlm").find("instance_attributes") is None
+
+    def test_what_fails_is_fenced(self, root):
+        fails = {op.get("id"): op.get("on-fail") for op in root.iter("op") if op.get("on-fail")}
+        assert fails == {"farm-filesystem-monitor-5s": "fence", "dlm-monitor-10s": "fence"}
+
+    def test_without_fencing_the_agent_must_be_told_so(self):
+        made = load_topology("gfs2-iscsi").model_dump(mode="json", exclude_unset=True)
+        root = cib(parse_topology(made | {"fencing": {"method": "none"}}, "x"))
+        assert pairs(primitive(root, "dlm")) == {"allow_stonith_disabled": "true"}

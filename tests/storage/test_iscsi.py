@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import HostError
 from harness.guest.seed import Seed
-from harness.model.load import parse_topology
+from harness.model.load import load_topology, parse_topology
 from harness.storage import iscsi
 from tests.model.sample import raw
 
@@ -93,3 +93,19 @@ def test_a_disk_too_small_for_its_file_system(tmp_path):
     topology = parse_topology(raw(storage__iscsi__luns__0__size="16K"), "x")
     with pytest.raises(HostError, match=r"mkfs.ext4 .*www.* failed: \S"):
         iscsi.make_disks(topology, tmp_path)
+
+
+@pytest.mark.parametrize(("filesystem", "command"), [
+    ("gfs2", "mkfs.gfs2 -q -O -p lock_dlm -t gfs2-iscsi:shared -j 2 -J 8 /dev/mapper/fl-shared"),
+    ("ocfs2", "mkfs.ocfs2 -q -x -F --cluster-stack=pcmk --cluster-name=gfs2-iscsi -N 2 ")])
+def test_a_cluster_file_system_is_made_by_the_target_before_it_exports_it_and_only_once(filesystem, command, tmp_path):
+    made = load_topology("gfs2-iscsi").model_dump(mode="json", exclude_unset=True)
+    made["storage"]["iscsi"]["luns"][0]["filesystem"] = filesystem
+    topology = parse_topology(made, "x")
+    seed = Seed()
+    iscsi.seed_target(topology, seed)
+    line, = [number for number, text in enumerate(seed.setup) if command in text]
+    assert seed.setup[line].startswith("blkid -p /dev/mapper/fl-shared >/dev/null || mkfs")
+    assert line < next(number for number, text in enumerate(seed.setup) if "/enable" in text)
+    disk, = iscsi.make_disks(topology, tmp_path)
+    assert disk.stat().st_size == 128 * 2**20 and disk.read_bytes().count(0) == 128 * 2**20

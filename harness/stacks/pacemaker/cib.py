@@ -11,8 +11,9 @@ from harness.model.addressing import bmc_address
 from harness.model.topology import Daemon, Drbd, Filesystem, Resource, Service, Topology, Vip
 from harness.model.units import format_duration
 from harness.stacks.daemons import agent_parameters
-from harness.stacks.pacemaker import sbd
+from harness.stacks.pacemaker import dlm, sbd
 from harness.stacks.pacemaker.corosync import node_id
+from harness.stacks.pacemaker.elements import add_clone, attributes, clone_of, operation
 from harness.stacks.pacemaker.placement import bonds, on_fail, recovery_meta
 from harness.storage.mounting import mount_of
 
@@ -34,7 +35,7 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
                              "num_updates": "0", "admin_epoch": "0", "have-quorum": "0"})
     configuration = ET.SubElement(cib, "configuration")
     config = ET.SubElement(configuration, "crm_config")
-    _attributes(config, "cluster_property_set", "cib-bootstrap-options", _properties(topology))
+    attributes(config, "cluster_property_set", "cib-bootstrap-options", _properties(topology))
     nodes = ET.SubElement(configuration, "nodes")
     for node in topology.cluster_nodes:
         ET.SubElement(nodes, "node", {"id": str(node_id(topology, node)), "uname": node})
@@ -48,16 +49,23 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
         _poison_pill(resources, topology)
     for one in topology.storage.drbd:
         _drbd(resources, one)
+    if topology.cluster_mountpoints:
+        dlm.add_lock_manager(resources, topology)
     for name, service in topology.services.items():
-        _group(resources, topology, name, service)
-        _domain(constraints, topology, name, service)
+        if service.active == "all":
+            _group(add_clone(resources, name), topology, name, service)
+        else:
+            _group(resources, topology, name, service)
+            _domain(constraints, topology, name, service)
         _on_drbd(constraints, topology, name)
+        if service.filesystem and service.filesystem.mountpoint in topology.cluster_mountpoints:
+            dlm.add_constraints(constraints, clone_of(name) if service.active == "all" else name)
         constraints.extend(bonds(name, service))
     defaults = ET.SubElement(configuration, "rsc_defaults")
     meta = {"resource-stickiness": str(topology.stack.resource_stickiness)}
     if topology.stack.migration_threshold:
         meta["migration-threshold"] = str(topology.stack.migration_threshold)
-    _attributes(defaults, "meta_attributes", "rsc-options", meta)
+    attributes(defaults, "meta_attributes", "rsc-options", meta)
     ET.SubElement(cib, "status")
     ET.indent(cib)
     return '<?xml version="1.0"?>\n' + ET.tostring(cib, encoding="unicode") + "\n"
@@ -92,10 +100,10 @@ def _fence_device(resources: ET.Element, topology: Topology, node: str, password
     }
     if node in topology.fencing.delay:
         parameters["pcmk_delay_base"] = format_duration(topology.fencing.delay[node])
-    _attributes(primitive, "instance_attributes", f"fence-{node}-parameters", parameters)
+    attributes(primitive, "instance_attributes", f"fence-{node}-parameters", parameters)
     operations = ET.SubElement(primitive, "operations")
     if topology.fencing.watch:
-        _operation(operations, f"fence-{node}", "monitor", topology.fencing.watch, 20)
+        operation(operations, f"fence-{node}", "monitor", topology.fencing.watch, 20)
 
 
 def _poison_pill(resources: ET.Element, topology: Topology) -> None:
@@ -103,29 +111,29 @@ def _poison_pill(resources: ET.Element, topology: Topology) -> None:
     parameters = {"sbd_device": sbd.devices(topology)}
     if topology.fencing.delay:
         parameters["pcmk_delay_base"] = sbd.delays(topology)
-    _attributes(primitive, "instance_attributes", "fence-sbd-parameters", parameters)
+    attributes(primitive, "instance_attributes", "fence-sbd-parameters", parameters)
     operations = ET.SubElement(primitive, "operations")
     if topology.fencing.watch:
-        _operation(operations, "fence-sbd", "monitor", topology.fencing.watch, 20)
+        operation(operations, "fence-sbd", "monitor", topology.fencing.watch, 20)
 
 
 def _drbd(resources: ET.Element, one: Drbd) -> None:
     """A promotable clone: started on both nodes, promoted on one, or on both of a dual primary."""
     clone = ET.SubElement(resources, "clone", {"id": clone_name(one.name)})
-    _attributes(clone, "meta_attributes", f"{clone_name(one.name)}-meta", {
+    attributes(clone, "meta_attributes", f"{clone_name(one.name)}-meta", {
         "promotable": "true", "notify": "true", "interleave": "true", "clone-max": "2", "clone-node-max": "1",
         "promoted-max": "2" if one.dual_primary else "1", "promoted-node-max": "1"})
     identity = f"drbd-{one.name}"
     primitive = ET.SubElement(clone, "primitive", {"id": identity, "class": "ocf", "provider": "linbit",
                                                    "type": "drbd"})
-    _attributes(primitive, "instance_attributes", f"{identity}-parameters", {"drbd_resource": one.name})
+    attributes(primitive, "instance_attributes", f"{identity}-parameters", {"drbd_resource": one.name})
     operations = ET.SubElement(primitive, "operations")
     if one.monitor:
         # two of one interval can't be told apart
-        _operation(operations, identity, "monitor", one.monitor, 20, role="Unpromoted")
-        _operation(operations, identity, "monitor", max(0.5, one.monitor - 1), 20, role="Promoted")
+        operation(operations, identity, "monitor", one.monitor, 20, role="Unpromoted")
+        operation(operations, identity, "monitor", max(0.5, one.monitor - 1), 20, role="Promoted")
     for action, timeout in (("start", 60), ("promote", 60), ("demote", 60), ("stop", 60), ("notify", 60)):
-        _operation(operations, identity, action, 0, timeout)
+        operation(operations, identity, action, 0, timeout)
 
 
 def clone_name(drbd: str) -> str:
@@ -139,9 +147,10 @@ def _on_drbd(constraints: ET.Element, topology: Topology, service: str) -> None:
     if one is None:
         return
     clone = clone_name(one.name)
-    ET.SubElement(constraints, "rsc_colocation", {"id": f"{service}-with-{one.name}", "rsc": service,
+    which = clone_of(service) if topology.services[service].active == "all" else service
+    ET.SubElement(constraints, "rsc_colocation", {"id": f"{service}-with-{one.name}", "rsc": which,
                                                   "with-rsc": clone, "with-rsc-role": "Promoted", "score": "INFINITY"})
-    ET.SubElement(constraints, "rsc_order", {"id": f"{service}-after-{one.name}", "first": clone, "then": service,
+    ET.SubElement(constraints, "rsc_order", {"id": f"{service}-after-{one.name}", "first": clone, "then": which,
                                              "first-action": "promote", "then-action": "start", "kind": "Mandatory"})
 
 
@@ -151,7 +160,7 @@ def _group(resources: ET.Element, topology: Topology, name: str, service: Servic
     meta = {"resource-stickiness": "0" if service.domain.failback or "not-sticky" in mistakes else str(_STICKY)}
     if "not-together" in mistakes:
         meta["collocated"] = "false"
-    _attributes(group, "meta_attributes", f"{name}-meta", meta | recovery_meta(service.recovery))
+    attributes(group, "meta_attributes", f"{name}-meta", meta | recovery_meta(service.recovery))
     for part in sorted(service.group, key=lambda part: "vip-first" in mistakes and part.kind != "vip"):
         _primitive(group, topology, name, service, part)
 
@@ -159,21 +168,25 @@ def _group(resources: ET.Element, topology: Topology, name: str, service: Servic
 def _primitive(group: ET.Element, topology: Topology, name: str, service: Service, part: Resource) -> None:
     identity = resource_name(name, part)
     agent_class, *rest = (part.agent if isinstance(part, Daemon) else _AGENT[type(part)]).split(":")
-    attributes = {"id": identity, "class": agent_class, "type": rest[-1]}
+    agent = {"id": identity, "class": agent_class, "type": rest[-1]}
     if agent_class == "ocf":
-        attributes["provider"] = rest[0]
-    primitive = ET.SubElement(group, "primitive", attributes)
+        agent["provider"] = rest[0]
+    primitive = ET.SubElement(group, "primitive", agent)
     parameters = _parameters(topology, name, part)
     if parameters and agent_class == "ocf":
-        _attributes(primitive, "instance_attributes", f"{identity}-parameters", parameters)
+        attributes(primitive, "instance_attributes", f"{identity}-parameters", parameters)
     operations = ET.SubElement(primitive, "operations")
     depth = part.monitor_depth if isinstance(part, Filesystem) else 0
+    # a cluster file system that a node lost can be neither unmounted nor mounted again without a reboot
+    is_shared = isinstance(part, Filesystem) and part.mountpoint in topology.cluster_mountpoints
     if part.monitor:
-        _operation(operations, identity, "monitor", part.monitor, 20, depth)
-    _operation(operations, identity, "start", 0, 40)
-    _operation(operations, identity, "stop", 0, 40)
-    for operation in operations:
-        operation.attrib.update(on_fail(service.recovery, operation.get("name")))
+        operation(operations, identity, "monitor", part.monitor, 20, depth)
+    operation(operations, identity, "start", 0, 40)
+    operation(operations, identity, "stop", 0, 40)
+    for one in operations:
+        one.attrib.update(on_fail(service.recovery, one.get("name")))
+        if is_shared and one.get("name") == "monitor":
+            one.set("on-fail", "fence")
 
 
 _AGENT = {Vip: "ocf:heartbeat:IPaddr2", Filesystem: "ocf:heartbeat:Filesystem"}
@@ -205,19 +218,3 @@ def _domain(constraints: ET.Element, topology: Topology, name: str, service: Ser
 def _location(constraints: ET.Element, resource: str, node: str, score: str) -> None:
     ET.SubElement(constraints, "rsc_location",
                   {"id": f"{resource}-on-{node}", "rsc": resource, "node": node, "score": score})
-
-
-def _operation(operations: ET.Element, resource: str, name: str, interval: float, timeout: float,
-               depth: int = 0, role: str | None = None) -> None:
-    identity = f"{resource}-{name}-{format_duration(interval)}"
-    operation = ET.SubElement(operations, "op", {
-        "id": identity, "name": name, "interval": format_duration(interval), "timeout": f"{timeout:g}s",
-        **({"role": role} if role else {})})
-    if depth:
-        _attributes(operation, "instance_attributes", f"{identity}-depth", {"OCF_CHECK_LEVEL": str(depth)})
-
-
-def _attributes(parent: ET.Element, tag: str, identity: str, pairs: dict[str, str]) -> None:
-    block = ET.SubElement(parent, tag, {"id": identity})
-    for name, value in pairs.items():
-        ET.SubElement(block, "nvpair", {"id": f"{identity}-{name}", "name": name, "value": value})

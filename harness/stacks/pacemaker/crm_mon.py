@@ -37,6 +37,9 @@ def parse(seen_by: str, xml: str) -> ClusterState:
                   for r in group.findall("resource")]
     # the instances of a clone have one name, and a role each
     resources += [_resource(r, None) for r in root.findall("resources/clone/resource")]
+    # their groups are numbered: NAME:0, NAME:1
+    resources += [_resource(r, group.get("id", "?").partition(":")[0])
+                  for group in root.findall("resources/clone/group") for r in group.findall("resource")]
     return ClusterState(
         seen_by=seen_by,
         quorate=dc.get("with_quorum") == "true",

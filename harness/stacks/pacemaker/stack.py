@@ -13,7 +13,7 @@ from harness.model.topology import Topology
 from harness.stacks.base import member_command
 from harness.stacks.daemons import seed_daemon
 from harness.stacks.offers import daemons
-from harness.stacks.pacemaker import crm_mon, sbd
+from harness.stacks.pacemaker import crm_mon, dlm, sbd
 from harness.stacks.pacemaker.cib import cib_xml
 from harness.stacks.pacemaker.corosync import AUTHKEY_BYTES, corosync_conf
 from harness.stacks.state import ClusterState
@@ -46,6 +46,8 @@ class PacemakerStack:
             seed_daemon(seed, name, service)
             if service.filesystem:
                 seed.setup.append(f"mkdir -p {service.filesystem.mountpoint}")
+        if self.topology.cluster_mountpoints:
+            dlm.seed_lock_manager(self.topology, seed)
         # only where there is none: a rebooted node keeps what the cluster has decided since
         seed.setup += ["mkdir -p /var/log/corosync /var/log/pacemaker /var/lib/nginx /var/log/nginx",
                        "C=/var/lib/pacemaker/cib; [ -e $C/cib.xml ] || "

@@ -1,0 +1,24 @@
+Feature: A cluster file system that does not wait for fencing
+  A lock manager that is told not to wait, and a fencing device that only says so: the survivor takes the locks of a
+  node that may still use them.
+
+  @known_bad @storage
+  Scenario: A lock manager that does not wait for fencing
+    Given the topology "gfs2-iscsi" is up and "farm" is answering, with
+      """
+      stack: {dlm: {fencing: false}}
+      """
+    And the promise "cluster file system freezes" is expected to break
+    And the fencing device of the second node is 20 seconds slow
+    When the heartbeat network of the second node is cut
+    Then the promise "cluster file system freezes" is broken within 40 seconds
+
+  @known_bad @storage @fencing
+  Scenario: A fencing device that answers "off" without cutting power
+    Given the topology "gfs2-iscsi" is up and "farm" is answering
+    And the promise "cluster file system freezes" is expected to break
+    And the promise "fence before takeover" is expected to break
+    And the fencing device of the second node answers "off" without cutting power
+    When the second node hangs
+    Then the promise "cluster file system freezes" is broken within 60 seconds
+    And the promise "fence before takeover" is broken within 30 seconds

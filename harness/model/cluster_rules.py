@@ -1,0 +1,82 @@
+"""What must hold where a service runs on all nodes at once, and where they share a file system. Each problem starts
+with the path to its field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.model.filesystems import CLUSTER_FILESYSTEMS
+
+if TYPE_CHECKING:
+    from harness.model.topology import Service, Topology
+
+#: GFS2's smallest journal; a disk must hold one for each node, and something beside.
+JOURNAL = 8 * 2**20
+
+
+def cluster_problems(topology: Topology) -> list[str]:
+    """Everything that is inconsistent, one line each; empty if nothing is."""
+    found = _luns(topology)
+    for name, service in topology.services.items():
+        found += _service(topology, f"services.{name}", service)
+    if topology.cluster_mountpoints:
+        found += _lock_manager(topology)
+    return found
+
+
+def _luns(topology: Topology) -> list[str]:
+    found = []
+    members = len(topology.cluster_nodes)
+    for index, lun in enumerate(topology.storage.iscsi.luns if topology.storage.iscsi else ()):
+        path = f"storage.iscsi.luns.{index}"
+        if lun.filesystem not in CLUSTER_FILESYSTEMS:
+            if lun.journals is not None:
+                found.append(f"{path}.journals: only {' and '.join(sorted(CLUSTER_FILESYSTEMS))} have a number of them")
+            continue
+        journals = lun.journals or members
+        if journals < members:
+            found.append(f"{path}.journals: {journals} for {members} cluster nodes: each needs its own")
+        if lun.size < JOURNAL * (journals + 4):
+            found.append(f"{path}.size: {lun.size // 2**20}M is too little for {journals} journals, take at least "
+                         f"{JOURNAL * (journals + 4) // 2**20}M")
+    return found
+
+
+def _service(topology: Topology, path: str, service: Service) -> list[str]:
+    found = []
+    for index, part in enumerate(service.group):
+        where = f"{path}.group.{index}"
+        if part.kind == "filesystem":
+            fstype = topology.filesystem_type(part)
+            if fstype in CLUSTER_FILESYSTEMS and part.monitor_depth:
+                found.append(f"{where}.monitor_depth: say 0: a check that reads or writes would take a file "
+                             "system that is frozen for a failed one")
+            if service.active == "all" and fstype not in {None, *CLUSTER_FILESYSTEMS}:
+                found.append(f"{where}: {fstype} on all nodes at once would be destroyed; it takes "
+                             f"{' or '.join(sorted(CLUSTER_FILESYSTEMS))}")
+        if part.kind == "vip" and service.active == "all":
+            found.append(f"{where}: a service that is active on all nodes has no VIP: each node answers on its own "
+                         "address")
+    for bond in ("after", "colocated_with", "apart_from"):
+        for other in getattr(service, bond):
+            if "all" in (service.active, topology.services[other].active if other in topology.services else "one"):
+                found.append(f"{path}.{bond}: a service that is active on all nodes is bound to none")
+    if service.active == "all":
+        if topology.stack.kind != "pacemaker":
+            found.append(f"{path}.active: all is for the stack pacemaker, not {topology.stack.kind}")
+        if service.domain.restricted or service.domain.failback:
+            found.append(f"{path}.domain: nothing to restrict or to fail back where the service is active on all nodes")
+    return found
+
+
+def _lock_manager(topology: Topology) -> list[str]:
+    stack = topology.stack
+    if stack.kind != "pacemaker":
+        return [f"stack.kind: a cluster file system takes its locks by Pacemaker's membership, not by {stack.kind}'s"]
+    found = []
+    if stack.quorum.without_quorum != "freeze":
+        found.append(f"stack.quorum.without_quorum: say freeze, not {stack.quorum.without_quorum}: a cluster file "
+                     "system can't be stopped without the quorum that its locks wait for")
+    if len(topology.networks_with("heartbeat")) > 1:
+        found.append("networks: the lock manager speaks over one heartbeat network (its SCTP is not set up)")
+    return found

@@ -1,0 +1,52 @@
+"""The distributed lock manager under Pacemaker: what cluster file systems take their locks from.
+
+``ocf:pacemaker:controld`` runs dlm_controld on every node. It follows corosync's membership, stops all lock spaces when
+a node is lost, and starts them again when Pacemaker says that the node was fenced.
+"""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from harness.guest.seed import Seed
+from harness.model.topology import Topology
+from harness.stacks.pacemaker.elements import add_clone, attributes, clone_of, operation
+
+NAME = "dlm"
+#: Pacemaker's stack of OCFS2 takes the kernel's DLM; o2cb would bring a heartbeat and a membership of its own.
+OCFS2_STACK = "pcmk"
+
+
+def add_lock_manager(resources: ET.Element, topology: Topology) -> None:
+    """The clone that runs it on every node."""
+    primitive = ET.SubElement(add_clone(resources, NAME), "primitive",
+                              {"id": NAME, "class": "ocf", "provider": "pacemaker", "type": "controld"})
+    if topology.fencing.method == "none":
+        # without it the agent refuses to start; DLM itself then waits for a fencing that never comes
+        attributes(primitive, "instance_attributes", f"{NAME}-parameters", {"allow_stonith_disabled": "true"})
+    operations = ET.SubElement(primitive, "operations")
+    operation(operations, NAME, "monitor", 10, 20, on_fail="fence")
+    operation(operations, NAME, "start", 0, 90)
+    operation(operations, NAME, "stop", 0, 100)
+
+
+def add_constraints(constraints: ET.Element, resource: str) -> None:
+    """``resource``, which mounts a cluster file system, runs where the lock manager does, and after it."""
+    ET.SubElement(constraints, "rsc_order",
+                  {"id": f"{resource}-after-{NAME}", "first": clone_of(NAME), "then": resource})
+    ET.SubElement(constraints, "rsc_colocation",
+                  {"id": f"{resource}-with-{NAME}", "rsc": resource, "with-rsc": clone_of(NAME), "score": "INFINITY"})
+
+
+def seed_lock_manager(topology: Topology, seed: Seed) -> None:
+    """Gives the node of ``seed`` its configuration, and the kernel's part: without udev nobody loads modules."""
+    settings = topology.stack.dlm
+    seed.add("/etc/dlm/dlm.conf", f"post_join_delay={settings.post_join_delay:.0f}\n"
+                                  f"enable_fencing={int(settings.fencing)}\n")
+    used = {lun.filesystem for lun in topology.storage.iscsi.luns} if topology.storage.iscsi else set()
+    seed.setup += ["modprobe -a dlm",
+                   "mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config"]
+    if "gfs2" in used:
+        seed.setup.append("modprobe gfs2")
+    if "ocfs2" in used:
+        seed.setup += ["modprobe -a ocfs2 ocfs2_stack_user", f"echo {OCFS2_STACK} > /sys/fs/ocfs2/cluster_stack"]
