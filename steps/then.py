@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_bdd import then, when
 
+from harness.faults.software import configurations
 from harness.judge.invariants import INVARIANTS
 from harness.machines.protocol import Power
 from harness.model.event import Event, is_fencing
@@ -193,6 +194,14 @@ def no_service_without_quorum(scene: Scene) -> None:
 @then("nothing was taken over before the fencing")
 def fence_before_takeover(scene: Scene) -> None:
     _assert_promise(scene, "fence before takeover")
+
+
+@then("all nodes have the same configuration")
+@needs("configuration")
+def same_configuration(scene: Scene) -> None:
+    digests = configurations(scene.cluster)
+    assert len(set(digests.values())) == 1, "the nodes' configurations differ: " + ", ".join(
+        f"{node} {digest[:12]}" for node, digest in digests.items())
 
 
 @then("every service was where it belongs")

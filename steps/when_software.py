@@ -47,7 +47,7 @@ def start_interrupted(scene: Scene, node: str, seconds: str) -> None:
 
 
 @when(phrase(r"the cluster software of <node> is stopped and loses its configuration"))
-@needs("restart")
+@needs("configuration")
 def configuration_lost(scene: Scene, node: str) -> None:
     scene.inject("configuration-lost", node=scene.node(node))
 

@@ -197,16 +197,18 @@ class NearQuorum(_Software):
         return ()
 
     def plan(self, nodes: Sequence[str]) -> list[tuple[str, ...]]:
-        """Who runs in each round: a majority, or one node less than that, by turns; never the same set twice in a
-        row."""
+        """Who runs in each round: one node less than a majority, or a majority, by turns. Somebody runs on from every
+        round to the next: of a cluster that begins anew, each node that is not there would have to be fenced."""
         rng = random.Random(self.seed)
         majority = len(nodes) // 2 + 1
         found: list[tuple[str, ...]] = []
-        while len(found) < self.rounds:
-            size = majority - (len(found) + 1) % 2
-            chosen = tuple(sorted(rng.sample(list(nodes), size)))
-            if size and (not found or chosen != found[-1]):
-                found.append(chosen)
+        up = list(nodes)
+        for number in range(self.rounds):
+            if number % 2 == 0:
+                up = rng.sample(up, majority - 1)
+            else:
+                up = [*up, rng.choice([node for node in nodes if node not in up])]
+            found.append(tuple(sorted(up)))
         return found
 
     def inject(self, cluster: Cluster) -> None:

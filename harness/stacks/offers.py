@@ -3,9 +3,9 @@
 Known from the topology alone, so that a scenario that asks for more is refused when it is collected, not when a
 cluster stands.
 
-Words: ``move``, ``standby``, ``quorum``, ``restart`` (a service that dies is restarted in place), ``fencing``, and
-``BMC`` (a fencing device of its own for
-each node), ``watchdog`` (one that SBD feeds on each node), ``daemon NAME`` for each daemon that may be killed.
+Words: ``move``, ``standby``, ``quorum``, ``restart`` (a service that dies is restarted in place), ``configuration``
+(one that the nodes share), ``fencing``, ``BMC`` (a fencing device of its own for each node), ``watchdog`` (one that SBD
+feeds on each node), and ``daemon NAME`` for each daemon that may be killed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DAEMONS: dict[str, dict[str, str]] = {
 UNITS: dict[str, tuple[str, ...]] = {
     "pacemaker": ("corosync", "pacemaker"), "heartbeat": ("heartbeat",), "keepalived": ("keepalived",)}
 _ABILITIES = {
-    "pacemaker": frozenset({"move", "standby", "quorum", "restart"}),
+    "pacemaker": frozenset({"move", "standby", "quorum", "restart", "configuration"}),
     "heartbeat": frozenset({"move", "standby"}),
     "keepalived": frozenset({"move"}),
 }

@@ -126,7 +126,7 @@ def test_near_quorum_is_planned_by_its_seed():
     assert [len(chosen) for chosen in plan] == [2, 3] * 10
     assert plan == make_fault("near-quorum", seed="7", rounds="20").plan(nodes)
     assert plan != make_fault("near-quorum", seed=8, rounds=20).plan(nodes)
-    assert all(one != other for one, other in zip(plan, plan[1:], strict=False))
+    assert all(set(one) & set(other) for one, other in zip(plan, plan[1:], strict=False))
 
 
 def test_near_quorum_needs_a_quorum(soft):

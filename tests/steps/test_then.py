@@ -433,6 +433,14 @@ def test_outage_at_most(judged):
     green(then.outage_at_most, judged(stood().end(40)), "web", "0.1")
 
 
+def test_same_configuration(stage):
+    for session in stage.cluster.sessions.values():
+        session.answer = lambda command: (0, "5f1e  -\n")
+    green(then.same_configuration, stage)
+    stage.cluster.sessions["rs-02"].answer = lambda command: (0, "a0b1  -\n")
+    red(then.same_configuration, stage, match="rs-01 5f1e, rs-02 a0b1")
+
+
 # -- what all of them have in common -------------------------------------------------------------------------------
 
 
