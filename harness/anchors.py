@@ -31,7 +31,7 @@ def _asked_to_fence(node: str | None) -> Predicate:
                           and (node is None or event.node == node))
 
 
-#: What may be waited for, in words, and the predicate for a node (None: any).
+#: What may be waited for, in words, and the predicate for a node (None: any) or a count.
 MOMENTS: dict[str, Callable[[str | None], Predicate]] = {
     "fencing starts": _asked_to_fence,
     "NODE is about to be fenced": _asked_to_fence,
@@ -41,7 +41,14 @@ MOMENTS: dict[str, Callable[[str | None], Predicate]] = {
     "NODE has the VIP": _of("address", present=True),
     "NODE loses quorum": _of("quorum", quorate=False),
     "NODE boots": _of("agent.start"),
+    "NODE is promoted": _of("drbd.role", role="Primary"),
+    "the replica is N blocks behind": lambda count: behind(int(count)),
 }
+
+
+def behind(blocks: int) -> Predicate:
+    """A replica of DRBD lacks at least so many ``blocks`` of 4 KiB."""
+    return lambda event: event.kind == "drbd.oos" and event.data["kib"] >= 4 * blocks
 
 
 def moment(words: str, node_of: Callable[[str], str]) -> Predicate:
@@ -51,9 +58,11 @@ def moment(words: str, node_of: Callable[[str], str]) -> Predicate:
         FaultError: there is no such moment.
     """
     for pattern, predicate in MOMENTS.items():
-        match = re.fullmatch(re.escape(pattern).replace("NODE", "(?P<node>.+?)"), words)
+        known = re.escape(pattern).replace("NODE", "(?P<node>.+?)").replace(r"\ N\ ", r"\ (?P<count>\d+)\ ")
+        match = re.fullmatch(known, words)
         if match:
-            return predicate(node_of(match["node"]) if "NODE" in pattern else None)
+            found = match.groupdict()
+            return predicate(node_of(found["node"]) if "node" in found else found.get("count"))
     raise FaultError(f"{words!r} is no moment that can be waited for; there are {', '.join(MOMENTS)}")
 
 

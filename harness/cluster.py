@@ -293,6 +293,14 @@ class Cluster:
         """What ``node`` itself last said of quorum: {quorate, members}; None where it has said nothing."""
         return self._guests[node].current.get(("quorum",))
 
+    def drbd_of(self, node: str, resource: str) -> dict:
+        """What DRBD on ``node`` last said of ``resource``: {role, connection, peer_role, disk, peer_disk, replication,
+        kib}; empty where it has said nothing."""
+        told: dict = {}
+        for kind in ("drbd.role", "drbd.connection", "drbd.disk", "drbd.oos"):
+            told |= self._guests[node].current.get((kind, resource), {})
+        return told
+
     def holdings_of(self, node: str) -> list[str]:
         """The parts of services that ``node`` holds, as its agent last told: mounts and addresses."""
         return [f"{kind} {key[0]}" for (kind, *key), data in self._guests[node].current.items()

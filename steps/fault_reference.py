@@ -37,6 +37,8 @@ FAMILIES = {
     "storage": ("Storage", "outside: on the storage host; a session inside", "the target is started, the node logs in"),
     "disk": ("Storage, the disk behind a LUN", "outside: on the storage host, under what it exports",
              "the disk is what it was; what a cache held is written back"),
+    "drbd": ("DRBD", "inside: by DRBD's own commands and its fault injection; the link outside, in the fabric",
+             "the rule is deleted, the disk attached again, a split brain repaired; DRBD then copies what differs"),
     "address": ("Network service", "outside: in the fabric", "the stranger leaves, the rules are deleted"),
     "admin": ("Administration", "inside: the cluster's own commands", "the opposite command"),
     "software": ("Administration, cluster software", "inside", "the software is started, the file put back"),

@@ -5,6 +5,7 @@ from harness.faults import (
     admin,
     clock,
     disk,
+    drbd,
     fencing,
     flap,
     guest,
@@ -21,6 +22,6 @@ from harness.faults import (
 )
 from harness.faults.base import FAULTS, ActiveFault, Fault, FaultControl, make_fault
 
-__all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "clock", "disk", "fencing", "flap",
-           "guest", "make_fault", "network", "node", "partition", "power", "process", "resources", "software",
+__all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "clock", "disk", "drbd", "fencing",
+           "flap", "guest", "make_fault", "network", "node", "partition", "power", "process", "resources", "software",
            "storage", "traffic", "watchdog"]

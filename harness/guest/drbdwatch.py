@@ -85,9 +85,8 @@ class DrbdState:
         if name not in self._known:
             return []
         if what == "helper":
-            if action != "call":
-                return []
-            return [("drbd.helper", {"resource": name, "helper": words.get("helper", "")})]
+            status = int(words["status"]) if action == "response" else None
+            return [("drbd.helper", {"resource": name, "helper": words.get("helper", ""), "status": status})]
         if what not in _WORDS:
             return []
         kind, names = _WORDS[what]

@@ -34,7 +34,7 @@ def single_mount(history: History) -> Finding:
     """
     tally = Tally("single mount")
     for key, intervals in _not_shared(history):
-        for one, other in _pairs(intervals):
+        for one, other in pairs(intervals):
             verdict, at_ns = overlap(one, other)
             if verdict is not Verdict.PASS:
                 tally.add(verdict, at_ns, f"{key[1]} {_was(verdict)} mounted on two nodes: "
@@ -49,7 +49,7 @@ def single_vip_owner(history: History) -> Finding:
     for key, intervals in history.held("address"):
         live = sorted((piece for interval in intervals for piece in _while_executing(history, interval)),
                       key=lambda piece: (piece.start.latest_ns, piece.node))
-        for one, other in _pairs(live):
+        for one, other in pairs(live):
             verdict, at_ns = overlap(one, other)
             if verdict is not Verdict.PASS:
                 tally.add(verdict, at_ns, f"{key[1]} {_was(verdict)} configured on two executing nodes: "
@@ -88,7 +88,7 @@ def _not_shared(history: History) -> Iterable[tuple[Key, tuple[Interval, ...]]]:
     return ((key, intervals) for key, intervals in history.held("mount") if key[1] not in shared)
 
 
-def _pairs(intervals: Iterable[Interval]) -> Iterable[tuple[Interval, Interval]]:
+def pairs(intervals: Iterable[Interval]) -> Iterable[tuple[Interval, Interval]]:
     """Those of two nodes that are not clearly apart; ``intervals`` are sorted by start."""
     active: list[Interval] = []
     for interval in intervals:

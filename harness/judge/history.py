@@ -24,11 +24,11 @@ BASELINE_NS = 2 * SECOND
 ON, PAUSED, OFF = "on", "paused", "off"
 _POWER = {"power.on": ON, "power.resumed": ON, "power.paused": PAUSED, "power.off": OFF}
 
-#: ("mount", mountpoint), ("address", ip), ("listen", port), ("quorum", ""), ("power", "")
+#: ("mount", mountpoint), ("address", ip), ("listen", port), ("primary", DRBD resource), ("quorum", ""), ("power", "")
 Key = tuple[str, str | int]
 QUORUM: Key = ("quorum", "")
 POWER: Key = ("power", "")
-_VERBS = {"mount": "mounted {}", "address": "took {}", "listen": "opened port {}"}
+_VERBS = {"mount": "mounted {}", "address": "took {}", "listen": "opened port {}", "primary": "promoted {}"}
 
 
 class Ended(StrEnum):
@@ -139,9 +139,10 @@ def action(key: Key) -> str:
 
 
 def service_parts(topology: Topology) -> frozenset[Key]:
-    """All that the services of ``topology`` are made of, as keys."""
-    return frozenset(key for service in topology.services.values() for part in service.group
-                     if (key := part_key(part)) is not None)
+    """All that the services of ``topology`` are made of, as keys; and what they are on, where the nodes hold that."""
+    parts = {key for service in topology.services.values() for part in service.group
+             if (key := part_key(part)) is not None}
+    return frozenset(parts | {("primary", one.name) for one in topology.storage.drbd})
 
 
 def part_key(part: Resource) -> Key | None:
@@ -206,6 +207,8 @@ def _fact(event: Event) -> tuple[Key, bool | None] | None:
         return ("mount", data["mountpoint"]), bool(data["mounted"]) or None
     if event.kind == "address":
         return ("address", str(data["ip"]).split("/")[0]), bool(data["present"]) or None
+    if event.kind == "drbd.role":
+        return ("primary", str(data["resource"])), data["role"] == "Primary" or None
     if event.kind == "listen":
         return ("listen", int(data["port"])), bool(data["present"]) or None
     return None

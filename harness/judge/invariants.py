@@ -15,6 +15,7 @@ from harness.judge.ledger import no_lost_acknowledgement
 from harness.judge.liveness import liveness
 from harness.judge.placement import placement
 from harness.judge.quorum import no_service_without_quorum
+from harness.judge.replicas import no_split_brain
 from harness.judge.writers import single_writer
 from harness.model.event import is_fencing
 from harness.model.verdict import BROKEN_AS_EXPECTED, Finding, Verdict
@@ -58,6 +59,7 @@ INVARIANTS: dict[str, Check] = {
     "evidence": evidence,
     "single mount": single_mount,
     "single writer": single_writer,
+    "no split brain": no_split_brain,
     "single VIP owner": single_vip_owner,
     "fence before takeover": fence_before_takeover,
     "no service without quorum": no_service_without_quorum,
@@ -73,7 +75,7 @@ INVARIANTS: dict[str, Check] = {
 }
 SAFETY = frozenset({"single mount", "single writer", "single VIP owner", "fence before takeover",
                     "no service without quorum", "no lost acknowledgement", "cluster file system freezes",
-                    "same on every node"})
+                    "same on every node", "no split brain"})
 
 
 def check(name: str, history: History) -> Finding:

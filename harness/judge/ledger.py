@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 
 from harness.judge.findings import Tally
 from harness.judge.history import OFF, SECOND, History
+from harness.judge.replicas import allowance
 from harness.model.event import Event
 from harness.model.verdict import Finding, Verdict
 
@@ -18,7 +19,9 @@ def no_lost_acknowledgement(history: History) -> Finding:
     """Every record that was acknowledged before the ledger was read is in it exactly once and in order, no record is in
     it twice or was never written, and none that a node wrote is younger than that node's fencing.
 
-    An append without an answer may be there or not. Acknowledgements that nobody read back leave it open.
+    An append without an answer may be there or not. Acknowledgements that nobody read back leave it open. On a replica
+    that is not synchronous the last ones before a power cut may be lost, as the topology's protocol has it
+    (``replicas.allowance``): that is counted, and no break of the promise.
     """
     tally = Tally("no lost acknowledgement")
     appends: dict[str, list[Event]] = defaultdict(list)
@@ -38,7 +41,13 @@ def no_lost_acknowledgement(history: History) -> Finding:
             tally.add(Verdict.UNKNOWN, history.end_ns, f"{len(acknowledged)} records of {service} were acknowledged "
                       f"and never read back{why}")
         checked = sum(event.t_ns <= (last_ns or 0) for event in acknowledged)
-        notes.append(f"{service}: {checked} acknowledged records are there, once and in order")
+        note = f"{service}: {checked} acknowledged records are there, once and in order"
+        lost = lost_records(history, service)
+        if lost:
+            excuse = allowance(history, service, lost, acknowledged)
+            note = (f"{service}: {len(lost)} of {checked} acknowledged records are lost ({_span(lost)}), which the "
+                    f"topology allows: {excuse.why if excuse else ''}")
+        notes.append(note)
     return tally.finding("; ".join(notes) or "not judged: no client wrote to a ledger")
 
 
@@ -59,14 +68,15 @@ def _judge_read(history: History, tally: Tally, service: str, appends: list[Even
         if number > newest:
             tally.add(Verdict.FAIL, read.t_ns, f"record {number} of {service} is there, and nobody wrote it",
                       without_records(read))
-    there = {number for number, _ in ours}
-    owed = [event for event in appends if event.data.get("ok") and event.t_ns < read.data["sent_ns"]]
-    lost = [event for event in owed if event.data["id"] not in there]
-    if lost:
-        span = f"{lost[0].data['id']}" + (f" to {lost[-1].data['id']}" if len(lost) > 1 else "")
-        tally.add(Verdict.FAIL, lost[0].t_ns, f"{len(lost)} acknowledged records of {service} are lost ({span}), "
-                  f"acknowledged by {lost[0].data.get('from')} from {history.at(lost[0].t_ns)} to "
-                  f"{history.at(lost[-1].t_ns)}, missing at {at}", *lost[:5], without_records(read))
+    owed = _owed(appends, read)
+    lost = _missing(owed, read)
+    excuse = allowance(history, service, lost, owed)
+    if lost and not (excuse and excuse.allowed):
+        by = ", ".join(sorted({str(event.data.get("from")) for event in lost}))
+        tally.add(Verdict.FAIL, lost[0].t_ns, f"{len(lost)} acknowledged records of {service} are lost "
+                  f"({_span(lost)}), acknowledged by {by} from {history.at(lost[0].t_ns)} to "
+                  f"{history.at(lost[-1].t_ns)}, missing at {at}{'; ' + excuse.why if excuse else ''}", *lost[:5],
+                  without_records(read))
     _judge_order(history, tally, service, [sent[number] for number, _ in ours if number in sent],
                  {event.data["id"] for event in owed}, read)
     for number, node in ours:
@@ -85,6 +95,27 @@ def _judge_order(history: History, tally: Tally, service: str, stand: list[Event
             return
         if newest is None or append.data["sent_ns"] > newest.data["sent_ns"]:
             newest = append
+
+
+def _owed(appends: list[Event], read: Event) -> list[Event]:
+    """What was acknowledged before ``read`` was asked for."""
+    return [event for event in appends if event.data.get("ok") and event.t_ns < read.data["sent_ns"]]
+
+
+def _missing(owed: list[Event], read: Event) -> list[Event]:
+    there = {number for number, _, _ in read.data.get("records") or ()}
+    return [event for event in owed if event.data["id"] not in there]
+
+
+def _span(lost: list[Event]) -> str:
+    return f"{lost[0].data['id']}" + (f" to {lost[-1].data['id']}" if len(lost) > 1 else "")
+
+
+def lost_records(history: History, service: str) -> list[Event]:
+    """The acknowledged appends that were not there when the ledger of ``service`` was last read."""
+    reads = [event for event in history.kinds("ledger.read") if event.data.get("service") == service]
+    appends = [event for event in history.kinds("append") if event.data.get("service") == service]
+    return _missing(_owed(appends, reads[-1]), reads[-1]) if reads else []
 
 
 def _judge_author(history: History, tally: Tally, service: str, append: Event, node: str, read: Event) -> None:

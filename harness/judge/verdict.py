@@ -12,6 +12,7 @@ from harness.judge.faultlog import FaultRecord, fault_records
 from harness.judge.findings import Tally
 from harness.judge.history import SECOND, History, build_history
 from harness.judge.invariants import INVARIANTS, SAFETY, expected
+from harness.judge.ledger import lost_records
 from harness.judge.liveness import liveness
 from harness.judge.outages import outages
 from harness.judge.requests import requests_of
@@ -84,6 +85,8 @@ def _figures(history: History, found: tuple[Outage, ...]) -> dict[str, Any]:
         "longest_outage_plus_minus_s": longest.plus_minus if longest else 0.0,
         "total_outage_s": round(sum((outage.seconds for outage in found), 0.0), 9),
         "fenced": [{"node": event.node, "at_s": (event.t_ns - history.start_ns) / SECOND} for event in fenced],
+        "acknowledged_lost": {name: len(lost_records(history, name)) for name in sorted(
+            {str(event.data.get("service")) for event in history.kinds("append")})},
         "faults": [_fault_figures(history, record) for record in fault_records(history)],
     }
 

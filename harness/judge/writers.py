@@ -12,6 +12,7 @@ from collections import defaultdict
 from harness.judge.exclusive import CUTTING
 from harness.judge.findings import Tally
 from harness.judge.history import OFF, SECOND, Edge, Ended, History, Interval
+from harness.judge.replicas import judge_primaries
 from harness.model.event import Event
 from harness.model.verdict import Finding, Verdict
 
@@ -29,6 +30,8 @@ def single_writer(history: History) -> Finding:
     """No two nodes write to a disk by turns unless it was handed over; none writes once it was fenced, or without
     having the file system mounted.
 
+    Of a DRBD resource at most one node is primary: nobody else can write to it.
+
     A node that was seen to write, then another, then the first again must have mounted the file system anew in between.
     Cluster file systems, which are made for many writers, and disks without a file system are left out of that.
     """
@@ -43,9 +46,12 @@ def single_writer(history: History) -> Finding:
         if mounts is not None:
             _judge_turns(history, tally, lun, events, mounts)
             _judge_mounted(history, tally, lun, events, mounts)
+    primaries = judge_primaries(history, tally)
     if not writes:
-        return tally.finding("not judged: no write was seen on the storage network")
-    said = "; ".join(f"{lun}: {', '.join(sorted({event.node for event in events}))}" for lun, events in writes.items())
+        return tally.finding(f"one primary at a time ({primaries})" if primaries else
+                             "not judged: no write was seen on the storage network")
+    said = "; ".join([*(f"{lun}: {', '.join(sorted({event.node for event in events}))}"
+                        for lun, events in writes.items()), *([primaries] if primaries else [])])
     count = sum(int(event.data.get("count", 1)) for events in writes.values() for event in events)
     shared = [lun for lun in writes if _is_shared(history, lun)]
     how = "by one node at a time" if len(shared) < len(writes) else "none of them by a node that was off or fenced"

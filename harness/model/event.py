@@ -31,7 +31,8 @@ drbd.role          guest     {resource, role: Primary | Secondary | Unconfigured
 drbd.connection    guest     {resource, connection: Connected | Connecting | StandAlone | ..., peer_role}
 drbd.disk          guest     {resource, disk: UpToDate | Outdated | Inconsistent | ..., peer_disk, replication}
 drbd.oos           guest     {resource, kib}: so much of the disk differs from the peer's, as DRBD counts it
-drbd.helper        guest     {resource, helper}: DRBD's kernel called it: split-brain, fence-peer, ...
+drbd.helper        guest     {resource, helper: split-brain | fence-peer | ..., status}: DRBD's kernel called it
+                             (status None), or it has ended
 tick               guest     {}: the guest agent was scheduled (4 a second)
 log                guest     {file, line}
 agent.start        guest     {}: the agent (re)started: what was known of this guest is void

@@ -22,7 +22,7 @@ _KEYS = {
     "log": ("file", "line"), "drbd.role": ("resource", "role"),
     "drbd.connection": ("resource", "connection", "peer_role"),
     "drbd.disk": ("resource", "disk", "peer_disk", "replication"), "drbd.oos": ("resource", "kib"),
-    "drbd.helper": ("resource", "helper"),
+    "drbd.helper": ("resource", "helper", "status"),
 }
 _STATES = ("drbd.role", "drbd.connection", "drbd.disk", "drbd.oos")
 

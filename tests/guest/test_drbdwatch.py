@@ -64,9 +64,10 @@ def test_a_resource_that_is_taken_down():
     assert gone == [("drbd.role", {"resource": "r0", "role": "Unconfigured"})]
 
 
-def test_helpers_are_told_when_called():
-    assert fed(HELPER) == [("drbd.helper", {"resource": "r0", "helper": "before-resync-source"})]
-    assert fed(HELPER.replace("call", "response") + " status:0") == []
+def test_helpers_are_told_when_called_and_when_they_have_ended():
+    told = {"resource": "r0", "helper": "before-resync-source"}
+    assert fed(HELPER) == [("drbd.helper", {**told, "status": None})]
+    assert fed(HELPER.replace("call", "response") + " status:0") == [("drbd.helper", {**told, "status": 0})]
 
 
 def test_other_resources_are_nobodys_business():

@@ -43,6 +43,17 @@ def test_a_healthy_cluster(problems):
     assert problems("healthy") == []
 
 
+def test_a_promotable_clone(problems):
+    """Recorded on ledger-drbd: its instances have one name."""
+    promoted = state("drbd-promoted")
+    assert [(r.name, r.role, r.nodes, r.group) for r in promoted.resources if r.agent == "ocf:linbit:drbd"] == [
+        ("drbd-r0", "Promoted", ("node1",), None), ("drbd-r0", "Unpromoted", ("node2",), None)]
+    assert promoted.owner("ledger") == "node1"
+    moved = state("drbd-node-lost")  # after node1 lost its power, and came back
+    assert [r.nodes for r in moved.resources if r.role == "Promoted"] == [("node2",)]
+    assert moved.owner("ledger") == "node2"
+
+
 def test_a_failed_resource(problems):
     failed = state("resource-failed")
     assert failed.owner("web") is None
