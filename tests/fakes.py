@@ -279,6 +279,10 @@ class FakeCluster:
         self.quorum: dict[str, dict | None] = {
             node: {"quorate": True, "members": list(topology.cluster_nodes)} for node in topology.cluster_nodes}
         self.holdings: dict[str, list[str]] = {}
+        self.drbd: dict[str, dict] = {
+            node: {"role": role, "connection": "Connected", "disk": "UpToDate", "peer_disk": "UpToDate",
+                   "replication": "Established", "kib": 0}
+            for node, role in zip(topology.cluster_nodes, ("Primary", "Secondary"), strict=False)}
         self.answering: dict[str, bool] = dict.fromkeys(topology.services, True)
         self.boot_deadline = 0.2
         self.pace = 1.0
@@ -312,6 +316,9 @@ class FakeCluster:
 
     def quorum_of(self, node: str) -> dict | None:
         return self.quorum[node]
+
+    def drbd_of(self, node: str, resource: str) -> dict:
+        return self.drbd[node]
 
     def holdings_of(self, node: str) -> list[str]:
         return self.holdings.get(node, [])

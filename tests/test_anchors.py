@@ -92,12 +92,19 @@ def test_every_moment_is_some_event_and_of_one_node():
         "NODE has the VIP": Event(1, "agent", "rs-01", "address", {"present": True}),
         "NODE loses quorum": Event(1, "agent", "rs-01", "quorum", {"quorate": False}),
         "NODE boots": Event(1, "agent", "rs-01", "agent.start", {}),
+        "NODE is promoted": Event(1, "agent", "rs-01", "drbd.role", {"resource": "r0", "role": "Primary"}),
+        "the replica is N blocks behind": Event(1, "agent", "rs-01", "drbd.oos", {"resource": "r0", "kib": 40}),
     }
     assert set(events) == set(MOMENTS)
     for words, event in events.items():
-        assert moment(words.replace("NODE", "rs-01"), str)(event)
+        assert moment(words.replace("NODE", "rs-01").replace(" N ", " 10 "), str)(event)
         if "NODE" in words:
             assert not moment(words.replace("NODE", "rs-02"), str)(event)
+
+
+def test_a_replica_that_is_not_so_far_behind():
+    event = Event(1, "agent", "rs-01", "drbd.oos", {"resource": "r0", "kib": 40})
+    assert not moment("the replica is 11 blocks behind", str)(event)
 
 
 def test_no_such_moment():

@@ -175,6 +175,8 @@ def test_recovery_policies(recovery, start, monitor, meta):
         assert found == {"monitor": monitor, "start": start, "stop": None}
     group = root.find(".//group[@id='web']/meta_attributes")
     assert {name: value for name, value in pairs(group).items() if name != "resource-stickiness"} == meta
+
+
 class TestActiveOnAll:
     """gfs2-iscsi: clones of the lock manager and of the group, in this order, on the same nodes."""
 
@@ -210,3 +212,29 @@ class TestActiveOnAll:
         made = load_topology("gfs2-iscsi").model_dump(mode="json", exclude_unset=True)
         root = cib(parse_topology(made | {"fencing": {"method": "none"}}, "x"))
         assert pairs(primitive(root, "dlm")) == {"allow_stonith_disabled": "true"}
+
+
+def test_drbd_is_promoted_where_its_group_runs():
+    root = cib(load_topology("ledger-drbd"))
+    clone = root.find(".//clone[@id='drbd-r0-clone']")
+    meta = pairs(clone.find("meta_attributes"))
+    assert (meta["promotable"], meta["notify"], meta["promoted-max"], meta["clone-max"]) == ("true", "true", "1", "2")
+    agent = clone.find("primitive")
+    assert (agent.get("class"), agent.get("provider"), agent.get("type")) == ("ocf", "linbit", "drbd")
+    assert pairs(agent.find("instance_attributes")) == {"drbd_resource": "r0"}
+    monitors = {op.get("role"): op.get("interval") for op in agent.iter("op") if op.get("name") == "monitor"}
+    assert set(monitors) == {"Promoted", "Unpromoted"} and len(set(monitors.values())) == 2
+    together = root.find(".//rsc_colocation")
+    assert (together.get("rsc"), together.get("with-rsc"), together.get("with-rsc-role"), together.get("score")) == (
+        "ledger", "drbd-r0-clone", "Promoted", "INFINITY")
+    order = root.find(".//rsc_order")
+    assert (order.get("first"), order.get("first-action"), order.get("then")) == (
+        "drbd-r0-clone", "promote", "ledger")
+    assert pairs(primitive(root, "ledger-filesystem").find("instance_attributes"))["device"] == "/dev/drbd0"
+
+
+def test_a_dual_primary_is_promoted_on_both_nodes():
+    made = load_topology("ledger-drbd").model_dump(mode="json", exclude_unset=True)
+    made["storage"]["drbd"][0]["dual_primary"] = True
+    clone = cib(parse_topology(made, "x")).find(".//clone[@id='drbd-r0-clone']")
+    assert pairs(clone.find("meta_attributes"))["promoted-max"] == "2"

@@ -113,7 +113,7 @@ def test_every_recorded_document_is_a_state_or_an_error(path):
         assert path.stem in ("no-cib", "not-running")
     else:
         assert len(found.members) == 2
-        assert found.as_dict()["members"][0]["name"] == "rs-01"
+        assert found.as_dict()["members"][0]["name"] == ("node1" if path.stem.startswith("drbd") else "rs-01")
 
 
 def test_crm_mon_that_failed():

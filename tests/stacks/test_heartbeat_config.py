@@ -92,6 +92,15 @@ def test_haresources_has_the_group_in_its_order_on_its_preferred_node():
     assert {"vers=4.2", "hard", "timeo=50", "retrans=2", "noatime"} == set(options.split(","))
 
 
+def test_a_drbd_resource_is_promoted_before_its_file_system_is_mounted():
+    made = changed(storage={"nfs": None, "drbd": [{"name": "r0", "filesystem": "ext3"}]}, services={"web": {"group": [
+        {"kind": "filesystem", "drbd": "r0", "mountpoint": "/data"},
+        {"kind": "vip", "address": "192.168.60.200"},
+        {"kind": "daemon", "name": "nginx"}]}})
+    words = config.haresources(made).split()
+    assert words[1:3] == ["drbddisk::r0", "Filesystem::/dev/drbd0::/data::ext3::noatime"]
+
+
 def test_an_init_script_is_named_as_it_is():
     group = [{"kind": "vip", "address": "192.168.60.200"},
              {"kind": "daemon", "name": "nginx", "agent": "lsb:nginx", "document_root": "/var/www"}]
