@@ -77,15 +77,22 @@ class KnownOutage:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A known outage and the one that was reported, or None."""
+    """A known outage and the one that was reported, or None. ``answer`` is how long (s) the service itself took, once
+    the packets passed again, for the answer that ended it: the service's time and not the measurement's."""
 
     known: KnownOutage
     reported: Outage | None
+    answer: float = 0.0
 
     @property
     def error(self) -> float | None:
         """Reported less known, s."""
         return None if self.reported is None else self.reported.seconds - self.known.seconds
+
+    @property
+    def own_error(self) -> float | None:
+        """The error without the time that the service took to answer, s."""
+        return None if self.error is None else self.error - self.answer
 
     @property
     def within_bound(self) -> bool:
@@ -168,7 +175,10 @@ def lengths_and_pauses(count: int, seed: int, shortest: float = 0.1,
 
 def compare(known: Sequence[KnownOutage], events: Iterable[Event], topology: Topology) -> list[Compared]:
     """Each known outage with the reported one that covers most of it."""
+    events = list(events)
     reported = outages(build_history(events, topology))
+    sent = {(event.data["service"], event.t_ns): event.data["sent_ns"] for event in events
+            if event.kind == "reply" and event.data["ok"]}
 
     def shared(one: KnownOutage, other: Outage) -> int:
         until = one.end_after_ns if other.end_ns is None else other.end_ns
@@ -177,7 +187,12 @@ def compare(known: Sequence[KnownOutage], events: Iterable[Event], topology: Top
     found = []
     for one in known:
         best = max(reported, key=lambda other: shared(one, other), default=None)
-        found.append(Compared(one, best if best is not None and shared(one, best) > 0 else None))
+        if best is None or shared(one, best) <= 0:
+            found.append(Compared(one, None))
+            continue
+        asked_ns = sent.get((best.service, best.end_ns), 0)
+        # what was asked before and came through by a repetition is the measurement's own affair
+        found.append(Compared(one, best, (best.end_ns - asked_ns) / 1e9 if asked_ns >= one.end_after_ns else 0.0))
     return found
 
 
@@ -185,9 +200,11 @@ def summary(compared: Sequence[Compared]) -> dict[str, float]:
     """n, median, p95 and maximum of the absolute error (s), its bias, and how many were outside of their bound."""
     errors = [one.error for one in compared if one.error is not None]
     sizes = sorted(abs(error) for error in errors)
+    own = sorted(abs(one.own_error) for one in compared if one.own_error is not None)
     return {
         "n": len(compared), "missed": sum(one.reported is None for one in compared),
         "median": statistics.median(sizes), "p95": percentile(sizes, 0.95), "max": sizes[-1],
+        "own_median": statistics.median(own), "own_p95": percentile(own, 0.95), "own_max": own[-1],
         "bias": statistics.mean(errors), "outside_bound": sum(not one.within_bound for one in compared),
         "bound": statistics.median(one.reported.plus_minus for one in compared if one.reported is not None),
         "truth_plus_minus": max(one.known.plus_minus for one in compared),

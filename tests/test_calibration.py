@@ -20,6 +20,14 @@ def test_a_known_outage_is_found_and_its_error_told():
     found, = compare([known(3.99, 5.99)], log.events, log.topology)
     assert found.error == pytest.approx(0.02, abs=0.001)
     assert found.within_bound
+    assert found.answer == pytest.approx(0.004) and found.own_error == pytest.approx(0.016, abs=0.001)
+    assert summary([found])["own_p95"] == pytest.approx(0.016, abs=0.001)
+
+
+def test_an_answer_that_was_asked_for_before_the_end_is_the_measurements_own_time():
+    log = Log().baseline().ready(0.5).good(0.1, 4, A).bad(4, 5.9).request(5.98, 0.4, True, A).good(6.4, 9, A)
+    found, = compare([known(3.99, 5.99)], log.events, log.topology)
+    assert found.answer == 0 and found.own_error == found.error
 
 
 def test_an_outage_that_was_not_reported_is_missed():
