@@ -22,8 +22,8 @@ LEAST_TWIN_RUNS = 10
                     reason="25 minutes of real clusters, as root: FENCELINE_MATRIX=1 asks for them")
 def test_every_planted_defect_is_caught_and_no_twin_raises_an_alarm(tmp_path):
     runs = tmp_path / "runs"
-    done = subprocess.run([sys.executable, "-m", "pytest", "features", "-m", "(known_bad or twin) and not libvirt", "-q",
-                           "--runs-dir", str(runs), "--history", str(tmp_path / "history.sqlite")],
+    done = subprocess.run([sys.executable, "-m", "pytest", "features", "-m", "(known_bad or twin) and not libvirt",
+                           "-q", "--runs-dir", str(runs), "--history", str(tmp_path / "history.sqlite")],
                           cwd=CHECKOUT, capture_output=True, text=True, timeout=3600, check=False)
     rows = matrix(sorted(runs.iterdir()))
     text = matrix_text(rows)
