@@ -66,8 +66,8 @@ def _newest(found: Iterable[Figures], any_host: bool) -> dict[Key, tuple[list[Fi
 
 
 def _changed(old: dict[str, object], new: dict[str, object]) -> tuple[str, ...]:
-    return tuple(f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}" for name in sorted({*old, *new})
-                 if name != "image" and old.get(name) != new.get(name))
+    return tuple(f"{name} {old[name]} -> {new[name]}" for name in sorted(old.keys() & new.keys())
+                 if name != "image" and old[name] != new[name])
 
 
 def _compare(key: Key, old: list[Figures], new: list[Figures], alpha: float, effect: float) -> Comparison:

@@ -65,11 +65,26 @@ class Figures:
     versions: dict[str, Any]
 
 
-def software(versions: dict[str, Any]) -> str:
-    """A short name for ``versions``, the same for the same ones. An image that was built anew from the same packages is
-    the same software."""
-    told = {name: version for name, version in versions.items() if name != "image"}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:6] if told else ""
+class _Names:
+    """Short names for versions. Runs that tell the same of all that both tell of have the same software: an image built
+    anew from the same packages, or a package that older runs said nothing of, makes no difference."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[str, dict[str, Any]]] = []
+
+    def of(self, versions: dict[str, Any]) -> str:
+        """The name for ``versions``; "" if they say nothing."""
+        told = {name: version for name, version in versions.items() if name != "image"}
+        if not told:
+            return ""
+        for name, known in self._known:
+            both = told.keys() & known.keys()
+            if both and all(told[one] == known[one] for one in both):
+                known |= told
+                return name
+        name = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:6]
+        self._known.append((name, told))
+        return name
 
 
 def versions_text(versions: dict[str, Any]) -> str:
@@ -144,7 +159,8 @@ def runs(db: sqlite3.Connection) -> list[Figures]:
     phases = {}
     for run, raw in db.execute("SELECT run, phases FROM outage ORDER BY run, seconds"):
         phases[run] = tuple((name, seconds) for name, seconds, _ in json.loads(raw))  # of the longest, the last
-    return [Figures(Key(topology, scenario, driver, host, software(json.loads(versions))), begun, folder, verdict,
+    names = _Names()
+    return [Figures(Key(topology, scenario, driver, host, names.of(json.loads(versions))), begun, folder, verdict,
                     reason, outage, plus_minus, phases.get(identity, ()), host, json.loads(versions))
             for identity, topology, scenario, driver, begun, folder, verdict, reason, outage, plus_minus, host, versions
             in db.execute("SELECT id, topology, scenario, driver, begun, folder, verdict, reason, outage, plus_minus, "

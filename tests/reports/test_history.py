@@ -106,6 +106,14 @@ def test_versions_are_told_apart_and_a_new_one_may_be_compared(tmp_path):
     assert "pacemaker 2.1.5 -> 2.1.6" in comparison_text([found])
 
 
+def test_a_package_that_older_runs_said_nothing_of_makes_no_other_software(tmp_path):
+    make_run(tmp_path, 1, pacemaker="2.1.5")
+    make_run(tmp_path, 2, drbd="9.22")
+    make_run(tmp_path, 3, drbd="9.23")
+    one, two, three = history.load(tmp_path)
+    assert one.key == two.key != three.key
+
+
 def test_a_mixture_of_versions_is_not_compared(tmp_path):
     make_runs(tmp_path / "a" / "old", [9.0] * 6, pacemaker="2.1.4")
     for folder in (tmp_path / "a" / "old").iterdir():
