@@ -58,6 +58,8 @@ def group_together(history: History) -> Finding:
     tally = Tally("group together")
     judged = []
     for name, keys in _groups(history):
+        if history.topology.services[name].active == "all":
+            continue  # each node has its own
         judged.append(name)
         for one, other in combinations(keys, 2):
             _judge_apart(history, tally, name, one, other)
@@ -114,7 +116,7 @@ def no_unwanted_failback(history: History) -> Finding:
     judged = []
     faults = fault_records(history)
     for name, service in history.topology.services.items():
-        if service.domain.failback or not service.domain.ordered:
+        if service.domain.failback or not service.domain.ordered or service.active == "all":
             continue
         judged.append(name)
         for key in _keys(service):

@@ -148,3 +148,14 @@ def test_a_failback_is_named_and_only_judged_where_it_is_unwanted():
         finding = judged(log, FAILBACK)
         assert finding.verdict is PASS
         assert "not judged" in finding.reason
+
+
+def test_a_service_that_is_active_on_all_nodes_has_only_an_order():
+    def log() -> Log:
+        one = back(away()).listen(30, A, False).listen(31, B)
+        one.topology = one.topology.model_copy(update={"services": {
+            "web": one.topology.services["web"].model_copy(update={"active": "all"})}})
+        return one
+
+    assert all("not judged" in judged(log(), check).reason for check in (TOGETHER, FAILBACK))
+    assert judged(log(), ORDER).verdict is PASS and "not judged" not in judged(log(), ORDER).reason
