@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from pytest_bdd import then, when
 
 from harness.faults.software import configurations
+from harness.guest import audit
 from harness.judge.invariants import INVARIANTS
 from harness.machines.protocol import Power
 from harness.model.event import Event, is_fencing
@@ -194,6 +197,16 @@ def no_service_without_quorum(scene: Scene) -> None:
 @then("nothing was taken over before the fencing")
 def fence_before_takeover(scene: Scene) -> None:
     _assert_promise(scene, "fence before takeover")
+
+
+@then("no node has anything to show that it should not: core files, crashes, full disks, empty logs")
+def audited(scene: Scene) -> None:
+    cluster = scene.cluster
+    found = [audit.parse(node, cluster.session(node).run(audit.command(cluster.stack.logs), within=30).out)
+             for node in cluster.topology.cluster_nodes if cluster.is_running(node)]
+    scene.run.log.record("stack", None, "audit", {one.node: asdict(one) for one in found})
+    problems = [problem for one in found for problem in one.problems()]
+    assert not problems, "; ".join(problems)
 
 
 @then("all nodes have the same configuration")

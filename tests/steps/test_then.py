@@ -441,6 +441,20 @@ def test_same_configuration(stage):
     red(then.same_configuration, stage, match="rs-01 5f1e, rs-02 a0b1")
 
 
+def test_audited(stage):
+    fine = ("df Filesystem 1024-blocks Used Available Capacity Mounted on\ndf /dev/root 1000 400 600 40% /\n"
+            "df tmpfs 1000 10 990 1% /var/log\nlog /var/log/corosync/corosync.log 812\n")
+    for session in stage.cluster.sessions.values():
+        session.answer = lambda command: (0, fine)
+    green(then.audited, stage)
+    for line, words in (("core /var/lib/pacemaker/cores/core.812", "rs-02: core file /var/lib/pacemaker/cores/core.812"),
+                        ("crash [ 12.1] corosync[99]: segfault at 0 ip 00", "rs-02: a process crashed: .*segfault"),
+                        ("df /dev/sdb 100 97 3 97% /srv", "rs-02: /srv has only 3 % free"),
+                        ("log /var/log/pacemaker/pacemaker.log 0", "rs-02: nothing was logged to .*pacemaker.log")):
+        stage.cluster.sessions["rs-02"].answer = lambda command, line=line: (0, fine + line + "\n")
+        red(then.audited, stage, match=words)
+
+
 # -- what all of them have in common -------------------------------------------------------------------------------
 
 
