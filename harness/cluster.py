@@ -124,7 +124,7 @@ class Cluster:
                                     self.driver.slowdown)
         self._make_machines()
         self.bmcs = BmcRack(self.fabric, topology, self.log, self.bmc_password,
-                            {node: self.machines[node] for node in topology.cluster_nodes})
+                            {node: self.machines[node] for node in topology.service_nodes})
         self._undo.callback(self.bmcs.close)
         self.client = ClientObserver(self.fabric, topology, self.log, self.loop)
         self.wire = WireObserver(self.fabric, topology, self.log, self.loop)

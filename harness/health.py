@@ -62,7 +62,7 @@ def state_problems(cluster: Cluster, state: ClusterState) -> list[str]:
         found.append("the partition of the DC has no quorum")
     if state.coordinator is None and topology.stack.kind == "pacemaker":
         found.append("no DC has been elected")
-    found += [f"{node} is not online" for node in topology.cluster_nodes if node not in state.online()]
+    found += [f"{node} is not online" for node in topology.service_nodes if node not in state.online()]
     found += [f"{member.name} is {word}" for member in state.members
               for word in ("standby", "pending", "unclean", "maintenance") if getattr(member, word)]
     found += [f"{resource.name} is {resource.role}{' (failed)' if resource.failed else ''}"

@@ -209,7 +209,8 @@ class FakeStack:
         nodes = cluster.topology.cluster_nodes
         state = {
             "seen_by": node or nodes[0], "quorate": True, "coordinator": nodes[0],
-            "members": tuple(MemberState(name, cluster.is_running(name), name in self.standbys) for name in nodes),
+            "members": tuple(MemberState(name, cluster.is_running(name), name in self.standbys)
+                             for name in cluster.topology.service_nodes),
             "resources": tuple(
                 ResourceState(f"{service}-{part.kind}", "ocf:heartbeat:x", "Started", (cluster.owners[service],),
                               True, False, True, service)

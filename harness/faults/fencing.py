@@ -36,9 +36,9 @@ class _DeviceFault:
         raise NotImplementedError
 
     def inject(self, cluster: Cluster) -> None:
-        now = cluster.bmcs.mode(self.node) if self.node in cluster.topology.cluster_nodes else None
+        now = cluster.bmcs.mode(self.node) if self.node in cluster.topology.service_nodes else None
         if now is None:
-            raise FaultError(f"{self.node} has no fencing device; {', '.join(cluster.topology.cluster_nodes)} have")
+            raise FaultError(f"{self.node} has no fencing device; {', '.join(cluster.topology.service_nodes)} have")
         if now != BmcMode.NORMAL:
             raise FaultError(f"the fencing device of {self.node} has a fault already: {now.kind}; heal that first")
         cluster.bmcs.set_mode(self.node, self.mode)

@@ -89,13 +89,13 @@ class BmcRack:
         self._log = log
         self._machine_of = power.__getitem__ if isinstance(power, Mapping) else power
         self._passwords = {USER: password}
-        self._switches = {node: threading.Lock() for node in topology.cluster_nodes}
+        self._switches = {node: threading.Lock() for node in topology.service_nodes}
         self._workers: set[threading.Thread] = set()
         self._closed = False
         self._loop = ObserverLoop(log, source="bmc")
         self._devices: dict[str, _Device] = {}
         try:
-            for node in topology.cluster_nodes:
+            for node in topology.service_nodes:
                 self._devices[node] = self._make(node, fabric, str(bmc_address(topology, node)))
         except BaseException:
             self.close()

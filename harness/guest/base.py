@@ -47,7 +47,7 @@ def _hosts(topology: Topology, node: str) -> str:
     # a node's name means its heartbeat address, as cluster software expects; others their management address
     lines = ["127.0.0.1 localhost"]
     for name in topology.nodes:
-        role = "heartbeat" if topology.nodes[name].role == "cluster" else "management"
+        role = "heartbeat" if name in topology.service_nodes else "management"
         networks = [n for n in topology.networks_with(role) if n in topology.networks_of(name)]
         if networks:
             lines.append(f"{address(topology, name, networks[0])} {name}")
@@ -70,7 +70,7 @@ def _address_lines(topology: Topology, node: str) -> list[str]:
 
 def _agent_settings(topology: Topology, node: str) -> dict:
     is_member = topology.nodes[node].role == "cluster"
-    services = topology.services.values() if is_member else ()
+    services = topology.services.values() if node in topology.service_nodes else ()
     return {
         "device": None,  # the agent finds the serial line of its driver
         "mountpoints": [service.filesystem.mountpoint for service in services if service.filesystem],

@@ -13,7 +13,7 @@ from harness.model.topology import Service, Topology
 #: Faults that leave their node able to vote and to serve; a cache that lies does so until the power goes.
 _HARMLESS = frozenset({"move", "service-kill", "write-cache-lies"})
 #: Faults after which the node votes but may not serve.
-_UNFIT = frozenset({"standby"})
+_UNFIT = frozenset({"standby", "configuration-spoilt"})
 #: What the faults of fencing devices are called: their node can't be counted on to be fenced.
 _UNFENCEABLE = "fence-"
 #: A network that loses this share of its packets (%) is as good as cut.

@@ -85,7 +85,7 @@ class Fabric:
                 lines.append(f"addr add {harness_address(topology, network)}/{prefix} dev {bridge}")
                 if settings.role == "management":
                     lines += [f"addr add {bmc_address(topology, node)}/{prefix} dev {bridge}"
-                              for node in topology.cluster_nodes]
+                              for node in topology.service_nodes]
         for node in topology.nodes:
             for network in topology.networks_of(node):
                 tap = self.tap(node, network)

@@ -54,7 +54,7 @@ def _nodes(topology: Topology) -> list[str]:
         found.append("nodes: no node has the role cluster")
     if len(topology.cluster_nodes) > MAX_CLUSTER_NODES:
         found.append(f"nodes: {len(topology.cluster_nodes)} cluster nodes, at most {MAX_CLUSTER_NODES} are supported")
-    for role in ("storage", "quorum-device", "real-server"):
+    for role in ("remote", "storage", "quorum-device", "real-server"):
         count = len(topology.nodes_with(role))
         if count > MAX_HELPERS:
             found.append(f"nodes: {count} machines with the role {role}, at most {MAX_HELPERS} are supported")
@@ -137,7 +137,7 @@ def _twice(path: str, names: list[str]) -> list[str]:
 
 def _fencing(topology: Topology) -> list[str]:
     return [*(f"fencing.delay.{name}: there is no cluster node {name!r}"
-              for name in topology.fencing.delay if name not in topology.cluster_nodes), *_sbd(topology)]
+              for name in topology.fencing.delay if name not in topology.service_nodes), *_sbd(topology)]
 
 
 def _sbd(topology: Topology) -> list[str]:
@@ -280,7 +280,7 @@ def _services(topology: Topology) -> list[str]:
             if sum(part.kind == kind for part in service.group) > 1:
                 found.append(f"services.{name}.group: more than one {kind}")
         for node in service.domain.nodes:
-            if node not in topology.cluster_nodes:
+            if node not in topology.service_nodes:
                 found.append(f"services.{name}.domain.nodes: there is no cluster node {node!r}")
         if service.domain.restricted and not service.domain.nodes:
             found.append(f"services.{name}.domain.restricted: needs nodes")

@@ -18,7 +18,20 @@ def stack_problems(topology: Topology) -> list[str]:
     planted = [f"services.{name}.mistakes: only a pacemaker stack can be told of these"
                for name, service in topology.services.items()
                if service.mistakes and topology.stack.kind != "pacemaker"]
-    return planted + rules[topology.stack.kind](topology)
+    return planted + _remote(topology) + rules[topology.stack.kind](topology)
+
+
+def _remote(topology: Topology) -> list[str]:
+    found = []
+    for node in topology.nodes_with("remote"):
+        path = f"nodes.{node}.role"
+        if topology.stack.kind != "pacemaker":
+            found.append(f"{path}: remote nodes are for the stack pacemaker")
+        if topology.storage.iscsi or topology.storage.nfs or topology.storage.drbd:
+            found.append(f"{path}: no disk is shared with a remote node: leave storage out")
+        if topology.fencing.method == "sbd":
+            found.append(f"{path}: a remote node has no SBD here: say fencing.method ipmi or none")
+    return found
 
 
 def _pacemaker(topology: Topology) -> list[str]:

@@ -16,12 +16,13 @@ from harness.model.stack import Pacemaker, Stack
 from harness.model.strict import Name, Strict
 from harness.model.units import Duration, Size
 
-NodeRole = Literal["cluster", "storage", "quorum-device", "real-server"]
+NodeRole = Literal["cluster", "remote", "storage", "quorum-device", "real-server"]
 NetworkRole = Literal["heartbeat", "service", "storage", "management"]
 
 
 class Node(Strict):
-    """A machine. ``cluster`` nodes are members; the others serve them."""
+    """A machine. ``cluster`` nodes are members; ``remote`` ones run services without being members (pacemaker_remote);
+    the others serve them."""
 
     role: NodeRole = "cluster"
     memory: Size = Field(512 * 2**20, description="memory of the machine, for example 512M")
@@ -311,6 +312,11 @@ class Topology(Strict):
         """The members."""
         return self.nodes_with("cluster")
 
+    @property
+    def service_nodes(self) -> tuple[str, ...]:
+        """Where services can run: the members, and remote nodes. Each has a fencing device."""
+        return self.cluster_nodes + self.nodes_with("remote")
+
     def networks_with(self, role: NetworkRole) -> tuple[str, ...]:
         """Names of the networks with ``role``, in the file's order."""
         return tuple(name for name, network in self.networks.items() if network.role == role)
@@ -320,7 +326,7 @@ class Topology(Strict):
         wanted = self.nodes[node].networks
         if wanted is not None:
             return tuple(name for name in self.networks if name in wanted)
-        if self.nodes[node].role == "cluster":
+        if self.nodes[node].role in ("cluster", "remote"):
             return tuple(self.networks)
         # a storage or quorum host has no business on the heartbeat or the clients' network
         roles = {"storage": {"management", "storage"}, "real-server": {"management", "service"}}.get(
@@ -357,5 +363,5 @@ class Topology(Strict):
         """Where ``service`` may run, best first."""
         domain = self.services[service].domain
         rest = () if domain.restricted and domain.nodes else tuple(
-            node for node in self.cluster_nodes if node not in domain.nodes)
+            node for node in self.service_nodes if node not in domain.nodes)
         return domain.nodes + rest

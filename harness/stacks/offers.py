@@ -19,7 +19,8 @@ DAEMONS: dict[str, dict[str, str]] = {
     "pacemaker": {
         "corosync": "corosync", "pacemakerd": "pacemakerd", "pacemaker-controld": "pacemaker-contr",
         "pacemaker-based": "pacemaker-based", "pacemaker-fenced": "pacemaker-fence",
-        "pacemaker-execd": "pacemaker-execd", "pacemaker-schedulerd": "pacemaker-sched",
+        "pacemaker-execd": "pacemaker-execd",
+        "pacemaker-remoted": "pacemaker-remot", "pacemaker-schedulerd": "pacemaker-sched",
         "pacemaker-attrd": "pacemaker-attrd"},
     "heartbeat": {"heartbeat": "heartbeat", "ipfail": "ipfail"},
     "keepalived": {"keepalived": "keepalived", "haproxy": "haproxy"},
@@ -39,6 +40,8 @@ def daemons(topology: Topology) -> dict[str, str]:
     found = dict(DAEMONS[topology.stack.kind])
     if topology.fencing.method == "sbd":
         found["sbd"] = "sbd"
+    if topology.stack.kind == "pacemaker" and not topology.nodes_with("remote"):
+        del found["pacemaker-remoted"]
     if topology.stack.kind == "heartbeat" and not topology.stack.ipfail:
         del found["ipfail"]
     if topology.stack.kind == "keepalived" and not any(

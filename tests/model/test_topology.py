@@ -43,6 +43,10 @@ def errors(**changes) -> list[str]:
 SBD = {"fencing__method": "sbd", "fencing__sbd": {"luns": ["sbd"]},
        "storage__iscsi__luns__1": {"name": "sbd", "size": "4M", "filesystem": None}}
 INCONSISTENT = {
+    "remote for keepalived": ({"nodes__far": {"role": "remote"}, "stack": {"kind": "keepalived"}},
+                              "nodes.far.role: remote nodes are for the stack pacemaker"),
+    "remote with a disk": ({"nodes__far": {"role": "remote"}}, "nodes.far.role: no disk is shared with a remote node"),
+    "remote with sbd": ({**SBD, "nodes__far": {"role": "remote"}}, "nodes.far.role: a remote node has no SBD here"),
     "sbd without sbd": ({"fencing__method": "sbd"}, "fencing.sbd: the method sbd needs its luns"),
     "sbd of another method": ({"fencing__sbd": {}}, "fencing.sbd: has no meaning with the method ipmi"),
     "sbd of another stack": ({**SBD, "stack": {"kind": "keepalived"}}, "fencing.method: sbd is for the stack"),

@@ -42,7 +42,7 @@ def test_every_id_is_there_once_and_every_reference_leads_somewhere(name):
     assert len(ids) == len(set(ids))
     resources = {one.get("id") for one in root.find("configuration/resources").iter()}
     for place in root.iter("rsc_location"):
-        assert place.get("rsc") in resources and place.get("node") in topology.cluster_nodes
+        assert place.get("rsc") in resources and place.get("node") in topology.service_nodes
     for constraint in (*root.iter("rsc_order"), *root.iter("rsc_colocation")):
         assert {constraint.get(key) for key in ("first", "then", "rsc", "with-rsc")} - {None} <= resources
 
@@ -238,3 +238,16 @@ def test_a_dual_primary_is_promoted_on_both_nodes():
     made["storage"]["drbd"][0]["dual_primary"] = True
     clone = cib(parse_topology(made, "x")).find(".//clone[@id='drbd-r0-clone']")
     assert pairs(clone.find("meta_attributes"))["promoted-max"] == "2"
+
+
+def test_remote_nodes():
+    topology = load_topology("web-remote")
+    root = cib(topology)
+    assert [(node.get("uname"), node.get("type")) for node in root.iter("node")] == [
+        ("node1", None), ("node2", None), ("remote1", "remote")]
+    connection = primitive(root, "remote1")
+    assert (connection.get("class"), connection.get("provider"), connection.get("type")) == (
+        "ocf", "pacemaker", "remote")
+    assert pairs(connection)["server"] == "10.78.1.31"
+    assert pairs(primitive(root, "fence-remote1"))["pcmk_host_list"] == "remote1"
+    assert locations(root, "web")["remote1"] == "300"

@@ -143,6 +143,6 @@ def test_a_document_cut_short():
 
 def test_problems_name_what_is_outside_of_its_domain(web, tmp_path):
     outside = SimpleNamespace(topology=SimpleNamespace(
-        cluster_nodes=web.cluster_nodes, stack=web.stack, services=web.services,
+        service_nodes=web.cluster_nodes, stack=web.stack, services=web.services,
         preferred_nodes=lambda service: ("rs-02",)))
     assert state_problems(outside, state("healthy")) == ["web runs on rs-01, outside of its failover domain"]

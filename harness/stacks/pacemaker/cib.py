@@ -15,6 +15,7 @@ from harness.stacks.pacemaker import dlm, sbd
 from harness.stacks.pacemaker.corosync import node_id
 from harness.stacks.pacemaker.elements import add_clone, attributes, clone_of, operation
 from harness.stacks.pacemaker.placement import bonds, on_fail, recovery_meta
+from harness.stacks.pacemaker.remote import add_connections
 from harness.storage.mounting import mount_of
 
 FEATURE_SET = "3.16.1"  # Pacemaker 2.1.5; a newer one is refused in a loop of restarts
@@ -41,8 +42,9 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
         ET.SubElement(nodes, "node", {"id": str(node_id(topology, node)), "uname": node})
     resources = ET.SubElement(configuration, "resources")
     constraints = ET.SubElement(configuration, "constraints")
+    add_connections(nodes, resources, topology)
     if topology.fencing.method == "ipmi":
-        for node in topology.cluster_nodes:
+        for node in topology.service_nodes:
             _fence_device(resources, topology, node, bmc_password)
             _location(constraints, f"fence-{node}", node, "-INFINITY")
     elif topology.fencing.method == "sbd" and topology.fencing.sbd.luns:
@@ -60,7 +62,7 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
         _on_drbd(constraints, topology, name)
         if service.filesystem and service.filesystem.mountpoint in topology.cluster_mountpoints:
             dlm.add_constraints(constraints, clone_of(name) if service.active == "all" else name)
-        constraints.extend(bonds(name, service))
+        constraints.extend(bonds(topology, name))
     defaults = ET.SubElement(configuration, "rsc_defaults")
     meta = {"resource-stickiness": str(topology.stack.resource_stickiness)}
     if topology.stack.migration_threshold:
@@ -210,7 +212,7 @@ def _domain(constraints: ET.Element, topology: Topology, name: str, service: Ser
         score = _PREFERENCE * (len(domain.nodes) - index) if domain.ordered else _PREFERENCE
         _location(constraints, name, node, str(score))
     if domain.restricted:
-        for node in topology.cluster_nodes:
+        for node in topology.service_nodes:
             if node not in domain.nodes:
                 _location(constraints, name, node, "-INFINITY")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
-from harness.model.topology import Service
+from harness.model.topology import Topology
+from harness.stacks.pacemaker.elements import clone_of
 
 #: How long a node that failed a service with the policy relocate is not considered again: rgmanager forgets at once,
 #: Pacemaker would not before somebody cleans up.
@@ -23,12 +24,16 @@ def on_fail(recovery: str, operation: str) -> dict[str, str]:
     return {"on-fail": "stop"} if operation in stops else {}
 
 
-def bonds(name: str, service: Service) -> Iterator[ET.Element]:
-    """The constraints between ``service`` and others."""
+def bonds(topology: Topology, name: str) -> Iterator[ET.Element]:
+    """The constraints between the service ``name`` and others."""
+    def resource(service: str) -> str:
+        return clone_of(service) if topology.services[service].active == "all" else service
+
+    service = topology.services[name]
     for first in service.after:
-        yield ET.Element("rsc_order", {"id": f"{name}-after-{first}", "first": first, "then": name,
-                                       "kind": "Mandatory"})
+        yield ET.Element("rsc_order", {"id": f"{name}-after-{first}", "first": resource(first),
+                                       "then": resource(name), "kind": "Mandatory"})
     for other, score, word in (*((other, "INFINITY", "with") for other in service.colocated_with),
                                *((other, "-INFINITY", "apart-from") for other in service.apart_from)):
-        yield ET.Element("rsc_colocation", {"id": f"{name}-{word}-{other}", "rsc": name, "with-rsc": other,
-                                            "score": score})
+        yield ET.Element("rsc_colocation", {"id": f"{name}-{word}-{other}", "rsc": resource(name),
+                                            "with-rsc": resource(other), "score": score})

@@ -16,6 +16,7 @@ from harness.stacks.offers import daemons
 from harness.stacks.pacemaker import crm_mon, dlm, sbd
 from harness.stacks.pacemaker.cib import cib_xml
 from harness.stacks.pacemaker.corosync import AUTHKEY_BYTES, corosync_conf
+from harness.stacks.pacemaker.remote import seed_authkey, seed_remote
 from harness.stacks.state import ClusterState
 
 LOGS = ("/var/log/corosync/corosync.log", "/var/log/pacemaker/pacemaker.log")
@@ -36,11 +37,13 @@ class PacemakerStack:
         self._is_reachable = is_reachable
         self._bmc_password = bmc_password
         self._authkey = secrets.token_hex(AUTHKEY_BYTES // 2)
+        self._remote_authkey = secrets.token_hex(AUTHKEY_BYTES)
 
     def seed_member(self, node: str, seed: Seed) -> None:
         """Makes the node of ``seed`` a member that starts its cluster software at every boot."""
         seed.add("/etc/corosync/corosync.conf", corosync_conf(self.topology))
         seed.add("/etc/corosync/authkey", self._authkey, 0o400)
+        seed_authkey(self.topology, self._remote_authkey, seed)
         seed.add("/etc/fenceline/cib.xml", cib_xml(self.topology, self._bmc_password), 0o600)
         for name, service in self.topology.services.items():
             seed_daemon(seed, name, service)
@@ -67,10 +70,13 @@ class PacemakerStack:
         return frozenset(self.topology.cluster_nodes)
 
     def seed_helper(self, node: str, seed: Seed) -> None:
-        """Makes the node of ``seed`` the quorum device's server or the keeper of SBD's disks, if that is its role."""
+        """Makes the node of ``seed`` a remote node, the quorum device's server or the keeper of SBD's disks, if that is
+        its role."""
         topology = self.topology
         if topology.fencing.method == "sbd" and topology.storage.iscsi and node == topology.storage.iscsi.target:
             sbd.seed_storage(topology, seed)
+        if topology.nodes[node].role == "remote":
+            seed_remote(topology, self._remote_authkey, seed)
         if topology.nodes[node].role != "quorum-device":
             return
         # TLS off: no certificates, see corosync.py
