@@ -40,6 +40,7 @@ from harness.observe.loop import ObserverLoop
 from harness.observe.wire import WireObserver
 from harness.observe.writes import WriteObserver
 from harness.progress import Progress
+from harness.stacks import nfs_server
 from harness.stacks.base import make_stack
 from harness.stacks.state import ClusterState
 from harness.storage import database, drbd, iscsi, nfs
@@ -206,6 +207,8 @@ class Cluster:
                 self.stack.seed_member(node, seed)
             else:
                 self.stack.seed_helper(node, seed)
+            if settings.role == "client":
+                nfs_server.seed_client(topology, node, seed)
             seed.late += settings.rc_local
             path = self.folder / f"{node}.seed"
             seed.write(path)

@@ -81,6 +81,8 @@ class Scene:
             self._roles["the storage host" if not number else f"the storage host {number + 1}"] = node
         for ordinal, node in zip(("first", "second", "third"), topology.nodes_with("real-server"), strict=False):
             self._roles[f"the {ordinal} real server"] = node
+        for node in topology.nodes_with("client")[:1]:
+            self._roles["the client"] = node
         for node in topology.nodes_with("quorum-device"):
             self._roles["the quorum device"] = node
 
@@ -301,8 +303,8 @@ class Scene:
             begin = max(event.t_ns, event.data.get("sent_ns", 0) + 1)
         raise AssertionError(f"{what}: not within {within:g} s of the fault")
 
-    def expect_reply_now(self, service: str, node: str) -> None:
-        """Demands that ``node`` answers for ``service`` what is asked from now on, within 2 s.
+    def expect_reply_now(self, service: str, node: str | None = None) -> None:
+        """Demands that ``node``, or anybody, answers for ``service`` what is asked from now on, within 2 s.
 
         Raises:
             AssertionError: it doesn't.
@@ -311,9 +313,9 @@ class Scene:
 
         def good(event: Event) -> bool:
             return (event.kind == "reply" and event.data["service"] == service and event.data["ok"]
-                    and event.data["sent_ns"] > since and event.data["from"] == node)
+                    and event.data["sent_ns"] > since and node in (None, event.data["from"]))
         try:
-            self.run.log.wait_for(good, 2.0, f"{service} answered by {node}", since)
+            self.run.log.wait_for(good, 2.0, f"{service} answered{f' by {node}' if node else ''}", since)
         except Timeout as error:
             raise AssertionError(error.message) from None
 

@@ -39,6 +39,8 @@ FAMILIES = {
              "the disk is what it was; what a cache held is written back"),
     "drbd": ("DRBD", "inside: by DRBD's own commands and its fault injection; the link outside, in the fabric",
              "the rule is deleted, the disk attached again, a split brain repaired; DRBD then copies what differs"),
+    "nfs": ("Storage, NFS", "on the NFS server; its hang outside: rules on the switch",
+            "the server is started, the rules are deleted, the exports put back"),
     "address": ("Network service", "outside: in the fabric", "the stranger leaves, the rules are deleted"),
     "admin": ("Administration", "inside: the cluster's own commands", "the opposite command"),
     "software": ("Administration, cluster software", "inside", "the software is started, the file put back"),

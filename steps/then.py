@@ -85,6 +85,16 @@ def stops_answering(scene: Scene, service: str, seconds: str) -> None:
 @then(phrase(r"<service> stays on <node> for <seconds>"))
 def stays(scene: Scene, service: str, node: str, seconds: str) -> None:
     name, since = scene.node(node), scene.last_fault_ns
+    settings = scene.cluster.topology.services[service]
+    if settings.real_servers:
+        # whoever answers, it is by way of the node with the address
+        vip = str(settings.vip.address)
+        scene.forbid(lambda event: (event.kind == "address" and event.data["ip"] == vip and event.data["present"]
+                                    and event.node != name), float(seconds), f"{vip} on another node than {name}")
+        held = scene.cluster.holdings_of(name)
+        assert f"address {vip}" in held, f"{name} has not got {vip}; it has {', '.join(held) or 'nothing'}"
+        scene.expect_reply_now(service)
+        return
 
     def elsewhere(event: Event) -> bool:
         # what was asked before the fault may still be answered from where it ran then
@@ -104,13 +114,15 @@ def stays_away(scene: Scene, service: str, seconds: str) -> None:
 @needs("restart")
 def restarted_in_place(scene: Scene, service: str, node: str, seconds: str) -> None:
     name = scene.node(node)
-    port = scene.cluster.topology.services[service].daemon.port
+    settings = scene.cluster.topology.services[service]
+    port = settings.daemon.port
 
     def listens_again(event: Event) -> bool:
         return (event.kind == "listen" and event.node == name and event.data["port"] == port
                 and event.data["present"])
     scene.expect(listens_again, float(seconds), f"{service}'s daemon restarted on {name}")
-    scene.expect(good_reply(service, scene.last_fault_ns, name), float(seconds), f"{service} answered by {name}")
+    scene.expect(good_reply(service, scene.last_fault_ns, None if settings.real_servers else name), float(seconds),
+                 f"{service} answered by {name}")
 
 
 @then(phrase(r"<node> loses quorum within <seconds>"))

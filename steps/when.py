@@ -77,6 +77,12 @@ def daemon_killed(scene: Scene, daemon: str, node: str) -> None:
     scene.inject("daemon-kill", node=scene.node(node), daemon=daemon)
 
 
+@when(phrase(r'all processes of the daemon "(?P<daemon>[^"]+)" are killed on <node>'))
+@needs("daemon {daemon}")
+def whole_daemon_killed(scene: Scene, daemon: str, node: str) -> None:
+    scene.inject("daemon-kill", node=scene.node(node), daemon=daemon, processes="all")
+
+
 @when(phrase(r"the process of <service> is killed"))
 def service_killed(scene: Scene, service: str) -> None:
     scene.inject("service-kill", node=scene.cluster.owner(service), service=service)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_bdd import when
 
 from harness.faults import shapes
+from harness.needs import needs
 from harness.scene import Scene
 from steps.words import phrase
 
@@ -103,8 +104,9 @@ def rate_limited(scene: Scene, node: str, kbit: str, network: str) -> None:
         scene.inject("rate-limit", node=scene.node(node), network=name, kbit=float(kbit))
 
 
-@when(phrase(r"the (?P<kind>totem|arp|iscsi|ipmi|http|drbd|vrrp|heartbeat) packets on the <network> network are "
+@when(phrase(r"the (?P<kind>totem|arp|iscsi|nfs|ipmi|http|drbd|vrrp|heartbeat) packets on the <network> network are "
              r"dropped"))
+@needs("packets {kind}")
 def kind_dropped(scene: Scene, kind: str, network: str) -> None:
     for name in _networks(scene, network):
         scene.inject("packet-kind-drop", network=name, kind=kind)

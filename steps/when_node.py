@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_bdd import when
 
+from harness.needs import needs
 from harness.scene import Scene
 from steps.words import phrase
 
@@ -88,6 +89,42 @@ def target_starts(scene: Scene) -> None:
 @when(phrase(r"the iSCSI session of <node> is ended"))
 def session_ended(scene: Scene, node: str) -> None:
     scene.inject("session-logout", node=scene.node(node))
+
+
+@when(phrase(r"the NFS server is restarted"))
+@needs("nfs")
+def nfs_restarted(scene: Scene) -> None:
+    scene.inject("nfs-restart")
+
+
+@when(phrase(r"the NFS server is away for <seconds>"))
+@needs("nfs")
+def nfs_away(scene: Scene, seconds: str) -> None:
+    scene.inject("nfs-restart", seconds=float(seconds))
+
+
+@when(phrase(r"the NFS server hangs"))
+@needs("nfs")
+def nfs_hangs(scene: Scene) -> None:
+    scene.inject("nfs-hang")
+
+
+@when(phrase(r"the NFS server goes on"))
+@needs("nfs")
+def nfs_goes_on(scene: Scene) -> None:
+    scene.heal("nfs-hang")
+
+
+@when(phrase(r"the file handles of the NFS server's clients are stale"))
+@needs("nfs")
+def nfs_stale(scene: Scene) -> None:
+    scene.inject("nfs-stale")
+
+
+@when(phrase(r"the NFS server has its old exports again"))
+@needs("nfs")
+def nfs_old_exports(scene: Scene) -> None:
+    scene.heal("nfs-stale")
 
 
 @when(phrase(r"a stranger answers for the VIP of <service>"))

@@ -118,6 +118,9 @@ class FakeSession:
         self.commands: list[Any] = []
         self.answer: Callable[[Any], Any] = lambda command: 0
 
+    def wait(self, within: float) -> float:
+        return 0.0
+
     def run(self, command: Any, within: float = 30.0, check: bool = True, text: str | None = None) -> Result:
         self.commands.append(command)
         given = self.answer(command)
@@ -225,6 +228,9 @@ class FakeStack:
         if not self.deaf:
             self.moves[service] = target
             self.cluster.owners[service] = target
+
+    def start_daemon(self, node: str, daemon: str) -> None:
+        self.calls.append(f"start_daemon {node} {daemon}")
 
     def clear_moves(self, service: str) -> None:
         self.calls.append(f"clear_moves {service}")

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.model.load import load_topology
-from harness.stacks.offers import lacking, offers
+from harness.stacks.offers import lacking, offers, packets
 
 FEATURE = '''Feature: f
   Scenario: s
@@ -19,7 +19,7 @@ BACK = '"web" relocates to the standby within 30 seconds'
 def problems(tmp_path):
     def collect(topology, when=CUT, then=BACK, changes=""):
         import importlib
-        for name in ("given", "when", "then", "when_fencing", "when_anchored"):
+        for name in ("given", "when", "then", "when_fencing", "when_network", "when_anchored"):
             importlib.import_module(f"steps.{name}")
         from pytest_bdd.feature import get_feature
 
@@ -45,6 +45,9 @@ def test_what_is_offered_is_no_problem(problems):
     ("web-iscsi", 'the daemon "heartbeat" is killed on the active node', BACK, "daemon heartbeat"),
     ("lvs-keepalived", "the active node is put into standby", BACK, "standby"),
     ("lvs-keepalived", "50 ms after the VIP moves: the active node is put into standby", BACK, "standby"),
+    ("web-iscsi", "the vrrp packets on the heartbeat network are dropped", BACK, "packets vrrp"),
+    ("lvs-keepalived", "the heartbeat packets on the heartbeat network are dropped", BACK, "packets heartbeat"),
+    ("web-nfs-heartbeat", "the totem packets on the heartbeat network are dropped", BACK, "packets totem"),
     ("web-nfs-heartbeat", CUT, '"web" is restarted in place on the active node within 5 seconds', "restart"),
 ])
 def test_what_is_not_offered_is_said_with_the_stack(problems, topology, when, then, word):
@@ -64,6 +67,12 @@ def test_the_scenario_s_own_changes_count(problems):
 def test_a_topology_that_is_none_is_said_too(problems):
     assert "no topology 'web-floppy'" in problems("web-floppy")[0]
     assert "deadtime" in problems("web-nfs-heartbeat", changes="stack: {deadtime: 1ms}")[0]
+
+
+def test_packets_are_those_that_are_sent():
+    assert packets(load_topology("web-nfs-heartbeat")) == {"arp", "http", "heartbeat", "nfs"}
+    assert packets(load_topology("web-iscsi")) == {"arp", "http", "totem", "iscsi", "ipmi"}
+    assert packets(load_topology("lvs-keepalived")) == {"arp", "http", "vrrp"}
 
 
 def test_the_daemons_are_those_that_run():

@@ -58,3 +58,48 @@ Feature: Front-end load balancers
     When the daemon "haproxy" is killed on the active node
     Then "web" relocates to the standby within 10 seconds
     And the VIP never had two owners
+
+  Scenario: The preferred director returns and takes the address back
+    Given the topology "haproxy-keepalived" is up and "web" is answering
+    When the power of the active node is cut
+    Then "web" relocates to the standby within 5 seconds
+    When the active node is switched on
+    Then "web" relocates to the active node within 30 seconds
+    And the VIP never had two owners
+
+  Scenario: Without preemption the returning director stays the backup
+    Given the topology "lvs-keepalived" is up and "web" is answering
+    When the power of the active node is cut
+    Then "web" relocates to the standby within 5 seconds
+    When the active node is switched on
+    Then the cluster is whole again within 30 seconds
+    And "web" stays on the standby for 2 seconds
+    And the VIP never had two owners
+
+  Scenario: A director that does not reach its clients is relieved by its track script
+    Given the topology "lvs-keepalived" is up and "web" is answering, with
+      """
+      stack:
+        track_scripts:
+          clients: {script: "/usr/bin/ping -c 1 -W 1 192.168.70.9", interval: 1s, fall: 2}
+      """
+    When the service network of the active node is cut
+    Then "web" relocates to the standby within 10 seconds
+
+  Scenario Outline: The way back by <forwarding> follows the director
+    Given the topology "lvs-keepalived" is up and "web" is answering, with
+      """
+      services:
+        web:
+          group:
+            - {kind: vip, address: 192.168.70.200}
+            - {kind: virtual-server, port: 80, real_servers: [www1, www2], forwarding: <forwarding>}
+      """
+    When the power of the active node is cut
+    Then "web" relocates to the standby within 5 seconds
+    And the VIP never had two owners
+
+    Examples:
+      | forwarding |
+      | nat        |
+      | tun        |

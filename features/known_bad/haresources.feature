@@ -13,3 +13,12 @@ Feature: Two nodes, no STONITH
     Then the promise "single mount" is broken within 30 seconds
     And the promise "fence before takeover" is broken within 30 seconds
     And the promise "single VIP owner" is broken within 30 seconds
+
+  @known_bad
+  Scenario: Heartbeat's UDP port alone is cut
+    Given the topology "web-nfs-heartbeat" is up and "web" is answering
+    And the promise "single mount" is expected to break
+    And the promise "fence before takeover" is expected to break
+    And the promise "single VIP owner" is expected to break
+    When the heartbeat packets on the heartbeat network are dropped
+    Then the promise "single mount" is broken within 30 seconds

@@ -10,6 +10,7 @@ from harness.faults import (
     flap,
     guest,
     network,
+    nfs,
     node,
     partition,
     power,
@@ -23,5 +24,5 @@ from harness.faults import (
 from harness.faults.base import FAULTS, ActiveFault, Fault, FaultControl, make_fault
 
 __all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "clock", "disk", "drbd", "fencing",
-           "flap", "guest", "make_fault", "network", "node", "partition", "power", "process", "resources", "software",
-           "storage", "traffic", "watchdog"]
+           "flap", "guest", "make_fault", "network", "nfs", "node", "partition", "power", "process", "resources",
+           "software", "storage", "traffic", "watchdog"]

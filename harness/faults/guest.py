@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError, FencelineError
 from harness.faults.base import fault, is_event, observed
 from harness.faults.node import no_ticks, wait_tick
+from harness.faults.parameters import check_choice, parameter
 from harness.machines.protocol import Power
 from harness.model.event import now_ns
 from harness.model.units import parse_duration
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # The kernel's reserve for tasks that are not real-time, 5 % by default; not there, or not to be set, in every kernel.
 _RT_LIMIT = "/proc/sys/kernel/sched_rt_runtime_us"
+_TIDY_UP = 3.0  # s that children of a killed process take to follow it
 
 
 @fault
@@ -69,11 +71,19 @@ class CpuOverload:
 @fault
 @dataclass(frozen=True)
 class DaemonKill:
-    """A cluster daemon of ``node`` is killed with SIGKILL."""
+    """A cluster daemon of ``node`` is killed with SIGKILL: its main process, or all of them at once.
+
+    Children of a main process may see its end and tidy up: keepalived's take the address away. Killed with it, they
+    can't.
+    """
 
     node: str
     daemon: str
+    processes: str = parameter("main or all", "main")
     name: ClassVar[str] = "daemon-kill"
+
+    def __post_init__(self) -> None:
+        check_choice(self, "processes", ("main", "all"))
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -84,10 +94,12 @@ class DaemonKill:
         if process is None:
             raise FaultError(f"no daemon {self.daemon!r} in a {cluster.stack.name} cluster; "
                              f"there are {', '.join(cluster.stack.daemons)}")
+        which = "-o " if self.processes == "main" else ""  # the oldest has forked the others
         # the new pid, if it was respawned, can't be the old one within this one command
         out = cluster.session(self.node).run(
-            f"p=$(pgrep -x {process}) || exit 3; kill -KILL $p || exit 4; "
-            "for i in 1 2 3 4 5 6 7 8 9; do [ -d /proc/$p ] || { echo gone $p; exit 0; }; sleep 0.05; done; exit 5",
+            f"p=$(pgrep {which}-x {process}) || exit 3; kill -KILL $p || exit 4; "
+            "for i in 1 2 3 4 5 6 7 8 9; do for q in $p; do [ ! -d /proc/$q ] || { sleep 0.05; continue 2; }; done; "
+            "echo gone $p; exit 0; done; exit 5",
             within=15, check=False)
         if not out.out.startswith("gone") and out.status != -1:
             raise FaultError({3: f"{self.daemon} does not run on {self.node}"}.get(
@@ -95,31 +107,49 @@ class DaemonKill:
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         process = cluster.stack.daemons[self.daemon]
-        try:
+        ages: list[int] = []
+
+        def is_gone() -> bool:
             done = cluster.session(self.node).run(f"ps -o etimes= -C {process}", within=15, check=False)
+            ages[:] = [int(age) for age in done.out.split()]
+            return not any(age > (now_ns() - since_ns) / 1e9 + 1 for age in ages)
+        try:
+            cluster.poll(is_gone, _TIDY_UP, f"every {self.daemon} on {self.node} that is older than the fault to end",
+                         FaultError)
+        except FaultError as error:
+            raise FaultError(f"not confirmed: {error.message}") from error
         except FencelineError:
             # fenced for it meanwhile, or not to be asked: then it is not known
             if not any(is_event("power.off", self.node)(event) for event in cluster.log.events()
                        if event.t_ns >= since_ns):
                 raise
             return {"process": f"gone with {self.node}"}
-        ages = [int(age) for age in done.out.split()]
-        if any(age > (now_ns() - since_ns) / 1e9 + 1 for age in ages):
-            raise FaultError(f"not confirmed: the {self.daemon} that runs on {self.node} is older than the fault")
         return {"process": "respawned" if ages else "gone"}
 
     def heal(self, cluster: Cluster) -> None:
         if cluster.machine(self.node).power() is Power.OFF:
             cluster.power_on(self.node)
+        elif cluster.machine(self.node).power() is Power.ON:
+            # it may be booting, after having been fenced: then all is started anyway
+            wait_tick(cluster, self.node, cluster.boot_deadline)
+            cluster.session(self.node).wait(cluster.boot_deadline)
+            cluster.stack.start_daemon(self.node, self.daemon)
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
-        return {"waited_s": round(wait_tick(cluster, self.node, cluster.boot_deadline), 3)}
+        waited = wait_tick(cluster, self.node, cluster.boot_deadline)
+        cluster.session(self.node).wait(cluster.boot_deadline)
+        process = cluster.stack.daemons[self.daemon]
+        waited += cluster.poll(lambda: cluster.session(self.node).run(["pgrep", "-x", process], within=15,
+                                                                      check=False).ok,
+                               cluster.boot_deadline, f"{self.daemon} to run on {self.node}", FaultError)
+        return {"waited_s": round(waited, 3)}
 
 
 @fault
 @dataclass(frozen=True)
 class ServiceKill:
-    """The daemon of ``service`` is killed with SIGKILL on ``node``, where it runs."""
+    """The daemon of ``service`` is killed with SIGKILL on ``node``, where it runs; of an NFS server the threads are
+    ended."""
 
     node: str
     service: str
@@ -133,7 +163,10 @@ class ServiceKill:
         settings = cluster.topology.services.get(self.service)
         if settings is None or settings.daemon is None:
             raise FaultError(f"no service {self.service!r} with a daemon in {cluster.topology.name}")
-        done = cluster.session(self.node).run(["pkill", "-KILL", "-x", settings.daemon.process], within=15, check=False)
+        # an NFS server is threads of the kernel, which no signal reaches
+        command = ("[ $(cat /proc/fs/nfsd/threads) -gt 0 ] && echo 0 > /proc/fs/nfsd/threads"
+                   if settings.daemon.name == "nfs-server" else f"pkill -KILL -x {settings.daemon.process}")
+        done = cluster.session(self.node).run(command, within=15, check=False)
         if done.status == 1:
             raise FaultError(f"{settings.daemon.process} does not run on {self.node}")
 

@@ -12,6 +12,7 @@ from harness.faults.base import fault
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _ENOUGH_PACKETS = 60
 _SIGMAS = 4.0
@@ -94,8 +95,7 @@ class PacketDrop:
     def _table(self) -> str:
         return f"fl_drop_{self.network.replace('-', '_')}"
 
-    @property
-    def _match(self) -> str:
+    def _match(self, topology: Topology) -> str:
         """Which packets, in nft's words; all."""
         return ""
 
@@ -106,9 +106,9 @@ class PacketDrop:
         taps = [fabric.tap(node, self.network) for node in topology.nodes if self.network in topology.networks_of(node)]
         threshold = round(self.percent * 100)
         # bridge family: seen once, when a packet enters the switch, whoever it is for
-        fabric.run(["nft", "-f", "-"], self._rules(taps, threshold))
+        fabric.run(["nft", "-f", "-"], self._rules(taps, threshold, self._match(topology)))
 
-    def _rules(self, taps: list[str], threshold: int) -> str:
+    def _rules(self, taps: list[str], threshold: int, match: str) -> str:
         # nft refuses a comparison that is always true
         chance = f"numgen random mod 10000 < {threshold} " if threshold < 10000 else ""
         return "\n".join([
@@ -116,8 +116,8 @@ class PacketDrop:
             f"add counter bridge {self._table} seen",
             f"add counter bridge {self._table} dropped",
             f"add chain bridge {self._table} loss {{ type filter hook prerouting priority 0; }}",
-            f"add rule bridge {self._table} loss iifname {{ {', '.join(taps)} }} {self._match} counter name seen",
-            f"add rule bridge {self._table} loss iifname {{ {', '.join(taps)} }} {self._match} "
+            f"add rule bridge {self._table} loss iifname {{ {', '.join(taps)} }} {match} counter name seen",
+            f"add rule bridge {self._table} loss iifname {{ {', '.join(taps)} }} {match} "
             f"{chance}counter name dropped drop", ""])
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:

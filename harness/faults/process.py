@@ -102,4 +102,6 @@ class ServiceStop(_Stopped):
         settings = cluster.topology.services.get(self.service)
         if settings is None or settings.daemon is None:
             raise FaultError(f"no service {self.service!r} with a daemon in {cluster.topology.name}")
+        if settings.daemon.name == "nfs-server":
+            raise FaultError(f"{self.service} is threads of the kernel, which no signal stops")
         return settings.daemon.process

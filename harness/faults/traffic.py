@@ -17,9 +17,11 @@ from harness.guest.ping import Ping, parse_ping, ping_command
 from harness.machines.frames import flood
 from harness.machines.protocol import Power
 from harness.model.addressing import address, device
+from harness.stacks.offers import lacking
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _NETWORK = "a network of the topology that the node is plugged into"
 _PERCENT = "% of the packets, above 0 and at most 100"
@@ -249,11 +251,12 @@ KINDS = {
     "totem": "udp dport { 5404, 5405, 5406, 5407, 5408 }",
     "arp": "ether type arp",
     "iscsi": "tcp dport 3260",
+    "nfs": "tcp dport 2049",
     "ipmi": "udp dport 623",
     "http": "tcp dport 80",
     "drbd": "tcp dport 7788-7799",
     "vrrp": "ip protocol 112",
-    "heartbeat": "udp dport 694",
+    "heartbeat": "udp dport {udpport}",
 }
 
 
@@ -274,9 +277,14 @@ class PacketKindDrop(PacketDrop):
     def _table(self) -> str:
         return f"fl_kind_{self.kind}_{self.network.replace('-', '_')}"
 
-    @property
-    def _match(self) -> str:
-        return KINDS[self.kind]
+    def _match(self, topology: Topology) -> str:
+        return KINDS[self.kind].replace("{udpport}", str(getattr(topology.stack, "udpport", "")))
+
+    def inject(self, cluster: Cluster) -> None:
+        why = lacking(cluster.topology, [f"packets {self.kind}"])
+        if why:
+            raise FaultError(why)
+        super().inject(cluster)
 
     def _is_enough(self, total: int) -> bool:
         # where all is dropped the senders soon fall silent

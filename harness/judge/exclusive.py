@@ -51,12 +51,19 @@ def single_vip_owner(history: History) -> Finding:
                       key=lambda piece: (piece.start.latest_ns, piece.node))
         for one, other in pairs(live):
             verdict, at_ns = overlap(one, other)
-            if verdict is not Verdict.PASS:
+            if verdict is not Verdict.PASS and not _handed_over(history, one, other):
                 tally.add(verdict, at_ns, f"{key[1]} {_was(verdict)} configured on two executing nodes: "
                           f"{_span(history, one)} and {_span(history, other)}", *one.events, *other.events)
     _judge_claims(history, tally)
     vips = ", ".join(str(key[1]) for key, _ in history.held("address")) or "no address"
     return tally.finding(f"never had two owners: {vips}")
+
+
+def _handed_over(history: History, before: Interval, now: Interval) -> bool:
+    """Whether ``before`` let go of an address as its stack's protocol has it: on hearing that ``now`` took it."""
+    within = history.topology.stack.handover * SECOND
+    return (before.key[0] == "address" and before.end is not None and before.ended is Ended.RELEASED
+            and within > 0 and before.end.latest_ns - now.start.latest_ns <= within)
 
 
 def fence_before_takeover(history: History) -> Finding:
@@ -107,9 +114,10 @@ def _while_executing(history: History, interval: Interval) -> Iterable[Interval]
             yield Interval(interval.node, interval.key, start)
             continue
         end = min(ends, key=lambda edge: edge.latest_ns)
+        why = interval.ended if end is interval.end else Ended.OFF
         end = Edge(min(edge.earliest_ns for edge in ends), end.latest_ns, end.event)
         if start.latest_ns < end.latest_ns:
-            yield Interval(interval.node, interval.key, start, end, Ended.RELEASED)
+            yield Interval(interval.node, interval.key, start, end, why)
 
 
 def _later(one: Edge, other: Edge) -> Edge:
@@ -129,6 +137,8 @@ def _judge_claims(history: History, tally: Tally) -> None:
         if claim.node is None:
             tally.add(Verdict.FAIL, claim.t_ns, f"a stranger, {mac}, claimed {ip} at {history.at(claim.t_ns)}", claim)
             continue
+        if (ip, mac) in lost and claim.t_ns - lost[ip, mac][1].t_ns <= history.topology.stack.handover * SECOND:
+            continue  # on its way to hear of the other
         before = current.get(ip)
         current[ip] = claim
         if before is not None and str(before.data["mac"]).lower() != mac:
@@ -150,7 +160,7 @@ def _acquired(intervals: Iterable[Interval], claim: Event, rival: Event) -> bool
 
 def _judge_takeover(history: History, tally: Tally, key: Key, before: Interval, now: Interval) -> None:
     came_after = False if before.end is None else after(before.end, now.start)
-    if came_after:
+    if came_after or _handed_over(history, before, now):
         return
     at_ns = now.start.latest_ns
     power = history.power_at(before.node, at_ns)

@@ -16,6 +16,8 @@ _HARMLESS = frozenset({"move", "service-kill", "write-cache-lies"})
 _UNFIT = frozenset({"standby", "configuration-spoilt"})
 #: What the faults of fencing devices are called: their node can't be counted on to be fenced.
 _UNFENCEABLE = "fence-"
+#: The network without which a machine that is no member is out.
+_NEEDED = {"storage": "storage", "real-server": "service", "client": "service"}
 #: A network that loses this share of its packets (%) is as good as cut.
 _LOSSY = 50.0
 
@@ -95,7 +97,7 @@ def obstacle(topology: Topology, service: str, impairment: Impairment) -> str | 
         return f"no node of its failover domain ({', '.join(allowed)}) is fit to run it"
     behind = settings.real_servers
     if behind and all(node in lost or node in impairment.unfit for node in behind):
-        return f"no real server ({', '.join(behind)}) is left"
+        return f"no {'client' if settings.client else 'real server'} ({', '.join(behind)}) is left"
     host = topology.storage_host(service)
     if host is not None and host in lost | impairment.unfit:
         return f"the storage host {host} is out"
@@ -197,8 +199,7 @@ class _Play:
                 lost.add(node)
             if networks & {*topology.networks_with("service"), *topology.networks_with("storage")}:
                 unfit.add(node)
-        elif networks & set(topology.networks_with({"storage": "storage", "real-server": "service"}.get(
-                topology.nodes[node].role, "management"))):
+        elif networks & set(topology.networks_with(_NEEDED.get(topology.nodes[node].role, "management"))):
             lost.add(node)
 
 

@@ -68,7 +68,7 @@ def _is_shared(history: History, lun: str) -> bool:
 def _mounts(history: History, lun: str) -> dict[str, list[Interval]] | None:
     """When each node had the file system of ``lun`` mounted; None where it has none that only one may mount."""
     for service in history.topology.services.values():
-        if service.filesystem is None or service.filesystem.lun != lun:
+        if service.filesystem is None or lun not in (service.filesystem.lun, service.filesystem.export):
             continue
         if _is_shared(history, lun):
             return None

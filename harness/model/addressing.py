@@ -2,8 +2,9 @@
 BMCs and the observers agree without telling each other.
 
 The host part of an address is the same in every network: cluster nodes .11 to .26, remote nodes .31, storage hosts .41,
-quorum devices .51, real servers .61; the BMC of cluster node .11 is .111 in the management network; Fenceline
-itself has .1 there and, as the client, .9 in the service network. Floating addresses are .128 and above.
+quorum devices .51, real servers .61, client machines .71; the BMC of cluster node .11 is .111 in the management
+network; Fenceline itself has .1 there and, as the client, .9 in the service network. Floating addresses are .128 and
+above.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 MAX_CLUSTER_NODES = 16
 MAX_HELPERS = 10  # of each role that is no member: their numbers are ten apart
 VIP_FIRST = 128
-_FIRST = {"cluster": 11, "remote": 31, "storage": 41, "quorum-device": 51, "real-server": 61}
+_FIRST = {"cluster": 11, "remote": 31, "storage": 41, "quorum-device": 51, "real-server": 61, "client": 71}
 _BMC_OFFSET = 100
 _HARNESS = 1
 CLIENT_NAME = "client"  # in place of a machine's name: Fenceline itself, among the clients

@@ -12,7 +12,7 @@ from harness.model.stack import QDEVICE_SYNC_TIMEOUT
 from harness.model.stack_rules import stack_problems
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
+    from harness.model.topology import Service, Topology
 
 _MARIADB_AGENTS = ("ocf:heartbeat:mysql", "systemd:mariadb", "lsb:mariadb")
 _MARIADB_SIZE = 128 * 2**20
@@ -217,6 +217,42 @@ def _databases(topology: Topology) -> list[str]:
     return found
 
 
+def _export(topology: Topology, path: str, service: Service, index: int) -> list[str]:
+    found = []
+    if topology.stack.kind != "pacemaker":
+        found.append(f"{path}: an export is for the stack pacemaker")
+    if service.daemon is None or service.daemon.name != "nfs-server":
+        found.append(f"{path}: needs a daemon nfs-server in the group")
+    elif index < service.group.index(service.daemon):
+        found.append(f"{path}: starts after the nfs-server that exports it")
+    if service.filesystem is None:
+        found.append(f"{path}: there is no file system in the group that could be exported")
+    elif service.filesystem.export is not None:
+        found.append(f"{path}: what is mounted by NFS can't be exported again")
+    return found
+
+
+def _client(topology: Topology, name: str) -> list[str]:
+    service, path = topology.services[name], f"services.{name}"
+    is_server = service.daemon is not None and service.daemon.name == "nfs-server"
+    found = []
+    if is_server and service.export is None:
+        found.append(f"{path}.group: an nfs-server needs an export beside it")
+    if is_server and service.client is None:
+        found.append(f"{path}.client: needed: nobody but a machine can be the client of an nfs-server")
+    if service.client is not None:
+        if not is_server:
+            found.append(f"{path}.client: is for an nfs-server; other services are asked by Fenceline itself")
+        if service.client.node not in topology.nodes_with("client"):
+            found.append(f"{path}.client.node: there is no machine {service.client.node!r} with the role client; there "
+                         f"are {', '.join(topology.nodes_with('client')) or 'none'}")
+        elif not set(topology.networks_of(service.client.node)) & set(topology.networks_with("service")):
+            found.append(f"{path}.client.node: {service.client.node} is not plugged into the service network")
+        if service.vip is None:
+            found.append(f"{path}.client: the group has no vip that it could mount from")
+    return found
+
+
 def _services(topology: Topology) -> list[str]:
     found = []
     luns = {lun.name: lun for lun in topology.storage.iscsi.luns} if topology.storage.iscsi else {}
@@ -272,11 +308,16 @@ def _services(topology: Topology) -> list[str]:
                 found += _real_servers(topology, path, part.real_servers)
             elif part.kind == "daemon" and part.real_servers:
                 found.append(f"{path}.real_servers: nginx answers itself")
+            elif part.kind == "daemon" and part.name == "nfs-server" and service.filesystem is None:
+                found.append(f"{path}: an nfs-server keeps its state on the group's file system, and there is none")
             elif part.kind == "daemon" and part.document_root is None and service.filesystem is None:
                 found.append(f"{path}.document_root: needed, as the group has no file system")
+            if part.kind == "export":
+                found += _export(topology, path, service, index)
         if service.daemon and service.virtual_server:
             found.append(f"services.{name}.group: either a daemon or a virtual-server")
-        for kind in ("vip", "daemon", "virtual-server"):
+        found += _client(topology, name)
+        for kind in ("vip", "daemon", "export", "virtual-server"):
             if sum(part.kind == kind for part in service.group) > 1:
                 found.append(f"services.{name}.group: more than one {kind}")
         for node in service.domain.nodes:

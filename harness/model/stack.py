@@ -45,7 +45,15 @@ class Dlm(Strict):
                                             "from holding one lock")
 
 
-class Pacemaker(Strict):
+class _Stack(Strict):
+
+    @property
+    def handover(self) -> float:
+        """How long (s) two nodes may have an address while it changes hands: none."""
+        return 0.0
+
+
+class Pacemaker(_Stack):
     """Pacemaker on Corosync."""
 
     kind: Literal["pacemaker"] = "pacemaker"
@@ -60,7 +68,7 @@ class Pacemaker(Strict):
     dlm: Dlm = Field(Dlm(), description="used where there is a cluster file system")
 
 
-class Heartbeat(Strict):
+class Heartbeat(_Stack):
     """Heartbeat 3 without a resource manager (``crm no``): ha.cf and haresources."""
 
     kind: Literal["heartbeat"]
@@ -92,8 +100,20 @@ class Heartbeat(Strict):
         return tuple(dict.fromkeys([*self.ping, *(name for group in self.ping_group.values() for name in group)]))
 
 
-class Keepalived(Strict):
-    """keepalived: one VRRP instance per service; priorities follow the service's failover domain."""
+class TrackScript(Strict):
+    """A check of the administrator's own: where it fails, the director gives its addresses away, or is worth less."""
+
+    script: str = Field(description="a command line; its exit status 0 is good")
+    interval: Duration = Field(1.0, ge=1.0)
+    fall: int = Field(1, ge=1, description="failures in a row that count")
+    rise: int = Field(1, ge=1, description="successes in a row that count")
+    weight: int = Field(0, ge=-253, le=253, description="added to the priority: below 0 where it fails, above 0 where "
+                                                        "it succeeds; 0: who fails is out")
+    services: tuple[Name, ...] = Field((), description="whose addresses depend on it; empty: all")
+
+
+class Keepalived(_Stack):
+    """keepalived: one VRRP instance per service; priorities and preemption follow the service's failover domain."""
 
     kind: Literal["keepalived"]
     advert_interval: Duration = Field(0.2, ge=0.01, description="time between two adverts; three without one, and "
@@ -102,12 +122,26 @@ class Keepalived(Strict):
     adverts_on: Literal["heartbeat", "service"] = Field("heartbeat", description="the network that carries the adverts")
     check_interval: Duration = Field(1.0, ge=1.0, description="interval of the check of a proxy that runs on the "
                                                               "directors themselves")
+    check: Literal["script", "process"] = Field("script", description="how such a proxy is watched: every "
+                                                                      "check_interval, or by the kernel's word that "
+                                                                      "its process ended")
+    preempt_delay: Duration = Field(0.0, le=1000, description="how long a director that is preferred waits before it "
+                                                              "takes the address back, where its domain has failback")
+    track_scripts: dict[Name, TrackScript] = Field(default_factory=dict)
+    sync_groups: dict[Name, tuple[Name, ...]] = Field(
+        default_factory=dict, description="services that move together: one that fails takes the others along")
     router_id_first: int = Field(51, ge=1, le=200, description="virtual router id of the first service")
 
     @property
     def quorum(self) -> Quorum:
         """None: who hears no better one is master."""
         return NO_QUORUM
+
+    @property
+    def handover(self) -> float:
+        """How long (s) both may have an address that is preempted: the one that takes it announces itself by an advert,
+        and the other lets go when it hears that (RFC 9568, 6.4.3)."""
+        return self.advert_interval
 
 
 Stack = Annotated[Pacemaker | Heartbeat | Keepalived, Field(discriminator="kind")]

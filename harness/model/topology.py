@@ -16,7 +16,7 @@ from harness.model.stack import Pacemaker, Stack
 from harness.model.strict import Name, Strict
 from harness.model.units import Duration, Size
 
-NodeRole = Literal["cluster", "remote", "storage", "quorum-device", "real-server"]
+NodeRole = Literal["cluster", "remote", "storage", "quorum-device", "real-server", "client"]
 NetworkRole = Literal["heartbeat", "service", "storage", "management"]
 
 
@@ -170,14 +170,16 @@ class Daemon(Strict):
     """A daemon that serves the clients."""
 
     kind: Literal["daemon"]
-    name: Literal["nginx", "haproxy", "ledger", "mariadb"] = "nginx"
+    name: Literal["nginx", "haproxy", "ledger", "mariadb", "nfs-server"] = "nginx"
     agent: Annotated[str, Field(pattern=r"^(ocf:[a-z0-9]+|systemd|lsb):[A-Za-z0-9_.@-]+$",
                                 description="mariadb: ocf:heartbeat:mysql if absent")] = "ocf:heartbeat:nginx"
-    port: int = Field(80, ge=1, le=65535, description="mariadb: 3306 if absent")
+    port: int = Field(80, ge=1, le=65535, description="mariadb: 3306 if absent, nfs-server: 2049")
     document_root: str | None = Field(None, description="absent: the mountpoint of the group's file system")
     sync: bool = Field(True, description="ledger, mariadb: what is acknowledged is on the disk; mariadb's "
                                          "innodb_flush_log_at_trx_commit=0 if not")
     real_servers: tuple[Name, ...] = Field((), description="haproxy: the machines that it hands requests to")
+    grace: Duration = Field(10.0, ge=10, description="nfs-server: how long one that has just started lets only former "
+                                                     "clients in; its lease time too")
     monitor: Duration = Field(2.0, description="haproxy: interval of its checks of the real servers, too")
 
     @model_validator(mode="before")
@@ -185,12 +187,14 @@ class Daemon(Strict):
     def _own_defaults(cls, raw: object) -> object:
         if isinstance(raw, dict) and raw.get("name") == "mariadb":
             return {"agent": "ocf:heartbeat:mysql", "port": 3306} | raw
+        if isinstance(raw, dict) and raw.get("name") == "nfs-server":
+            return {"agent": "ocf:heartbeat:nfsserver", "port": 2049} | raw
         return raw
 
     @property
     def process(self) -> str:
         """How pgrep -x knows it."""
-        return {"mariadb": "mariadbd"}.get(self.name, self.name)
+        return {"mariadb": "mariadbd", "nfs-server": "nfsd"}.get(self.name, self.name)
 
     @property
     def is_ledger(self) -> bool:
@@ -198,20 +202,31 @@ class Daemon(Strict):
         return self.name in ("ledger", "mariadb")
 
 
+class NfsExport(Strict):
+    """The group's file system, exported by its nfs-server to the service network."""
+
+    kind: Literal["export"]
+    sync: bool = Field(True, description="the server answers a write only when it is on its disk")
+    fsid: int = Field(1, ge=1, description="what file handles begin with; the same wherever the service runs")
+    monitor: Duration = 5.0
+
+
 class VirtualServer(Strict):
-    """An IPVS service on the group's address: the kernel hands connections to real servers (direct routing)."""
+    """An IPVS service on the group's address: the kernel hands connections to real servers."""
 
     kind: Literal["virtual-server"]
     port: int = Field(80, ge=1, le=65535)
     real_servers: tuple[Name, ...] = Field(min_length=1)
     algorithm: Literal["rr", "wrr", "lc", "wlc", "sh", "dh"] = "rr"
+    forwarding: Literal["dr", "nat", "tun"] = Field("dr", description="direct routing; nat: answers go back by way of "
+                                                                      "the director; tun: IP in IP")
     check: Literal["http", "tcp"] = "http"
     interval: Duration = Field(1.0, ge=1.0, description="time between two checks of a real server")
     timeout: Duration = Field(1.0, ge=1.0, description="how long a check waits for its connection")
     retries: int = Field(1, ge=0, description="checks that must fail, one a second, after the first that did")
 
 
-Resource = Annotated[Vip | Filesystem | Daemon | VirtualServer, Field(discriminator="kind")]
+Resource = Annotated[Vip | Filesystem | Daemon | NfsExport | VirtualServer, Field(discriminator="kind")]
 
 
 class FailoverDomain(Strict):
@@ -223,6 +238,18 @@ class FailoverDomain(Strict):
     failback: bool = Field(False, description="go back to a preferred node when it returns")
 
 
+class NfsClient(Strict):
+    """A machine that mounts the service's export and keeps a ledger on it, which tells what a client sees."""
+
+    node: Name = Field(description="a machine with the role client")
+    mountpoint: Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]+$")] = "/mnt/nfs"
+    port: int = Field(80, ge=1, le=65535, description="where the ledger is asked")
+    timeo: Duration = Field(1.0, ge=0.1, description="time until a request is repeated")
+    retrans: int = Field(2, ge=0)
+    hard: bool = Field(True, description="I/O waits for a server that is away; else it fails after timeo x retrans")
+    sync: bool = Field(True, description="a record is on the server before it is acknowledged")
+
+
 class Service(Strict):
     """An ordered group: its parts start in this order and stop in reverse."""
 
@@ -231,6 +258,7 @@ class Service(Strict):
                                                              "each node answers on its own address")
     domain: FailoverDomain = FailoverDomain()
     failover_budget: Duration = Field(45.0, description="the longest outage that a survivable fault may cause")
+    client: NfsClient | None = Field(None, description="of an nfs-server: who tells how it fares")
     mistakes: tuple[Literal["vip-first", "not-together", "not-sticky"], ...] = Field(
         (), description="planted into the cluster's configuration, while what is promised stays what stands here: the "
                         "VIP starts before the rest, nothing keeps the parts on one node, nothing keeps them where "
@@ -264,8 +292,15 @@ class Service(Strict):
         return next((part for part in self.group if isinstance(part, VirtualServer)), None)
 
     @property
+    def export(self) -> NfsExport | None:
+        """The group's export, if it has one."""
+        return next((part for part in self.group if isinstance(part, NfsExport)), None)
+
+    @property
     def port(self) -> int | None:
         """Where clients ask; None where there is nothing that answers."""
+        if self.client is not None:
+            return self.client.port
         part = self.daemon or self.virtual_server
         return part.port if part else None
 
@@ -275,8 +310,15 @@ class Service(Strict):
         return "mysql" if self.daemon and self.daemon.name == "mariadb" else "http"
 
     @property
+    def is_ledger(self) -> bool:
+        """Whether clients can commit numbered records to it and read them back."""
+        return self.client is not None or (self.daemon is not None and self.daemon.is_ledger)
+
+    @property
     def real_servers(self) -> tuple[str, ...]:
         """The machines that answer in the end; empty where the node with the address answers itself."""
+        if self.client is not None:
+            return (self.client.node,)
         part = self.daemon or self.virtual_server
         return part.real_servers if part else ()
 
@@ -329,8 +371,8 @@ class Topology(Strict):
         if self.nodes[node].role in ("cluster", "remote"):
             return tuple(self.networks)
         # a storage or quorum host has no business on the heartbeat or the clients' network
-        roles = {"storage": {"management", "storage"}, "real-server": {"management", "service"}}.get(
-            self.nodes[node].role, {"management"})
+        roles = {"storage": {"management", "storage"}, "real-server": {"management", "service"},
+                 "client": {"management", "service"}}.get(self.nodes[node].role, {"management"})
         return tuple(name for name, network in self.networks.items() if network.role in roles)
 
     def filesystem_type(self, part: Filesystem) -> str | None:

@@ -50,7 +50,7 @@ class LedgerClient:
         self._writers: dict[str, dict[Target, Writer]] = {}
         for name, targets in all_targets(topology).items():
             service = topology.services[name]
-            if not (service.daemon and service.daemon.is_ledger):
+            if not service.is_ledger:
                 continue
             numbers = itertools.count(1)
             self._writers[name] = {}

@@ -1,4 +1,5 @@
-"""Where clients ask for a service: at its VIP, or, if it is active on all nodes, at each node's own address."""
+"""Where clients ask for a service: at its VIP; if it is active on all nodes, at each node's own address; or at the
+machine that is its client."""
 
 from __future__ import annotations
 
@@ -31,7 +32,12 @@ def targets_of(topology: Topology, name: str, service: Service) -> list[Target]:
         network = topology.networks_with("service")[0]
         return [Target(name, node, str(address(topology, node, network)), service.port)
                 for node in topology.cluster_nodes]
-    return [Target(name, None, str(service.vip.address), service.port)] if service.vip else []
+    if service.vip is None:
+        return []
+    asked = service.vip.address
+    if service.client is not None:  # nobody but a machine can be its client: that one is asked how it fares
+        asked = address(topology, service.client.node, topology.networks_with("service")[0])
+    return [Target(name, None, str(asked), service.port)]
 
 
 def all_targets(topology: Topology) -> dict[str, list[Target]]:

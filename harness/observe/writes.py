@@ -1,6 +1,7 @@
 """Who writes to the shared disks, as the storage network shows it: mount tables can lie, the wire can't.
 
-Every write command to an iSCSI target is seen as it passes the storage bridge, where the kernel stamps it.
+Every write command to an iSCSI target, and every call to an NFS server that changes something, is seen as it passes the
+storage bridge, where the kernel stamps it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Any
 
 from harness.model.addressing import address
 from harness.model.topology import Topology
-from harness.observe.iscsi import Stream, dissect
+from harness.observe import iscsi, nfs
 from harness.observe.log import EventLog
 from harness.observe.loop import ObserverLoop
+from harness.observe.tcp import Followed, Segment, dissect
 from harness.observe.timed import TimedObserver
 from harness.observe.wire import join_promiscuously, stamp_of
-from harness.storage.iscsi import PORT
+from harness.storage import iscsi as target
+from harness.storage import nfs as server
 
 WINDOW = 0.100  # s of writes that are told in one event
 _LATE_NS = 1_000_000  # from the guest's card to the bridge, where the kernel stamps it
@@ -28,10 +31,10 @@ _SO_TIMESTAMPNS = 35
 _SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 26, 33
 _MAX_STREAMS = 256
 
-#: tcp dst port PORT, as tcpdump -dd compiles it: the answers of the target are not even copied to us.
-_FILTER = ((0x28, 0, 0, 12), (0x15, 0, 8, _ETH_P_IP), (0x30, 0, 0, 23), (0x15, 0, 6, 6), (0x28, 0, 0, 20),
-           (0x45, 4, 0, 0x1FFF), (0xB1, 0, 0, 14), (0x48, 0, 0, 16), (0x15, 0, 1, PORT), (0x06, 0, 0, 0x40000),
-           (0x06, 0, 0, 0))
+#: tcp dst port A or B, as tcpdump -dd compiles it: the answers of the server are not even copied to us.
+_FILTER = ((0x28, 0, 0, 12), (0x15, 0, 9, _ETH_P_IP), (0x30, 0, 0, 23), (0x15, 0, 7, 6), (0x28, 0, 0, 20),
+           (0x45, 5, 0, 0x1FFF), (0xB1, 0, 0, 14), (0x48, 0, 0, 16), (0x15, 1, 0, target.PORT),
+           (0x15, 0, 1, server.PORT), (0x06, 0, 0, 0x40000), (0x06, 0, 0, 0))
 
 
 @dataclass
@@ -46,10 +49,10 @@ class Gatherer:
     state machine; times in ns."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[str, int], int] = {}
-        self._open: dict[tuple[str, int], _Batch] = {}
+        self._told: dict[tuple[str, str], int] = {}
+        self._open: dict[tuple[str, str], _Batch] = {}
 
-    def add(self, node: str, lun: int, t_ns: int) -> _Batch | None:
+    def add(self, node: str, lun: str, t_ns: int) -> _Batch | None:
         """Takes a write in; returns what is to be told now."""
         key = (node, lun)
         if key not in self._open and t_ns - self._told.get(key, -10**12) >= WINDOW * 1e9:
@@ -60,7 +63,7 @@ class Gatherer:
         batch.count += 1
         return None
 
-    def flush(self) -> list[tuple[str, int, _Batch]]:
+    def flush(self) -> list[tuple[str, str, _Batch]]:
         """What has gathered since the last time."""
         found = [(node, lun, batch) for (node, lun), batch in self._open.items()]
         for node, lun, batch in found:
@@ -70,10 +73,10 @@ class Gatherer:
 
 
 class WriteObserver(TimedObserver):
-    """Watches the storage bridge; write commands become events ``write`` {lun, count} of the node that sent them, at
-    most some ten a second per node and LUN.
+    """Watches the storage bridge; writes become events ``write`` {lun, count} of the node that sent them, at most some
+    ten a second per node and LUN, or export.
 
-    An event is stamped with its last write; its first was ``late_ns`` earlier at most. Without iSCSI storage it does
+    An event is stamped with its last write; its first was ``late_ns`` earlier at most. Without shared storage it does
     nothing.
 
     Raises:
@@ -86,11 +89,13 @@ class WriteObserver(TimedObserver):
         super().__init__(log, loop)
         self._fabric, self._topology = fabric, topology
         networks = topology.networks_with("storage")
-        self._network = networks[0] if networks and topology.storage.iscsi else None
-        self._luns = [lun.name for lun in topology.storage.iscsi.luns] if topology.storage.iscsi else []
+        storage = topology.storage
+        self._network = networks[0] if networks and (storage.iscsi or storage.nfs) else None
+        self._luns = [lun.name for lun in storage.iscsi.luns] if storage.iscsi else []
+        self._exports = server.fsids(storage.nfs) if storage.nfs else {}
         self._nodes = {str(address(topology, node, self._network)): node for node in topology.cluster_nodes
                        if self._network in topology.networks_of(node)} if self._network else {}
-        self._streams: dict[tuple[str, int], Stream] = {}
+        self._streams: dict[tuple[str, int, int], Followed] = {}
         self._gatherer, self._segment = Gatherer(), log.segment
         self._socket: socket.socket | None = None
 
@@ -126,18 +131,26 @@ class WriteObserver(TimedObserver):
                 if error.errno == errno.ENETDOWN:  # told once when the bridge goes down; it may come back
                     return
                 raise
-            segment = dissect(frame, PORT)
-            if segment is None or segment.source not in self._nodes:
-                continue
-            key = (segment.source, segment.source_port)
-            if key not in self._streams and len(self._streams) >= _MAX_STREAMS:
-                self._streams.pop(next(iter(self._streams)))
-            commands = self._streams.setdefault(key, Stream()).feed(segment)
-            for command in commands:
-                if command.writes:
-                    self._take(self._nodes[segment.source], command.lun, stamp_of(ancillary))
+            segment = dissect(frame, target.PORT, server.PORT)
+            if segment is not None and segment.source in self._nodes:
+                for name in self._written(segment):
+                    self._take(self._nodes[segment.source], name, stamp_of(ancillary))
 
-    def _take(self, node: str, lun: int, t_ns: int) -> None:
+    def _written(self, segment: Segment) -> list[str]:
+        """What ``segment`` writes to: the names of LUNs and exports."""
+        key = (segment.source, segment.source_port, segment.port)
+        if key not in self._streams and len(self._streams) >= _MAX_STREAMS:
+            self._streams.pop(next(iter(self._streams)))
+        if segment.port == target.PORT:
+            commands = self._streams.setdefault(key, iscsi.Stream()).feed(segment)
+            return [self._lun(command.lun) for command in commands if command.writes]
+        changes = self._streams.setdefault(key, nfs.Stream()).feed(segment)
+        return [self._exports.get(change.fsid, f"export-{change.fsid}") for change in changes]
+
+    def _lun(self, number: int) -> str:
+        return self._luns[number] if number < len(self._luns) else f"lun-{number}"
+
+    def _take(self, node: str, lun: str, t_ns: int) -> None:
         self._renew()
         batch = self._gatherer.add(node, lun, t_ns)
         if batch is not None:
@@ -152,9 +165,8 @@ class WriteObserver(TimedObserver):
         if self._segment != self._log.segment:  # another scenario's log: what was gathered is not its own
             self._gatherer, self._segment = Gatherer(), self._log.segment
 
-    def _tell(self, node: str, lun: int, batch: _Batch) -> None:
-        name = self._luns[lun] if lun < len(self._luns) else f"lun-{lun}"
-        self._log.record("storage", node, "write", {"lun": name, "count": batch.count}, batch.last_ns,
+    def _tell(self, node: str, lun: str, batch: _Batch) -> None:
+        self._log.record("storage", node, "write", {"lun": lun, "count": batch.count}, batch.last_ns,
                          batch.last_ns - batch.first_ns + _LATE_NS)
 
 

@@ -59,6 +59,9 @@ class Stack(Protocol):
     def standby(self, node: str, on: bool) -> None:
         """Puts ``node`` into standby, or back."""
 
+    def start_daemon(self, node: str, daemon: str) -> None:
+        """Starts one of ``daemons`` on ``node`` again, if nobody else has."""
+
     def cleanup(self) -> None:
         """Forgets failures, so that the next scenario sees its own only."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.guest.seed import Seed
 from harness.model.topology import Service
-from harness.stacks import ledger, mariadb
+from harness.stacks import ledger, mariadb, nfs_server
 from harness.stacks.nginx import NGINX_CONF, seed_nginx
 
 
@@ -13,6 +13,7 @@ def seed_daemon(seed: Seed, name: str, service: Service) -> None:
     seed_nginx(seed, name, service)
     ledger.seed_ledger(seed, service)
     mariadb.seed_mariadb(seed, service)
+    nfs_server.seed_nfs_server(seed, service)
 
 
 def agent_parameters(name: str, service: Service) -> dict[str, str]:
@@ -21,4 +22,6 @@ def agent_parameters(name: str, service: Service) -> dict[str, str]:
         return ledger.parameters(service)
     if service.daemon.name == "mariadb":
         return mariadb.parameters(service)
+    if service.daemon.name == "nfs-server":
+        return nfs_server.parameters(name, service)
     return {"configfile": NGINX_CONF.format(service=name)}

@@ -9,7 +9,8 @@ from harness.model.topology import Service
 
 AGENT = "ocf:fenceline:ledger"
 FILE = "ledger.txt"
-_DAEMON = Path(__file__).parent.parent / "guest" / "ledger.py"
+PROGRAM = "/usr/lib/fenceline/ledger.py"
+DAEMON = Path(__file__).parent.parent / "guest" / "ledger.py"
 # no ocf-shellfuncs: sourcing them costs more than all that is done here (a fork takes 15 ms in a UML guest)
 _SCRIPT = """\
 #!/bin/sh
@@ -54,7 +55,7 @@ esac
 def seed_ledger(seed: Seed, service: Service) -> None:
     """Gives the node of ``seed`` the ledger, if that is the daemon of ``service``."""
     if service.daemon is not None and service.daemon.name == "ledger":
-        seed.add("/usr/lib/fenceline/ledger.py", _DAEMON.read_text(), 0o755)
+        seed.add(PROGRAM, DAEMON.read_text(), 0o755)
         seed.add("/usr/lib/ocf/resource.d/fenceline/ledger", _SCRIPT, 0o755)
 
 

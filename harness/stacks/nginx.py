@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.guest.seed import Seed
+from harness.model.addressing import harness_address
 from harness.model.topology import Daemon, Service, Topology
 
 NGINX_CONF = "/etc/nginx/fenceline-{service}.conf"
@@ -38,12 +39,25 @@ def seed_real_server(topology: Topology, node: str, seed: Seed) -> None:
         seed.add(f"{root}/index.html", f"{topology.name}: {node}\n")
         seed.add("/etc/nginx/nginx.conf", nginx_conf(service.port if service.virtual_server else 80, root))
         if service.virtual_server and service.vip:
-            # direct routing: the answer leaves with the floating address, which is not to be claimed on the wire
-            seed.setup += [f"ip addr add {service.vip.address}/32 dev lo",
-                           "for c in all lo; do echo 1 > /proc/sys/net/ipv4/conf/$c/arp_ignore; "
-                           "echo 2 > /proc/sys/net/ipv4/conf/$c/arp_announce; done"]
+            seed.setup += _way_back(topology, service)
         seed.setup.append("mkdir -p /var/lib/nginx /var/log/nginx")
         seed.late.append("/usr/sbin/nginx")
+
+
+def _way_back(topology: Topology, service: Service) -> list[str]:
+    """What a real server must have so that its answers reach the client, as the director forwards to it."""
+    vip, forwarding = service.vip.address, service.virtual_server.forwarding
+    if forwarding == "nat":
+        # clients are in the same network: by way of the director all the same, which puts its own address there again
+        network = topology.networks_with("service")[0]
+        return [f"ip route add {harness_address(topology, network)}/32 via {vip}"]
+    # the answer leaves with the floating address, which is not to be claimed on the wire
+    lines = ["for c in all lo; do echo 1 > /proc/sys/net/ipv4/conf/$c/arp_ignore; "
+             "echo 2 > /proc/sys/net/ipv4/conf/$c/arp_announce; done"]
+    if forwarding == "tun":
+        return [*lines, "modprobe ipip", "ip link set tunl0 up", f"ip addr add {vip}/32 dev tunl0",
+                "for c in all tunl0; do echo 0 > /proc/sys/net/ipv4/conf/$c/rp_filter; done"]
+    return [*lines, f"ip addr add {vip}/32 dev lo"]
 
 
 def nginx_conf(port: int, root: str, pid: str = "/run/nginx.pid") -> str:

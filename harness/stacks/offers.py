@@ -5,7 +5,8 @@ cluster stands.
 
 Words: ``move``, ``standby``, ``quorum``, ``restart`` (a service that dies is restarted in place), ``configuration``
 (one that the nodes share), ``fencing``, ``BMC`` (a fencing device of its own for each node), ``watchdog`` (one that SBD
-feeds on each node), and ``daemon NAME`` for each daemon that may be killed.
+feeds on each node), ``nfs`` (its storage is an NFS server), ``client`` (a machine is a service's client), ``daemon
+NAME`` for each daemon that may be killed, and ``packets KIND`` for each kind of packets that there are.
 """
 
 from __future__ import annotations
@@ -57,6 +58,15 @@ def units(topology: Topology) -> tuple[str, ...]:
     return (found[0], "corosync-qdevice", *found[1:]) if has_device else found
 
 
+def packets(topology: Topology) -> frozenset[str]:
+    """The kinds of packets (``harness.faults.traffic``) that machines of ``topology`` send each other."""
+    found = {"arp", "http", {"pacemaker": "totem", "heartbeat": "heartbeat", "keepalived": "vrrp"}[topology.stack.kind]}
+    if topology.fencing.method == "ipmi":
+        found.add("ipmi")
+    found |= {kind for kind in ("iscsi", "nfs", "drbd") if getattr(topology.storage, kind, None) is not None}
+    return frozenset(found)
+
+
 def offers(topology: Topology) -> frozenset[str]:
     """What the stack of ``topology`` offers."""
     found = set(_ABILITIES[topology.stack.kind])
@@ -66,7 +76,12 @@ def offers(topology: Topology) -> frozenset[str]:
         found.add("BMC")
     if topology.fencing.method == "sbd":
         found.add("watchdog")
-    return frozenset(found | {f"daemon {name}" for name in daemons(topology)})
+    if topology.storage.nfs is not None:
+        found.add("nfs")
+    if any(service.client for service in topology.services.values()):
+        found.add("client")
+    return frozenset(found | {f"daemon {name}" for name in daemons(topology)}
+                     | {f"packets {kind}" for kind in packets(topology)})
 
 
 def lacking(topology: Topology, needed: Iterable[str]) -> str | None:

@@ -10,14 +10,18 @@ from harness.errors import HostError
 from harness.model.topology import Topology
 from harness.storage import database
 
+EXPORTED = "export"  # the folder of a file system that its service exports
 FIRST_DISK = "c"  # the letter after the root disk and the seed
 
 
-def content(topology: Topology, volume: str, folder: Path) -> dict[str, str | Path]:
-    """What the new disk ``volume`` holds: a page that names it, and the database that has its files there."""
-    found: dict[str, str | Path] = {"index.html": f"{topology.name}: {volume}\n"}
+def content(topology: Topology, volume: str, folder: Path) -> dict[str, str | Path | None]:
+    """What the new disk ``volume`` holds: a page that names it, the database that has its files there, the folder that
+    is to be exported."""
+    found: dict[str, str | Path | None] = {"index.html": f"{topology.name}: {volume}\n"}
     if database.has_database(topology, volume):
         found[database.DATA] = database.data_path(folder)
+    if any(service.export and service.filesystem.lun == volume for service in topology.services.values()):
+        found[EXPORTED] = None
     return found
 
 
@@ -32,9 +36,10 @@ def clustered_mkfs(cluster: str, name: str, filesystem: str, journals: int, devi
     return f"blkid -p {device} >/dev/null || {command} </dev/null"
 
 
-def make_disk(path: Path, size: int, filesystem: str | None, label: str, content: Mapping[str, str | Path]) -> Path:
+def make_disk(path: Path, size: int, filesystem: str | None, label: str,
+              content: Mapping[str, str | Path | None]) -> Path:
     """Makes ``path`` a sparse raw image of ``size`` bytes, with a ``filesystem`` that holds ``content``: by name, a
-    text, or the path of a folder that is copied.
+    text, or the path of a folder that is copied, or None: an empty folder.
 
     Raises:
         HostError: mkfs failed; the message has its words.
@@ -45,7 +50,9 @@ def make_disk(path: Path, size: int, filesystem: str | None, label: str, content
         folder = path.with_suffix(".content")
         folder.mkdir(exist_ok=True)
         for name, what in content.items():
-            if isinstance(what, Path):
+            if what is None:
+                (folder / name).mkdir()
+            elif isinstance(what, Path):
                 subprocess.run(["cp", "-a", "--sparse=always", str(what), str(folder / name)], check=True, timeout=120)
             else:
                 (folder / name).write_text(what)

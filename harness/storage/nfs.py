@@ -6,9 +6,10 @@ from pathlib import Path
 
 from harness.guest.seed import Seed
 from harness.model.addressing import address
-from harness.model.topology import Export, Nfs, Topology
+from harness.model.topology import Nfs, Topology
 from harness.storage.disks import FIRST_DISK, content, make_disk
 
+PORT = 2049  # RFC 8881, 2.9.3
 _ROOT = "/srv/export"
 
 
@@ -19,7 +20,12 @@ def server_address(topology: Topology) -> str:
 
 def device(topology: Topology, export: str) -> str:
     """``server:path`` of ``export``, as mount(8) wants it."""
-    return f"{server_address(topology)}:{_ROOT}/{export}"
+    return f"{server_address(topology)}:{path(export)}"
+
+
+def fsids(nfs: Nfs) -> dict[int, str]:
+    """{number that the export's file handles begin with: its name}: on the wire it tells which export is meant."""
+    return {number: export.name for number, export in enumerate(nfs.exports, 1)}
 
 
 def mount_options(nfs: Nfs, options: str) -> str:
@@ -46,11 +52,12 @@ def make_disks(topology: Topology, folder: Path) -> tuple[Path, ...]:
 def seed_server(topology: Topology, seed: Seed) -> None:
     """Makes the node of ``seed`` the server."""
     nfs = topology.storage.nfs
-    seed.add("/etc/exports", "".join(_export_line(topology, export) for export in nfs.exports))
+    seed.add("/etc/exports", "".join(
+        f"{path(name)} {export_options(topology, name, number)}\n" for number, name in fsids(nfs).items()))
     for number, export in enumerate(nfs.exports):
         letter = chr(ord(FIRST_DISK) + number)
         seed.setup += [f"D=/dev/ubd{letter}; [ -b $D ] || D=/dev/vd{letter}",
-                       f"mkdir -p {_ROOT}/{export.name}", f"mount -o noatime $D {_ROOT}/{export.name}"]
+                       f"mkdir -p {path(export.name)}", f"mount -o noatime $D {path(export.name)}"]
     grace = round(nfs.grace)
     seed.setup += ["modprobe nfsd", "mountpoint -q /proc/fs/nfsd || mount -t nfsd nfsd /proc/fs/nfsd",
                    f"echo {grace} > /proc/fs/nfsd/nfsv4gracetime", f"echo {grace} > /proc/fs/nfsd/nfsv4leasetime"]
@@ -62,7 +69,12 @@ def seed_server(topology: Topology, seed: Seed) -> None:
         "mkdir -p /var/lib/nfs/nfsdcld; nfsdcld",
         "exportfs -ra",
         f"rpc.mountd {'' if is_old else '-N 2 -N 3'}",
-        f"rpc.nfsd {'-N 4' if is_old else '-N 3'} 8"]
+        start_command(nfs)]
+
+
+def start_command(nfs: Nfs) -> str:
+    """What starts the server's threads; the daemons beside it run already."""
+    return f"rpc.nfsd {'-N 4' if nfs.version == '3' else '-N 3'} 8"
 
 
 def seed_client(seed: Seed) -> None:
@@ -70,7 +82,13 @@ def seed_client(seed: Seed) -> None:
     seed.setup.append("modprobe -a nfs nfsv4 nfsv3")
 
 
-def _export_line(topology: Topology, export: Export) -> str:
+def path(export: str) -> str:
+    """Where ``export`` is on the server."""
+    return f"{_ROOT}/{export}"
+
+
+def export_options(topology: Topology, name: str, fsid: int) -> str:
+    """Who may mount the export ``name``, and how, as exports(5) wants it; ``fsid`` marks its file handles."""
     subnet = topology.networks[topology.networks_with("storage")[0]].subnet
-    options = f"rw,{'sync' if export.sync else 'async'},no_subtree_check,no_root_squash"
-    return f"{_ROOT}/{export.name} {subnet}({options})\n"
+    export = next(export for export in topology.storage.nfs.exports if export.name == name)
+    return f"{subnet}(rw,{'sync' if export.sync else 'async'},no_subtree_check,no_root_squash,fsid={fsid})"

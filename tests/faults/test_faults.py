@@ -286,11 +286,16 @@ def test_overload_is_waited_out_or_the_node_switched_on(cluster):
 
 
 def test_a_daemon_that_is_killed(cluster):
-    cluster.sessions[NODE].answer = lambda command: (1, "") if command.startswith("ps ") else (0, "gone 123\n")
+    cluster.sessions[NODE].answer = lambda command: (1, "") if str(command).startswith("ps ") else (0, "gone 123\n")
     with ticking(cluster):
         active = cluster.faults.inject(make_fault("daemon-kill", node=NODE, daemon="pacemaker-controld"))
-        assert "pgrep -x pacemaker-contr" in cluster.sessions[NODE].commands[0]  # 15 characters, as the kernel has it
+        # 15 characters, as the kernel has it
+        assert "pgrep -o -x pacemaker-contr" in cluster.sessions[NODE].commands[0]
         cluster.faults.heal(active)
+        assert cluster.stack.calls == [f"start_daemon {NODE} pacemaker-controld"]
+        cluster.sessions[NODE].answer = lambda command: 1
+        with pytest.raises(FaultError, match=f"pacemaker-controld to run on {NODE}"):
+            active.fault.confirm_healed(cluster)
         cluster.machines[NODE].power_off("fence")
         active.fault.heal(cluster)
         assert cluster.machines[NODE].power() is Power.ON
@@ -307,8 +312,16 @@ def test_a_daemon_that_was_not_killed(cluster, status, wanted):
 
 def test_a_daemon_that_is_older_than_its_death(cluster):
     cluster.sessions[NODE].answer = lambda command: (0, "5000\n") if command.startswith("ps ") else (0, "gone 123\n")
-    with pytest.raises(FaultError, match="corosync that runs on rs-01 is older than the fault"):
+    with pytest.raises(FaultError, match="not confirmed: .* every corosync on rs-01 that is older than"):
         cluster.faults.inject(make_fault("daemon-kill", node=NODE, daemon="corosync"))
+
+
+def test_a_daemon_that_is_killed_with_its_children(cluster):
+    cluster.sessions[NODE].answer = lambda command: (1, "") if command.startswith("ps ") else (0, "gone 1 2 3\n")
+    cluster.faults.inject(make_fault("daemon-kill", node=NODE, daemon="corosync", processes="all"))
+    assert "pgrep -x corosync" in cluster.sessions[NODE].commands[0]
+    with pytest.raises(FaultError, match="processes: 'some' is not one of main, all"):
+        make_fault("daemon-kill", node=NODE, daemon="corosync", processes="some")
 
 
 def test_a_daemon_that_nobody_knows(cluster):

@@ -10,6 +10,7 @@ import pytest
 from harness.errors import FaultError
 from harness.faults import make_fault
 from harness.faults.background import worker_of
+from harness.model.load import load_topology
 from tests.faults.tapnet import net  # noqa: F401 - a fixture
 
 BOTH = ("heartbeat-a", "heartbeat-b")
@@ -162,6 +163,19 @@ def test_one_kind_is_dropped_and_no_other(net):
         fault.heal(net.cluster)
     fault.confirm_healed(net.cluster)
     assert net.cluster.fabric.answers_arp("node1", "heartbeat-a", 1.0)
+
+
+def test_a_kind_of_another_stack_is_refused(net):
+    with pytest.raises(FaultError, match="the pacemaker stack of .* offers no packets vrrp; it offers"):
+        make_fault("packet-kind-drop", network="heartbeat-a", kind="vrrp").inject(net.cluster)
+
+
+def test_heartbeats_are_known_by_the_port_that_the_topology_says():
+    topology = load_topology("web-nfs-heartbeat")
+    fault = make_fault("packet-kind-drop", network="heartbeat", kind="heartbeat")
+    assert fault._match(topology) == "udp dport 694"
+    stack = topology.stack.model_copy(update={"udpport": 1694})
+    assert fault._match(topology.model_copy(update={"stack": stack})) == "udp dport 1694"
 
 
 def test_drops_of_different_kinds_live_side_by_side(net):

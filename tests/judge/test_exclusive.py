@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from harness.model.stack import Keepalived
 from harness.model.verdict import Verdict
 from tests.judge import logs
-from tests.judge.logs import A, B, Log
+from tests.judge.logs import A, B, Log, topology
 
 MOUNTED, OWNER, FENCE = "single mount", "single VIP owner", "fence before takeover"
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
@@ -91,6 +92,32 @@ def test_the_reason_names_nodes_and_times_and_the_evidence_is_the_events():
 def test_single_vip_owner(what, build, verdict):
     finding = judged(build(base()), OWNER)
     assert finding.verdict is verdict, finding.reason
+
+
+def vrrp() -> Log:
+    """A log of directors, whose backup takes the address before the master hears of it."""
+    about = topology()
+    stack = Keepalived(kind="keepalived", advert_interval=0.2)
+    return Log(about.model_copy(update={"stack": stack})).vip(0, A).arp(0.1, A)
+
+
+@pytest.mark.parametrize(("what", "build", "verdict"), [
+    ("let go on hearing the advert", lambda log: log.vip(10, B).vip(10.1, A, False), PASS),
+    ("within the bounds", lambda log: log.vip(9.99, A, False).vip(10, B), PASS),
+    ("both announce it, until it is heard", lambda log: log.arp(10, B, "gratuitous").vip(10.01, B).arp(10.05, A)
+        .vip(10.1, A, False).arp(10.06, B).arp(11, B), PASS),
+    ("let go too late", lambda log: log.vip(10, B).vip(10.4, A, False), FAIL),
+    ("never let go", lambda log: log.vip(10, B), FAIL),
+    ("was switched off, and let nothing go", lambda log: log.vip(10, B).off(10.1, A, "power_off"), FAIL),
+])
+def test_what_changes_hands_by_vrrp_has_two_owners_no_longer_than_an_advert(what, build, verdict):
+    for check in (OWNER, FENCE):
+        finding = judged(build(vrrp()), check)
+        assert finding.verdict is verdict, (check, finding.reason)
+    # no other stack has that excuse
+    assert judged(vrrp().arp(10, B).vip(10.1, A, False).vip(10.1, B).arp(10.5, A), OWNER).verdict is FAIL
+    log = base()
+    assert judged(log.vip(10, B).vip(10.1, A, False), OWNER).verdict is FAIL
 
 
 @pytest.mark.parametrize(("what", "build", "verdict"), [

@@ -28,6 +28,9 @@ MANY = {f"n{number}": {} for number in range(17)}
 PART = "services__web__group__"
 HEARTBEAT = {"stack": {"kind": "heartbeat"}, "fencing": {"method": "none"}}
 KEEPALIVED = {"stack": {"kind": "keepalived"}, "fencing": {"method": "none"}}
+#: The sample's file system, exported by a server that is the group's daemon; app is the client.
+SERVER = {"nodes__app": {"role": "client"}, "services__web__client": {"node": "app"},
+          PART + "2": {"kind": "daemon", "name": "nfs-server"}, PART + "3": {"kind": "export"}}
 
 
 def errors(**changes) -> list[str]:
@@ -285,6 +288,23 @@ INCONSISTENT = {
         {**KEEPALIVED, "stack": {"kind": "keepalived", "router_id_first": 200}, "services": {
             f"s{n}": {"group": [{"kind": "vip", "address": f"192.168.98.{n}"}]} for n in range(150, 206)}},
         "stack.router_id_first: the ids of all services"),
+    "a sync group of one": (
+        {"stack": {**KEEPALIVED["stack"], "sync_groups": {"g": ["web"]}}, "fencing": {"method": "none"}},
+        "stack.sync_groups.g: needs two services at least"),
+    "a sync group of strangers": (
+        {"stack": {**KEEPALIVED["stack"], "sync_groups": {"g": ["web", "moon"]}}, "fencing": {"method": "none"}},
+        "stack.sync_groups.g: there is no service 'moon'; there are web"),
+    "two sync groups": (
+        {"stack": {**KEEPALIVED["stack"], "sync_groups": {"g": ["web", "web"]}}, "fencing": {"method": "none"}},
+        "stack.sync_groups.g: web is in g already"),
+    "a sync group that is torn": (
+        {"stack": {**KEEPALIVED["stack"], "sync_groups": {"g": ["web", "other"]}}, "fencing": {"method": "none"},
+         "services__other": {"group": [{"kind": "vip", "address": "192.168.98.245"}], "domain": {"failback": True}}},
+        "stack.sync_groups.g: what moves together has the same domain"),
+    "a track script of strangers": (
+        {"stack": {**KEEPALIVED["stack"], "track_scripts": {"s": {"script": "/bin/true", "services": ["moon"]}}},
+         "fencing": {"method": "none"}},
+        "stack.track_scripts.s.services: there is no service 'moon'"),
     "keepalived without a VIP": (
         {**KEEPALIVED, "services__web__group": [{"kind": "daemon", "document_root": "/srv"}]},
         "services.web.group: keepalived needs a vip"),
@@ -301,6 +321,46 @@ INCONSISTENT = {
         "services.web.group.2.real_servers: needs at least one machine with the role real-server"),
     "nginx with real servers": (
         {PART + "2__real_servers": ["rs-01"]}, "services.web.group.2.real_servers: nginx answers itself"),
+    "an export on heartbeat": (
+        {**HEARTBEAT, PART + "3": {"kind": "export"}},
+        "services.web.group.3: an export is for the stack pacemaker"),
+    "an export without a server": (
+        {PART + "3": {"kind": "export"}}, "services.web.group.3: needs a daemon nfs-server in the group"),
+    "an export before its server": (
+        {**SERVER, PART + "2": {"kind": "export"}, PART + "3": {"kind": "daemon", "name": "nfs-server"}},
+        "services.web.group.2: starts after the nfs-server that exports it"),
+    "an export of nothing": (
+        {**SERVER, PART + "0": {"kind": "vip", "address": "192.168.98.245"}},
+        "services.web.group.3: there is no file system in the group that could be exported"),
+    "a server without a place": (
+        {**SERVER, PART + "0": {"kind": "vip", "address": "192.168.98.245"}},
+        "services.web.group.2: an nfs-server keeps its state on the group's file system, and there is none"),
+    "an export of an export": (
+        {**SERVER, "nodes__nas": {"role": "storage"},
+         "storage__nfs": {"server": "nas", "exports": [{"name": "www"}]},
+         PART + "0": {"kind": "filesystem", "export": "www"}},
+        "services.web.group.3: what is mounted by NFS can't be exported again"),
+    "a server without export": (
+        {PART + "2": {"kind": "daemon", "name": "nfs-server"}},
+        "services.web.group: an nfs-server needs an export beside it"),
+    "a server without client": (
+        {PART + "2": {"kind": "daemon", "name": "nfs-server"}},
+        "services.web.client: needed: nobody but a machine can be the client of an nfs-server"),
+    "a client of nginx": (
+        {"nodes__app": {"role": "client"}, "services__web__client": {"node": "app"}},
+        "services.web.client: is for an nfs-server"),
+    "a client that is none": (
+        {**SERVER, "services__web__client": {"node": "rs-01"}},
+        "services.web.client.node: there is no machine 'rs-01' with the role client; there are app"),
+    "a client without clients": (
+        {**SERVER, "services__web__client": {"node": "moon"}, "nodes__app": {}},
+        "services.web.client.node: there is no machine 'moon' with the role client; there are none"),
+    "a client out of reach": (
+        {**SERVER, "nodes__app": {"role": "client", "networks": ["management"]}},
+        "services.web.client.node: app is not plugged into the service network"),
+    "a client without address": (
+        {**SERVER, PART + "1": {"kind": "daemon", "name": "nfs-server"}},
+        "services.web.client: the group has no vip that it could mount from"),
     "a virtual server under Pacemaker": (
         {PART + "2": {"kind": "virtual-server", "real_servers": ["moon"]}},
         "services.web.group.2: a virtual-server is for the stack keepalived"),

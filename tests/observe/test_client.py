@@ -51,8 +51,8 @@ class Server:
 
 
 def topology(port: int):
-    service = Thing(vip=Thing(address="127.0.0.1"), port=port, protocol="http", active="one")
-    vipless = Thing(vip=None, port=None, active="one")
+    service = Thing(vip=Thing(address="127.0.0.1"), port=port, protocol="http", active="one", client=None)
+    vipless = Thing(vip=None, port=None, active="one", client=None)
     return Thing(services={"web": service, "vipless": vipless}, nodes={"n1": 1, "n2": 2})
 
 

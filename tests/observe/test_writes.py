@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 
-from harness.observe.iscsi import HEADER, Segment, Stream, dissect
+from harness.observe.iscsi import HEADER, Stream
+from harness.observe.tcp import Segment, dissect
 from harness.observe.writes import Gatherer
 
 MS = 1_000_000
@@ -19,7 +20,7 @@ def pdu(opcode: int = 0x01, data: int = 0, cdb: int = 0x2A, lun: int = 0, ahs: i
 
 
 def segment(payload: bytes, sequence: int = 1000, start: bool = False) -> Segment:
-    return Segment("10.0.0.11", 40000, sequence & 0xFFFFFFFF, payload, start)
+    return Segment("10.0.0.11", 40000, sequence & 0xFFFFFFFF, payload, start, 3260)
 
 
 def writes(stream: Stream, *segments: Segment) -> list[int]:
@@ -80,7 +81,8 @@ def frame(port: int = 3260, payload: bytes = b"x" * 10, fragment: int = 0) -> by
 
 def test_frames_are_dissected_without_their_padding():
     found = dissect(frame() + bytes(6), 3260)
-    assert found == Segment("10.0.0.11", 40000, 99, b"x" * 10, False)
+    assert found == Segment("10.0.0.11", 40000, 99, b"x" * 10, False, 3260)
+    assert dissect(frame(2049), 3260, 2049).port == 2049
     assert dissect(frame(80), 3260) is None
     assert dissect(frame(fragment=5), 3260) is None
     assert dissect(b"\x00" * 20, 3260) is None
@@ -88,12 +90,12 @@ def test_frames_are_dissected_without_their_padding():
 
 def test_the_first_write_is_told_at_once_and_the_rest_together():
     gatherer = Gatherer()
-    first = gatherer.add("a", 0, 10**9)
+    first = gatherer.add("a", "www", 10**9)
     assert first is not None and first.count == 1
-    assert gatherer.add("a", 0, 10**9 + 5 * MS) is None
-    assert gatherer.add("a", 0, 10**9 + 60 * MS) is None
+    assert gatherer.add("a", "www", 10**9 + 5 * MS) is None
+    assert gatherer.add("a", "www", 10**9 + 60 * MS) is None
     (node, lun, batch), = gatherer.flush()
-    assert (node, lun, batch.count) == ("a", 0, 2)
+    assert (node, lun, batch.count) == ("a", "www", 2)
     assert batch.last_ns - batch.first_ns == 55 * MS
     assert gatherer.flush() == []
-    assert gatherer.add("b", 0, 10**9 + 70 * MS) is not None
+    assert gatherer.add("b", "www", 10**9 + 70 * MS) is not None

@@ -2,9 +2,12 @@
 
 import pytest
 
+from harness.guest.seed import Seed
 from harness.model.load import TopologyError, load_topology, parse_topology
 from harness.scene import merged
 from harness.stacks.keepalived import config
+from harness.stacks.keepalived.stack import KeepalivedStack
+from harness.stacks.nginx import seed_real_server
 
 
 def changed(name="lvs-keepalived", **changes):
@@ -74,7 +77,72 @@ def test_haproxy_hands_requests_to_every_real_server():
         ["www1", "192.168.71.61:80"], ["www2", "192.168.71.62:80"]]
 
 
+SHOP = {"group": [{"kind": "vip", "address": "192.168.70.201"}], "domain": {"nodes": ["lb1", "lb2"]}}
+BY_PROCESS = {"check": "process"}
+
+
+def test_scripts_of_the_administrator_are_run_where_they_are_meant():
+    scripts = {"clients": {"script": "/usr/bin/ping -c 1 192.168.70.9", "fall": 2, "weight": -30},
+               "disk": {"script": "/usr/bin/test -w /", "services": ["shop"]}}
+    tree = blocks(config.keepalived_conf(changed(stack={"track_scripts": scripts}, services={"shop": SHOP}), "lb1"))
+    assert {'script "/usr/bin/ping -c 1 192.168.70.9"', "interval 1", "fall 2", "rise 1", "weight -30"} == set(
+        block(tree, "vrrp_script clients"))
+    assert not any(line.startswith("weight") for line in block(tree, "vrrp_script disk"))
+    assert block(block(tree, "vrrp_instance web"), "track_script") == ["clients"]
+    assert block(block(tree, "vrrp_instance shop"), "track_script") == ["clients", "disk"]
+
+
+def test_what_is_in_a_sync_group_moves_together():
+    topology = changed(stack={"sync_groups": {"front": ["web", "shop"]}},
+                       services={"web": {"domain": {"failback": False}}, "shop": SHOP})
+    group = block(blocks(config.keepalived_conf(topology, "lb2")), "vrrp_sync_group front")
+    assert block(group, "group") == ["web", "shop"]
+    assert "sync_group_tracking_weight" in group
+
+
+def test_a_proxy_is_watched_by_the_kernel_where_it_can():
+    tree = blocks(config.keepalived_conf(changed("haproxy-keepalived", stack=BY_PROCESS), "lb1"))
+    assert block(tree, "vrrp_track_process check-web") == ["process haproxy"]
+    instance = block(tree, "vrrp_instance web")
+    assert block(instance, "track_process") == ["check-web"]
+    assert not [item for item in instance if isinstance(item, tuple) and item[0] == "track_script"]
+
+
+def test_preemption_may_wait():
+    text = config.keepalived_conf(changed("haproxy-keepalived", stack={"preempt_delay": "5s"}), "lb1")
+    assert "    preempt_delay 5\n" in text
+    assert "preempt_delay" not in config.keepalived_conf(changed(stack={"preempt_delay": "5s"}), "lb1")  # nopreempt
+
+
+def part(forwarding):
+    return [{"kind": "vip", "address": "192.168.70.200"},
+            {"kind": "virtual-server", "real_servers": ["www1", "www2"], "forwarding": forwarding}]
+
+
+@pytest.mark.parametrize(("forwarding", "has", "has_not"), [
+    ("dr", "192.168.70.200/32 dev lo", "tunl0"),
+    ("tun", "192.168.70.200/32 dev tunl0", "dev lo"),
+    ("nat", "ip route add 192.168.70.9/32 via 192.168.70.200", "192.168.70.200/32")])
+def test_answers_find_their_way_back(forwarding, has, has_not):
+    topology = changed(services={"web": {"group": part(forwarding)}})
+    assert f"    lb_kind {forwarding.upper()}\n" in config.keepalived_conf(topology, "lb1")
+    seed, director = Seed(), Seed()
+    seed_real_server(topology, "www1", seed)
+    assert has in "\n".join(seed.setup)
+    assert has_not not in "\n".join(seed.setup)
+    KeepalivedStack(topology, {}, lambda node: True).seed_member("lb1", director)
+    assert ("ip_forward" in "\n".join(director.setup)) is (forwarding == "nat")
+
+
 @pytest.mark.parametrize(("changes", "path"), [
+    ({"stack": {"sync_groups": {"front": ["web"]}}}, "stack.sync_groups.front"),
+    ({"stack": {"sync_groups": {"front": ["web", "mail"]}}}, "stack.sync_groups.front"),
+    ({"stack": {"sync_groups": {"a": ["web", "shop"], "b": ["web", "shop"]}}, "services": {"shop": SHOP}},
+     "stack.sync_groups.b"),
+    ({"stack": {"sync_groups": {"a": ["web", "shop"]}}, "services": {"shop": SHOP | {"domain": {"failback": True}}}},
+     "stack.sync_groups.a"),
+    ({"stack": {"track_scripts": {"c": {"script": "/bin/true", "services": ["mail"]}}}},
+     "stack.track_scripts.c.services"),
     ({"fencing": {"method": "ipmi"}}, "fencing.method"),
     ({"stack": {"router_id_first": 200}, "services": {
         f"s{n}": {"group": [{"kind": "vip", "address": f"192.168.70.{n}"}]} for n in range(130, 190)}},

@@ -166,6 +166,15 @@ def test_a_stopped_director_and_one_in_fault_are_said():
     assert state.owner("web") is None
 
 
+def test_a_kernel_that_tells_of_no_process_can_not_watch_one():
+    by_process = LVS.model_copy(update={"stack": LVS.stack.model_copy(update={"check": "process"})})
+    told = {"lb1": keepalived.parse("lb1", MASTER.replace("running\n", "running\nuntracked\n", 1)),
+            "lb2": keepalived.parse("lb2", BACKUP)}
+    assert keepalived.cluster_state(by_process, told, "lb1").failures == (
+        "the kernel of lb1 tells keepalived of no process' end: say check: script",)
+    assert keepalived.cluster_state(LVS, told, "lb1").failures == ()
+
+
 @pytest.mark.parametrize("text", ["", "sh: pgrep: not found\n", MASTER.split("-- ipvs")[0]])
 def test_what_is_no_status_of_keepalived_is_refused(text):
     with pytest.raises(ClusterError, match="lb1: no status of keepalived"):

@@ -144,6 +144,8 @@ SENTENCES = {
         "inject", "cpu-overload", {"node": "rs-01", "seconds": 60.0}),
     'the daemon "corosync" is killed on the standby': (
         "inject", "daemon-kill", {"node": "rs-02", "daemon": "corosync"}),
+    'all processes of the daemon "corosync" are killed on the standby': (
+        "inject", "daemon-kill", {"node": "rs-02", "daemon": "corosync", "processes": "all"}),
     'the process of "web" is killed': ("inject", "service-kill", {"node": "rs-01", "service": "web"}),
     '"web" is moved to the standby': ("inject", "move", {"service": "web", "node": "rs-02"}),
     "the active node is put into standby": ("inject", "standby", {"node": "rs-01"}),

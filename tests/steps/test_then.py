@@ -14,6 +14,7 @@ from harness.errors import ClusterError, FaultError, Undecided
 from harness.judge.invariants import INVARIANTS
 from harness.machines.protocol import Power
 from harness.model.event import now_ns
+from harness.model.load import load_topology
 from harness.scene import NotInTime
 from steps import then
 from steps import then_directors as directors
@@ -197,6 +198,25 @@ def test_stays(stage, reply):
         red(then.stays, stage, "web", A, "0.1", match="web was answered by another node than rs-01")
     finally:
         end()
+
+
+def test_stays_of_what_real_servers_answer(tmp_path, monkeypatch):
+    with make_cluster(load_topology("lvs-keepalived"), tmp_path) as cluster:
+        scene = make_scene(cluster, tmp_path, "web")
+        vip = {"ip": "192.168.70.200", "device": "eth1"}
+        monkeypatch.setattr(cluster, "holdings_of", lambda node: [f"address {vip['ip']}"] * (node == "lb1"))
+
+        def answer():
+            data = {"service": "web", "ok": True, "sent_ns": now_ns(), "from": "www1", "status": 200, "error": None}
+            cluster.log.record("client", "www1", "reply", data)
+        timer = threading.Timer(0.2, answer)
+        timer.start()
+        green(then.stays, scene, "web", A, "0.1")
+        timer.join()
+        red(then.stays, scene, "web", B, "0.1", match="lb2 has not got 192.168.70.200; it has nothing")
+        red(then.stays, scene, "web", A, "0.1", match="web answered")
+        cluster.log.record("guest", "lb2", "address", {**vip, "present": True})
+        red(then.stays, scene, "web", A, "0.1", match="192.168.70.200 on another node than lb1")
 
 
 def test_silence_is_no_staying(stage, reply, monkeypatch):

@@ -122,6 +122,10 @@ class HeartbeatStack:
             if config.auto_failback(self.topology):
                 self.command([f"{_TOOLS}/hb_takeover", "local"], node=node)
 
+    def start_daemon(self, node: str, daemon: str) -> None:
+        """All that there is of heartbeat is its one unit."""
+        self._sessions[node].run(["systemctl", "start", "heartbeat.service"], within=60)
+
     def cleanup(self) -> None:
         """Heartbeat remembers no failures."""
         self._moved.clear()

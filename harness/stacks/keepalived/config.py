@@ -24,6 +24,14 @@ def keepalived_conf(topology: Topology, node: str) -> str:
              "    enable_script_security", "    checker_log_all_failures true",
              # a single burst may be lost with the switch's own start; it is repeated once, a second later
              "    vrrp_garp_master_delay 1", "}"]
+    for name, script in topology.stack.track_scripts.items():
+        lines += [f"vrrp_script {name} {{", f'    script "{script.script}"', f"    interval {script.interval:g}",
+                  f"    fall {script.fall}", f"    rise {script.rise}",
+                  *([f"    weight {script.weight}"] if script.weight else []), "}"]
+    for name, members in topology.stack.sync_groups.items():
+        # without the last word a member's track file and weights would be ignored
+        lines += [f"vrrp_sync_group {name} {{", "    group {", *(f"        {member}" for member in members), "    }",
+                  "    sync_group_tracking_weight", "}"]
     for number, (name, service) in enumerate(topology.services.items()):
         lines += _checks(topology, name, service)
         lines += _instance(topology, node, name, service, topology.stack.router_id_first + number)
@@ -50,7 +58,9 @@ def state_file(service: str) -> str:
 
 def _checks(topology: Topology, name: str, service: Service) -> list[str]:
     lines = [f"track_file weight-{name} {{", f"    file {track_file(name)}", "    weight 1", "}"]
-    if service.daemon:
+    if service.daemon and topology.stack.check == "process":
+        lines += [f"vrrp_track_process check-{name} {{", f"    process {service.daemon.name}", "}"]
+    elif service.daemon:
         lines += [f"vrrp_script check-{name} {{", f'    script "/usr/bin/pgrep -x {service.daemon.name}"',
                   f"    interval {topology.stack.check_interval:g}", "    fall 1", "    rise 1", "}"]
     return lines
@@ -66,6 +76,8 @@ def _instance(topology: Topology, node: str, name: str, service: Service, router
              f"    advert_int {stack.advert_interval:g}"]
     if not service.domain.failback:
         lines.append("    nopreempt")
+    elif stack.preempt_delay:
+        lines.append(f"    preempt_delay {stack.preempt_delay:g}")
     if stack.transport == "unicast":
         lines += [f"    unicast_src_ip {address(topology, node, network)}", "    unicast_peer {"]
         lines += [f"        {address(topology, peer, network)}" for peer in topology.cluster_nodes if peer != node]
@@ -73,15 +85,21 @@ def _instance(topology: Topology, node: str, name: str, service: Service, router
     lines += ["    virtual_ipaddress {", f"        {service.vip.address}/{subnet.prefixlen} dev {card}", "    }"]
     lines += ["    track_interface {", f"        {card}", "    }"]
     lines += ["    track_file {", f"        weight-{name}", "    }"]
-    if service.daemon:
-        lines += ["    track_script {", f"        check-{name}", "    }"]
+    scripts = [script for script, settings in stack.track_scripts.items()
+               if not settings.services or name in settings.services]
+    if service.daemon and stack.check == "process":
+        lines += ["    track_process {", f"        check-{name}", "    }"]
+    elif service.daemon:
+        scripts.append(f"check-{name}")
+    if scripts:
+        lines += ["    track_script {", *(f"        {script}" for script in scripts), "    }"]
     return [*lines, f"    notify {NOTIFY}", "}"]
 
 
 def _virtual_server(topology: Topology, service: Service, part: VirtualServer) -> list[str]:
     network = topology.networks_with("service")[0]
     lines = [f"virtual_server {service.vip.address} {part.port} {{", f"    delay_loop {part.interval:g}",
-             f"    lb_algo {part.algorithm}", "    lb_kind DR", "    protocol TCP"]
+             f"    lb_algo {part.algorithm}", f"    lb_kind {part.forwarding.upper()}", "    protocol TCP"]
     for name in part.real_servers:
         lines += [f"    real_server {address(topology, name, network)} {part.port} {{", "        weight 1"]
         if part.check == "http":

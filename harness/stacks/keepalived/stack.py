@@ -13,6 +13,13 @@ from harness.stacks.keepalived import config, status
 from harness.stacks.offers import daemons
 from harness.stacks.state import ClusterState
 
+_PROXY_FILE = "/etc/haproxy/fenceline-{service}.cfg"
+
+
+def _proxy(service: str) -> str:
+    """The command that starts the proxy of ``service``."""
+    return f"haproxy -D -f {_PROXY_FILE.format(service=service)} -p {config.RUN}/haproxy-{service}.pid"
+
 
 class KeepalivedStack:
     """Configures, watches and commands the directors of ``topology`` through ``sessions`` (one per node)."""
@@ -40,13 +47,17 @@ class KeepalivedStack:
         seed.add(config.NOTIFY, config.NOTIFY_SCRIPT, 0o755)
         seed.setup += [f"mkdir -p {config.RUN}",
                        "modprobe -a ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_dh"]
+        if any(service.virtual_server and service.virtual_server.forwarding == "nat"
+               for service in topology.services.values()):
+            # an answer comes in and goes out by the same card: the real server is not to be told a shorter way
+            seed.setup += ["echo 1 > /proc/sys/net/ipv4/ip_forward",
+                           "for c in /proc/sys/net/ipv4/conf/*; do echo 0 > $c/send_redirects; done"]
         seed.setup += [f"echo 0 > {config.track_file(name)}" for name in topology.services]
         for name, service in topology.services.items():
             if service.daemon and service.daemon.name == "haproxy":
                 # one instance per service, each with its own file
-                path = f"/etc/haproxy/fenceline-{name}.cfg"
-                seed.add(path, config.haproxy_cfg(topology, name, service))
-                seed.late.append(f"haproxy -D -f {path} -p {config.RUN}/haproxy-{name}.pid")
+                seed.add(_PROXY_FILE.format(service=name), config.haproxy_cfg(topology, name, service))
+                seed.late.append(_proxy(name))
         seed.late.append("systemctl start keepalived.service")
 
     def seed_helper(self, node: str, seed: Seed) -> None:
@@ -114,6 +125,16 @@ class KeepalivedStack:
             ClusterError: always.
         """
         raise ClusterError("the keepalived stack offers no standby")
+
+    def start_daemon(self, node: str, daemon: str) -> None:
+        """keepalived is a unit; a proxy is started as at the boot."""
+        if daemon == "keepalived":
+            self._sessions[node].run(["systemctl", "start", "keepalived.service"], within=60)
+            return
+        for name, service in self.topology.services.items():
+            if service.daemon and service.daemon.name == daemon:
+                pid = f"$(cat {config.RUN}/{daemon}-{name}.pid)"
+                self._sessions[node].run(f"[ -d /proc/{pid} ] || {_proxy(name)}", within=60)
 
     def cleanup(self) -> None:
         """keepalived remembers nothing."""

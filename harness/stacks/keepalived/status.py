@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from harness.errors import ClusterError
 from harness.model.addressing import address
 from harness.model.topology import Topology
-from harness.stacks.keepalived.config import RUN
+from harness.stacks.keepalived.config import LOGS, RUN
 from harness.stacks.state import ClusterState, MemberState, ResourceState
 
-COMMAND = (f"pgrep -x keepalived >/dev/null && echo running || echo stopped; cd {RUN} && "
+COMMAND = ("pgrep -x keepalived >/dev/null && echo running || echo stopped; "
+           f"grep -q 'does not support proc events' {LOGS[0]} && echo untracked; cd {RUN} && "
            "for f in vrrp-*; do [ -e $f ] && echo vrrp ${f#vrrp-} $(cat $f); done; "
            "echo -- addresses; ip -4 -o addr show; echo -- ipvs; cat /proc/net/ip_vs 2>/dev/null; "
            "echo -- sockets; cat /proc/net/tcp")
@@ -20,7 +21,7 @@ COMMAND = (f"pgrep -x keepalived >/dev/null && echo running || echo stopped; cd 
 @dataclass(frozen=True, slots=True)
 class DirectorStatus:
     """What one director told. ``vrrp``: state of each instance; ``real_servers``: of each virtual server
-    (``address:port``), those that get connections."""
+    (``address:port``), those that get connections. ``tracks``: whether its kernel tells it of processes."""
 
     node: str
     running: bool
@@ -28,6 +29,7 @@ class DirectorStatus:
     addresses: frozenset[str]
     real_servers: Mapping[str, frozenset[str]]
     ports: frozenset[int]
+    tracks: bool = True
 
 
 def parse(node: str, text: str) -> DirectorStatus:
@@ -46,7 +48,8 @@ def parse(node: str, text: str) -> DirectorStatus:
         frozenset(fields[3].split("/")[0] for line in sections["addresses"] if len(fields := line.split()) > 3),
         parse_ipvs("\n".join(sections["ipvs"])),
         frozenset(int(fields[1].rpartition(":")[2], 16) for line in sections["sockets"][1:]
-                  if len(fields := line.split(None, 4)) > 3 and fields[3] == "0A"))
+                  if len(fields := line.split(None, 4)) > 3 and fields[3] == "0A"),
+        ["untracked"] not in words)
 
 
 def parse_ipvs(text: str) -> dict[str, frozenset[str]]:
@@ -74,6 +77,9 @@ def cluster_state(topology: Topology, told: Mapping[str, DirectorStatus], seen_b
     members = tuple(MemberState(name, name in told and told[name].running) for name in topology.cluster_nodes)
     resources, failures = [], []
     network = topology.networks_with("service")[0]
+    if topology.stack.check == "process":
+        failures += [f"the kernel of {node} tells keepalived of no process' end: say check: script"
+                     for node, one in told.items() if not one.tracks]
     for name, service in topology.services.items():
         vip = str(service.vip.address)
         masters = tuple(node for node, one in told.items() if one.running and one.vrrp.get(name) == "MASTER")

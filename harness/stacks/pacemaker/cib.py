@@ -8,8 +8,9 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from harness.model.addressing import bmc_address
-from harness.model.topology import Daemon, Drbd, Filesystem, Resource, Service, Topology, Vip
+from harness.model.topology import Daemon, Drbd, Filesystem, NfsExport, Resource, Service, Topology, Vip
 from harness.model.units import format_duration
+from harness.stacks import nfs_server
 from harness.stacks.daemons import agent_parameters
 from harness.stacks.pacemaker import dlm, sbd
 from harness.stacks.pacemaker.corosync import node_id
@@ -191,7 +192,7 @@ def _primitive(group: ET.Element, topology: Topology, name: str, service: Servic
             one.set("on-fail", "fence")
 
 
-_AGENT = {Vip: "ocf:heartbeat:IPaddr2", Filesystem: "ocf:heartbeat:Filesystem"}
+_AGENT = {Vip: "ocf:heartbeat:IPaddr2", Filesystem: "ocf:heartbeat:Filesystem", NfsExport: nfs_server.AGENT}
 
 
 def _parameters(topology: Topology, name: str, part: Resource) -> dict[str, str]:
@@ -203,6 +204,8 @@ def _parameters(topology: Topology, name: str, part: Resource) -> dict[str, str]
         mount = mount_of(topology, part)
         return {"device": mount.device, "directory": part.mountpoint, "fstype": mount.fstype,
                 "options": mount.options, "force_unmount": "safe"}
+    if isinstance(part, NfsExport):
+        return nfs_server.export_parameters(topology, topology.services[name])
     return agent_parameters(name, topology.services[name])
 
 

@@ -123,6 +123,10 @@ class PacemakerStack:
         """Puts ``node`` into standby, or back."""
         self.command(["crm_attribute", "--node", node, "--name", "standby", "--update", "on" if on else "off"])
 
+    def start_daemon(self, node: str, daemon: str) -> None:
+        """Pacemaker's daemons are one unit, which has ended with corosync."""
+        self._sessions[node].run(["systemctl", "start", "corosync.service", "pacemaker.service"], within=60)
+
     def property(self, name: str) -> str | None:
         """The cluster property ``name`` as the configuration has it; None where it has not."""
         out = self.command(["cibadmin", "--query", "--scope", "crm_config"])

@@ -1,0 +1,189 @@
+"""Faults of an NFS server: restarted, hanging, its exports exchanged under the clients' file handles."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.errors import FaultError, FencelineError
+from harness.faults.base import fault
+from harness.faults.parameters import check_seconds, parameter
+from harness.model.event import now_ns
+from harness.storage import nfs
+
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+
+#: RFC 5531: a NULL call of version 4 of NFS, as one fragment; and how an answer to it begins.
+_NULL = struct.pack("!IIIIIIIIIII", 0x80000000 | 40, 0xFE9CE, 0, 2, 100003, 4, 0, 0, 0, 0, 0)
+_ANSWER = struct.pack("!II", 0xFE9CE, 1)
+_PATIENCE = 1.0  # s that an answer to a NULL call may take
+_STALE_FSID = 1000  # added to an export's number: no handle that was given out begins like that
+_NOTICED = 20.0  # s within which a client notices
+_BACK = 60.0  # s within which all is as before
+
+
+def answers(cluster: Cluster, address: str) -> bool:
+    """Whether an NFS server answers a NULL call at ``address``, asked by the harness itself."""
+    with cluster.fabric.entered():
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    with sock:
+        sock.settimeout(_PATIENCE)
+        try:
+            sock.connect((address, nfs.PORT))
+            sock.sendall(_NULL)
+            return sock.recv(64)[4:12] == _ANSWER
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True)
+class _ServerFault:
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ()
+
+    def _server(self, cluster: Cluster) -> str:
+        if cluster.topology.storage.nfs is None:
+            raise FaultError(f"{cluster.topology.name} has no NFS storage")
+        return cluster.topology.storage.nfs.server
+
+    def _address(self, cluster: Cluster) -> str:
+        self._server(cluster)
+        return nfs.server_address(cluster.topology)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        waited = cluster.poll(lambda: answers(cluster, self._address(cluster)), _BACK,
+                              f"{self._server(cluster)} to answer as an NFS server", FaultError)
+        return {"null_call": "answered", "waited_s": round(waited, 3)}
+
+
+@fault
+@dataclass(frozen=True)
+class NfsRestart(_ServerFault):
+    """The NFS server is restarted: it forgets what its clients have open, and lets only former ones in for a while."""
+
+    seconds: float = parameter("s (or 5s) that it is away, from 0 to 300", 0.0)
+    name: ClassVar[str] = "nfs-restart"
+
+    def __post_init__(self) -> None:
+        check_seconds(self, "seconds", 0, 300)
+
+    def inject(self, cluster: Cluster) -> None:
+        start = nfs.start_command(cluster.topology.storage.nfs) if self._server(cluster) else ""
+        # in the background: who asks need not stay for it
+        cluster.session(self._server(cluster)).run(
+            f"rpc.nfsd 0 && (sleep {self.seconds:g}; {start}) </dev/null >/dev/null 2>&1 &", within=30)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        """By the age of the kernel's threads; none while it is away."""
+        ages: list[int] = []
+
+        def is_young() -> bool:
+            out = cluster.session(self._server(cluster)).run("ps -o etimes= -C nfsd", within=15, check=False).out
+            ages[:] = [int(age) for age in out.split()]
+            return not any(age > (now_ns() - since_ns) / 1e9 + 1 for age in ages)
+        cluster.poll(is_young, _NOTICED, "every nfsd that is older than the fault to end", FaultError)
+        if ages and self.seconds >= 1:
+            raise FaultError("not confirmed: the NFS server is there already")
+        return {"nfsd_threads": len(ages)}
+
+    def heal(self, cluster: Cluster) -> None:
+        """It comes back by itself; whoever can't wait starts it."""
+        cluster.session(self._server(cluster)).run(
+            f"pgrep -x nfsd >/dev/null || {nfs.start_command(cluster.topology.storage.nfs)}", within=30)
+
+
+@fault
+@dataclass(frozen=True)
+class NfsHang(_ServerFault):
+    """The NFS server hangs: nothing that is sent to its port, or from it, arrives; all else goes on."""
+
+    name: ClassVar[str] = "nfs-hang"
+    _TABLE: ClassVar[str] = "fl_nfs_hang"
+
+    def inject(self, cluster: Cluster) -> None:
+        server = self._server(cluster)
+        tap = cluster.fabric.tap(server, cluster.topology.networks_with("storage")[0])
+        cluster.fabric.run(["nft", "-f", "-"], "\n".join([
+            f"add table bridge {self._TABLE}",
+            f"add chain bridge {self._TABLE} hang {{ type filter hook prerouting priority 0; }}",
+            f"add rule bridge {self._TABLE} hang iifname {tap} tcp sport {nfs.PORT} drop",
+            f"add rule bridge {self._TABLE} hang tcp dport {nfs.PORT} drop",
+            # what the harness sends enters the switch elsewhere
+            f"add chain bridge {self._TABLE} own {{ type filter hook output priority 0; }}",
+            f"add rule bridge {self._TABLE} own tcp dport {nfs.PORT} drop", ""]))
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        if answers(cluster, self._address(cluster)):
+            raise FaultError(f"not confirmed: {self._server(cluster)} still answers a NULL call")
+        network = cluster.topology.networks_with("storage")[0]
+        try:
+            heard = cluster.fabric.answers_arp(self._server(cluster), network, 1.0)
+        except FencelineError as error:
+            raise FaultError(f"not confirmed: {error.message}") from error
+        if not heard:
+            raise FaultError(f"not confirmed: {self._server(cluster)} does not answer ARP either: it is gone, and does "
+                             "not hang")
+        return {"null_call": f"no answer within {_PATIENCE:g} s", "arp": "answers"}
+
+    def heal(self, cluster: Cluster) -> None:
+        if self._TABLE in cluster.fabric.run(["nft", "list", "tables", "bridge"]):
+            cluster.fabric.run(["nft", "delete", "table", "bridge", self._TABLE])
+
+
+@fault
+@dataclass(frozen=True)
+class NfsStale(_ServerFault):
+    """The exports of the NFS server are exchanged: every file handle that a client has is stale."""
+
+    name: ClassVar[str] = "nfs-stale"
+
+    def _export(self, cluster: Cluster, added: int) -> None:
+        topology = cluster.topology
+        self._server(cluster)
+        lines = ["exportfs -ua"]
+        for number, name in nfs.fsids(topology.storage.nfs).items():
+            who, _, options = nfs.export_options(topology, name, number + added).partition("(")
+            lines.append(f"exportfs -o {options.rstrip(')')} {who}:{nfs.path(name)}")
+        cluster.session(self._server(cluster)).run(" && ".join([*lines, "exportfs -f"]), within=30)
+
+    def inject(self, cluster: Cluster) -> None:
+        self._export(cluster, _STALE_FSID)
+
+    def _states(self, cluster: Cluster) -> dict[str, str]:
+        """What each node that has an export mounted is told by it: "stale", "there" or something else."""
+        mountpoints = [service.filesystem.mountpoint for service in cluster.topology.services.values()
+                       if service.filesystem and service.filesystem.export]
+        found = {}
+        for node in cluster.topology.cluster_nodes:
+            for mountpoint in mountpoints:
+                if cluster.is_running(node) and f"mount {mountpoint}" in cluster.holdings_of(node):
+                    # a new name each time: what is known of the folder is no answer
+                    done = cluster.session(node).run(f"timeout 10 touch -c {mountpoint}/.fenceline-{now_ns()}",
+                                                     within=20, check=False)
+                    told = "stale" if "tale file handle" in done.err else done.err.strip()
+                    found[node] = "there" if done.ok else told
+        return found
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        seen: dict[str, str] = {}
+
+        def is_stale() -> bool:
+            seen.clear()
+            seen.update(self._states(cluster))
+            return bool(seen) and set(seen.values()) == {"stale"}
+        cluster.poll(is_stale, _NOTICED, f"whoever has it mounted to be told so ({seen or 'nobody has'})", FaultError)
+        return {"clients": dict(seen)}
+
+    def heal(self, cluster: Cluster) -> None:
+        self._export(cluster, 0)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        super().confirm_healed(cluster)
+        cluster.poll(lambda: "stale" not in self._states(cluster).values(), _BACK,
+                     "no client to have a stale file handle", FaultError)
+        return {"clients": self._states(cluster)}

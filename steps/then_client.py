@@ -1,0 +1,29 @@
+"""Then: what a machine that is a service's client must have seen."""
+
+from __future__ import annotations
+
+from pytest_bdd import then
+
+from harness.needs import needs
+from harness.scene import Scene
+from steps.words import phrase
+
+#: What a request ends with whose answer was waited for in vain: a pause. Anything else is an error.
+_PAUSE = ("no answer within", "connected, but no answer within", "no connection within")
+
+
+@then(phrase(r"the client of <service> saw no more than a pause of <seconds>"))
+@needs("client")
+def only_a_pause(scene: Scene, service: str, seconds: str) -> None:
+    """Since the scenario began; an error is what the file system told who asked it."""
+    begin_ns = next(event.t_ns for event in scene.run.log.events() if event.kind == "ready")
+    errors = [event for event in scene.run.log.events() if event.kind in ("reply", "append") and not event.data["ok"]
+              and event.data["service"] == service and event.data["sent_ns"] >= begin_ns
+              and not str(event.data["error"]).startswith(_PAUSE)]
+    assert not errors, (f"{len(errors)} requests of {service}'s client ended with an error, the first with "
+                        f"{errors[0].data['error']!r}")
+    outages = scene.outages(service)
+    assert not any(outage.end_ns is None for outage in outages), f"{service} has not come back"
+    longest = max((outage.seconds for outage in outages), default=0.0)
+    assert longest <= float(seconds), f"{service} paused for {longest:.2f} s, at most {seconds} s were allowed"
+    scene.say(f"  the longest pause of {service}'s client: {longest:.2f} s")
