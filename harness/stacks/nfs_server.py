@@ -69,4 +69,4 @@ def seed_client(topology: Topology, node: str, seed: Seed) -> None:
             # the cluster forms meanwhile
             f"until mount -t nfs -o {options},retry=0 {source} {client.mountpoint}; do sleep 0.3; done",
             f"setsid python3 -S {PROGRAM} {client.mountpoint}/{FILE} {client.port} /run/ledger-{name}.pid "
-            f"{int(client.sync)} </dev/null >>/var/log/fenceline-ledger.log 2>&1 &"]
+            f"{int(client.sync)} 0 </dev/null >>/var/log/fenceline-ledger.log 2>&1 &"]

@@ -63,7 +63,7 @@ def packets(topology: Topology) -> frozenset[str]:
     found = {"arp", "http", {"pacemaker": "totem", "heartbeat": "heartbeat", "keepalived": "vrrp"}[topology.stack.kind]}
     if topology.fencing.method == "ipmi":
         found.add("ipmi")
-    found |= {kind for kind in ("iscsi", "nfs", "drbd") if getattr(topology.storage, kind, None) is not None}
+    found |= {kind for kind in ("iscsi", "nfs", "drbd") if getattr(topology.storage, kind)}
     return frozenset(found)
 
 
