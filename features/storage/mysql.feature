@@ -16,6 +16,7 @@ Feature: A database whose clients commit rows
     Examples:
       | topology    |
       | mysql-iscsi |
+      | mysql-drbd  |
 
   @storage @fencing
   Scenario Outline: No committed row is lost when the heartbeat is cut
@@ -32,6 +33,7 @@ Feature: A database whose clients commit rows
     Examples:
       | topology    |
       | mysql-iscsi |
+      | mysql-drbd  |
 
   @storage
   Scenario Outline: The database is killed and restarted in place, and recovers every committed row
@@ -46,6 +48,7 @@ Feature: A database whose clients commit rows
     Examples:
       | topology    |
       | mysql-iscsi |
+      | mysql-drbd  |
 
   @storage
   Scenario Outline: The database is relieved on purpose, and its clients lose no row
@@ -61,3 +64,4 @@ Feature: A database whose clients commit rows
     Examples:
       | topology    |
       | mysql-iscsi |
+      | mysql-drbd  |

@@ -1,0 +1,57 @@
+Feature: A MySQL pair on heartbeat and DRBD
+  R5 as its author had it: haresources with drbddisk, the file system, the address and the init script of the database; a
+  ping group with ipfail; no STONITH. Heartbeat watches nodes, not services: what only stops or hangs, nobody mends.
+
+  @storage
+  Scenario: The master is switched off
+    Given the topology "mysql-drbd-heartbeat" is up and "mysql" is answering
+    When 50 records have been acknowledged by "mysql" within 30 seconds
+    And the power of the active node is cut
+    Then "mysql" relocates to the standby within 30 seconds
+    And 20 more records are acknowledged by "mysql" within 30 seconds
+    And no acknowledged record of "mysql" is lost
+    And the file system was never mounted on two nodes
+    And the VIP never had two owners
+    When the active node is switched on
+    Then "mysql" stays on the standby for 30 seconds
+
+  @storage
+  Scenario: MySQL is stopped on purpose: address and data move
+    Given the topology "mysql-drbd-heartbeat" is up and "mysql" is answering
+    When 50 records have been acknowledged by "mysql" within 30 seconds
+    And the active node is put into standby
+    Then "mysql" relocates to the standby within 40 seconds
+    And 20 more records are acknowledged by "mysql" within 30 seconds
+    And no acknowledged record of "mysql" is lost
+    And the file system was never mounted on two nodes
+    And the VIP never had two owners
+
+  @storage
+  Scenario: The database is killed, and its own guardian restarts it
+    Given the topology "mysql-drbd-heartbeat" is up and "mysql" is answering
+    When 50 records have been acknowledged by "mysql" within 30 seconds
+    And the process of "mysql" is killed
+    Then "mysql" is restarted in place on the active node within 20 seconds
+    And 20 more records are acknowledged by "mysql" within 30 seconds
+    And no acknowledged record of "mysql" is lost
+
+  @storage
+  Scenario: The active node loses the ping group
+    Given the topology "mysql-drbd-heartbeat" is up and "mysql" is answering
+    When 50 records have been acknowledged by "mysql" within 30 seconds
+    And the service network of the active node is cut
+    Then "mysql" relocates to the standby within 40 seconds
+    And 20 more records are acknowledged by "mysql" within 30 seconds
+    And no acknowledged record of "mysql" is lost
+    And the file system was never mounted on two nodes
+    And the VIP never had two owners
+
+  @storage
+  Scenario: Heartbeat cut alone: DRBD refuses a second primary
+    Given the topology "mysql-drbd-heartbeat" is up and "mysql" is answering
+    When 50 records have been acknowledged by "mysql" within 30 seconds
+    And the heartbeat network of the active node is cut
+    Then "mysql" stays on the active node for 15 seconds
+    And the file system was never mounted on two nodes
+    And the VIP never had two owners
+    And no acknowledged record of "mysql" is lost
