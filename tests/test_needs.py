@@ -78,4 +78,7 @@ def test_packets_are_those_that_are_sent():
 def test_the_daemons_are_those_that_run():
     assert "daemon haproxy" in offers(load_topology("haproxy-keepalived"))
     assert "daemon haproxy" not in offers(load_topology("lvs-keepalived"))
+    # mysqld_safe, which the init script starts, restarts the database
+    assert "restart" in offers(load_topology("mysql-drbd-heartbeat"))
+    assert "restart" not in offers(load_topology("web-nfs-heartbeat"))
     assert lacking(load_topology("web-iscsi"), ["quorum", "move"]) is None

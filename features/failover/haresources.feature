@@ -19,3 +19,18 @@ Feature: Heartbeat with haresources
     And "web" relocates to the standby within 40 seconds
     And the file system was never mounted on two nodes
     And nothing was taken over before the fencing
+
+  Scenario Outline: Heartbeats by <media>, signed with <auth>
+    Given the topology "web-nfs-heartbeat" is up and "web" is answering, with
+      """
+      stack: {media: <media>, auth: <auth>}
+      """
+    When the power of the active node is cut
+    Then "web" relocates to the standby within 30 seconds
+    And the file system was never mounted on two nodes
+    And the VIP never had two owners
+
+    Examples:
+      | media | auth |
+      | bcast | crc  |
+      | ucast | md5  |

@@ -13,6 +13,8 @@ Feature: Two nodes, no STONITH
     Then the promise "single mount" is broken within 30 seconds
     And the promise "fence before takeover" is broken within 30 seconds
     And the promise "single VIP owner" is broken within 30 seconds
+    When the networks of the active node are mended
+    Then the cluster is whole again within 90 seconds
 
   @known_bad
   Scenario: Heartbeat's UDP port alone is cut

@@ -5,6 +5,7 @@ Feature: A MySQL pair without STONITH
   Scenario: Heartbeat and replication are cut: both nodes become primary
     Given the topology "mysql-drbd-heartbeat" is up and "mysql" is answering
     And the promise "single mount" is expected to break
+    And the promise "single writer" is expected to break
     And the promise "single VIP owner" is expected to break
     And the promise "fence before takeover" is expected to break
     And the promise "no lost acknowledgement" is expected to break

@@ -47,7 +47,7 @@ Feature: A MySQL pair on heartbeat and DRBD
     And the VIP never had two owners
 
   @storage
-  Scenario: Heartbeat cut alone: DRBD refuses a second primary
+  Scenario: Heartbeat cut alone: DRBD refuses a second primary, and the cluster heals with the cable
     Given the topology "mysql-drbd-heartbeat" is up and "mysql" is answering
     When 50 records have been acknowledged by "mysql" within 30 seconds
     And the heartbeat network of the active node is cut
@@ -55,3 +55,21 @@ Feature: A MySQL pair on heartbeat and DRBD
     And the file system was never mounted on two nodes
     And the VIP never had two owners
     And no acknowledged record of "mysql" is lost
+    When the networks of the active node are mended
+    Then the cluster is whole again within 90 seconds
+    And 20 more records are acknowledged by "mysql" within 30 seconds
+    And no acknowledged record of "mysql" is lost
+
+  @storage @fencing
+  Scenario: Heartbeat's own STONITH resets a master that hangs before the mirror is promoted
+    Given the topology "mysql-drbd-heartbeat" is up and "mysql" is answering, with
+      """
+      fencing: {method: ipmi, action: reboot}
+      """
+    When 50 records have been acknowledged by "mysql" within 30 seconds
+    And the active node hangs
+    Then the active node is fenced within 20 seconds
+    And "mysql" relocates to the standby within 40 seconds
+    And 20 more records are acknowledged by "mysql" within 30 seconds
+    And no acknowledged record of "mysql" is lost
+    And nothing was taken over before the fencing

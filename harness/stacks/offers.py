@@ -70,6 +70,8 @@ def packets(topology: Topology) -> frozenset[str]:
 def offers(topology: Topology) -> frozenset[str]:
     """What the stack of ``topology`` offers."""
     found = set(_ABILITIES[topology.stack.kind])
+    if any(service.daemon and service.daemon.agent == "lsb:mariadb" for service in topology.services.values()):
+        found.add("restart")  # its init script starts mysqld_safe, which does that
     if topology.fencing.method != "none":
         found.add("fencing")
     if topology.fencing.method == "ipmi":
