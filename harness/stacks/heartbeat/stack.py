@@ -52,8 +52,9 @@ class HeartbeatStack:
                 seed.add(config.OCF_CONF.format(agent=agent, instance=config.ocf_instance(name, service.daemon)), text)
             if service.filesystem:
                 seed.setup.append(f"mkdir -p {service.filesystem.mountpoint}")
-        # when heartbeat restarts itself, as after a split, the unit's ExecStop would stop the new one
-        seed.add("/etc/systemd/system/heartbeat.service.d/fenceline.conf", "[Service]\nExecStop=\n")
+        # when heartbeat restarts itself, as after a split, the unit's first process ends: its ExecStop would stop the
+        # new one
+        seed.add("/etc/systemd/system/heartbeat.service.d/fenceline.conf", "[Service]\nRemainAfterExit=yes\n")
         # a rebooted node begins a new log: the agent reads membership from it
         seed.setup.append(f"rm -f {config.LOG} {config.DEBUG_LOG}")
         seed.late += drbd.up_lines(topology)

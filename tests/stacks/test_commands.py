@@ -1,0 +1,71 @@
+"""What all stacks share: who runs the cluster's own commands, and for how long; and what heartbeat's nodes get."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import ClusterError
+from harness.guest.seed import Seed
+from harness.model.load import load_topology
+from harness.stacks.base import make_stack, member_command
+from harness.stacks.state import ClusterState, MemberState
+from tests.fakes import FakeSession
+
+
+def online(*names):
+    return ClusterState("n1", True, None, tuple(MemberState(name, True) for name in names), ())
+
+
+@pytest.fixture
+def sessions():
+    return {name: FakeSession(name) for name in ("n1", "n2", "rs-01", "rs-02", "node1", "node2", "lb1", "lb2")}
+
+
+class Stack:
+    def __init__(self, *names):
+        self.names = names
+
+    def state(self):
+        return online(*self.names)
+
+
+def test_the_first_member_that_can_be_reached_runs_it(sessions):
+    def run(stack, node=None):
+        member_command(stack, sessions, lambda name: name != "n1", ["do", "it"], node, 5)
+        return [name for name, session in sessions.items() if session.commands]
+    assert run(Stack("n1", "n2")) == ["n2"]
+    with pytest.raises(ClusterError, match="no member is online that could run `do it`"):
+        run(Stack("n1"))
+    with pytest.raises(ClusterError, match="no member is online"):
+        run(Stack())
+    assert run(Stack("n2"), "n1") == ["n1", "n2"]  # who is named is asked
+
+
+@pytest.mark.parametrize(("topology", "node"), [
+    ("web-iscsi", "rs-02"), ("web-nfs-heartbeat", "node2"), ("lvs-keepalived", "lb2")])
+def test_every_stack_gives_slow_machines_more_time(topology, node, sessions, monkeypatch):
+    given = []
+
+    def run(command, within=None, check=True):
+        given.append(within)
+        return Result()
+
+    monkeypatch.setattr(sessions[node], "run", run)
+    stack = make_stack(load_topology(topology), sessions, "pw", lambda name: True, 5.0)
+    assert stack.command(["uptime"], node, within=10) == "said"
+    assert given == [50]
+
+
+class Result:
+    out = "said"
+
+
+def test_heartbeat_s_unit_outlives_a_restart_of_its_own():
+    topology = load_topology("mysql-drbd-heartbeat")
+    seed = Seed()
+    make_stack(topology, {}, "pw", lambda name: True).seed_member("vm01", seed)
+    assert seed.files["/etc/systemd/system/heartbeat.service.d/fenceline.conf"][0] == "[Service]\nRemainAfterExit=yes\n"
+    assert seed.files["/etc/ha.d/haresources"][0] == (
+        "vm01 drbddisk::r Filesystem::/dev/drbd0::/data::ext3::noatime IPaddr2::192.168.63.150/24 mariadb\n")
+    assert "/etc/mysql/my.cnf" in seed.files
+    assert not [path for path in seed.files if path.startswith("/etc/ha.d/conf/OCF")]  # an init script takes none
