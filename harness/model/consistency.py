@@ -191,7 +191,8 @@ def _real_servers(topology: Topology, path: str, names: tuple[str, ...]) -> list
 
 def _databases(topology: Topology) -> list[str]:
     found, seen = [], []
-    luns = topology.storage.iscsi.luns if topology.storage.iscsi else ()
+    sizes = {("lun", lun.name): lun.size for lun in (topology.storage.iscsi.luns if topology.storage.iscsi else ())}
+    sizes |= {("drbd", one.name): one.size for one in topology.storage.drbd}
     for name, service in topology.services.items():
         for index, part in enumerate(service.group):
             if part.kind != "daemon" or part.name != "mariadb":
@@ -204,11 +205,13 @@ def _databases(topology: Topology) -> list[str]:
                 found.append(f"{path}: mariadb starts after the file system that it keeps its data on")
             if part.document_root is not None:
                 found.append(f"{path}.document_root: mariadb keeps its data on the group's file system")
-            lun = next((lun for lun in luns if service.filesystem and lun.name == service.filesystem.lun), None)
-            if lun is not None and lun.size < _MARIADB_SIZE:
-                place = service.group.index(service.filesystem)
-                found.append(f"services.{name}.group.{place}.lun: mariadb needs a file system of "
-                             f"{_MARIADB_SIZE // 2**20}M at least, {lun.name!r} has {lun.size // 2**20}M")
+            for kind in ("lun", "drbd") if service.filesystem else ():
+                volume = getattr(service.filesystem, kind)
+                if sizes.get((kind, volume), _MARIADB_SIZE) < _MARIADB_SIZE:
+                    place = service.group.index(service.filesystem)
+                    found.append(f"services.{name}.group.{place}.{kind}: mariadb needs a file system of "
+                                 f"{_MARIADB_SIZE // 2**20}M at least, {volume!r} has "
+                                 f"{sizes[kind, volume] // 2**20}M")
             if part.agent not in _MARIADB_AGENTS:
                 found.append(f"{path}.agent: {part.agent} does not start mariadb; take one of "
                              f"{', '.join(_MARIADB_AGENTS)}")
