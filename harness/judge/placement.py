@@ -55,6 +55,8 @@ def _judge_order(history: History, tally: Tally, name: str, other: str) -> None:
         if theirs.end is None or theirs.ended is not Ended.RELEASED:
             continue
         for mine in _held(history, name):
+            if theirs.node != mine.node and history.topology.services[other].active == "all":
+                continue  # it still has its own
             begun = after(mine.start, theirs.end)
             over = mine.end is not None and (mine.ended is Ended.OFF or after(mine.end, theirs.end) is not False)
             if begun and not over:

@@ -19,6 +19,8 @@ def cluster_problems(topology: Topology) -> list[str]:
     found = _luns(topology)
     for name, service in topology.services.items():
         found += _service(topology, f"services.{name}", service)
+        found += [f"services.{name}.apart_from: {other!r} is on every node" for other in service.apart_from
+                  if other in topology.services and topology.services[other].active == "all"]
     if topology.cluster_mountpoints:
         found += _lock_manager(topology)
     return found
@@ -57,13 +59,11 @@ def _service(topology: Topology, path: str, service: Service) -> list[str]:
         if part.kind == "vip" and service.active == "all":
             found.append(f"{where}: a service that is active on all nodes has no VIP: each node answers on its own "
                          "address")
-    for bond in ("after", "colocated_with", "apart_from"):
-        for other in getattr(service, bond):
-            if "all" in (service.active, topology.services[other].active if other in topology.services else "one"):
-                found.append(f"{path}.{bond}: a service that is active on all nodes is bound to none")
     if service.active == "all":
         if topology.stack.kind != "pacemaker":
             found.append(f"{path}.active: all is for the stack pacemaker, not {topology.stack.kind}")
+        if service.after or service.colocated_with or service.apart_from:
+            found.append(f"{path}: others may be bound to a service that is active on all nodes, it is bound to none")
         if service.domain.restricted or service.domain.failback:
             found.append(f"{path}.domain: nothing to restrict or to fail back where the service is active on all nodes")
     return found

@@ -172,7 +172,8 @@ class Daemon(Strict):
     kind: Literal["daemon"]
     name: Literal["nginx", "haproxy", "ledger", "mariadb", "nfs-server"] = "nginx"
     agent: Annotated[str, Field(pattern=r"^(ocf:[a-z0-9]+|systemd|lsb):[A-Za-z0-9_.@-]+$",
-                                description="mariadb: ocf:heartbeat:mysql if absent")] = "ocf:heartbeat:nginx"
+                                description="mariadb: ocf:heartbeat:mysql if absent; ledger: ocf:fenceline:ledger, or "
+                                            "ocf:fenceline:container for one in document_root")] = "ocf:heartbeat:nginx"
     port: int = Field(80, ge=1, le=65535, description="mariadb: 3306 if absent, nfs-server: 2049")
     document_root: str | None = Field(None, description="absent: the mountpoint of the group's file system")
     sync: bool = Field(True, description="ledger, mariadb: what is acknowledged is on the disk; mariadb's "

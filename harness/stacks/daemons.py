@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.guest.seed import Seed
 from harness.model.topology import Service
-from harness.stacks import ledger, mariadb, nfs_server
+from harness.stacks import container, ledger, mariadb, nfs_server
 from harness.stacks.nginx import NGINX_CONF, seed_nginx
 
 
@@ -12,12 +12,15 @@ def seed_daemon(seed: Seed, name: str, service: Service) -> None:
     """Gives the node of ``seed`` what the daemon of ``service`` needs, if it has one."""
     seed_nginx(seed, name, service)
     ledger.seed_ledger(seed, service)
+    container.seed_container(seed, service)
     mariadb.seed_mariadb(seed, service)
     nfs_server.seed_nfs_server(seed, service)
 
 
 def agent_parameters(name: str, service: Service) -> dict[str, str]:
     """The parameters of the OCF agent of ``service``'s daemon."""
+    if container.is_container(service):
+        return container.parameters(service)
     if service.daemon.name == "ledger":
         return ledger.parameters(service)
     if service.daemon.name == "mariadb":
