@@ -203,7 +203,7 @@ class Cluster:
                     nfs.seed_client(seed)
                 if topology.storage.drbd:
                     disks = drbd.make_disks(topology, node, self.folder)
-                    drbd.seed_node(topology, seed, self._drbd_secret)
+                    drbd.seed_node(topology, node, seed, self._drbd_secret)
                 self.stack.seed_member(node, seed)
             else:
                 self.stack.seed_helper(node, seed)

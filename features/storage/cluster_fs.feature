@@ -3,15 +3,20 @@ Feature: A file system that all nodes mount
   is fenced; then it goes on.
 
   @storage
-  Scenario: Both nodes write, and both read the same
-    Given the topology "gfs2-iscsi" is up and "farm" is answering
+  Scenario Outline: Both nodes write, and both read the same
+    Given the topology "<topology>" is up and "farm" is answering
     When 50 records have been acknowledged by "farm" on every node within 60 seconds
     Then every node reads the same of "farm"
     And no acknowledged record of "farm" is lost
 
+    Examples:
+      | topology   |
+      | gfs2-iscsi |
+      | gfs2-drbd  |
+
   @storage @fencing
-  Scenario: The power of one node is cut: the other freezes until it is fenced, then goes on
-    Given the topology "gfs2-iscsi" is up and "farm" is answering
+  Scenario Outline: The power of one node is cut: the other freezes until it is fenced, then goes on
+    Given the topology "<topology>" is up and "farm" is answering
     When 20 records have been acknowledged by "farm" on every node within 60 seconds
     And the power of the second node is cut
     Then "farm" is written through the first node again within 40 seconds
@@ -21,15 +26,25 @@ Feature: A file system that all nodes mount
     And every node reads the same of "farm"
     And no acknowledged record of "farm" is lost
 
+    Examples:
+      | topology   |
+      | gfs2-iscsi |
+      | gfs2-drbd  |
+
   @storage @fencing
-  Scenario: The heartbeat is cut: one is fenced, the other goes on
-    Given the topology "gfs2-iscsi" is up and "farm" is answering
+  Scenario Outline: The heartbeat is cut: one is fenced, the other goes on
+    Given the topology "<topology>" is up and "farm" is answering
     When 20 records have been acknowledged by "farm" on every node within 60 seconds
     And the heartbeat network of the second node is cut
     Then the second node is fenced within 30 seconds
     And "farm" is written through the first node again within 40 seconds
     And the cluster file system froze until the lost node was fenced
     And no acknowledged record of "farm" is lost
+
+    Examples:
+      | topology   |
+      | gfs2-iscsi |
+      | gfs2-drbd  |
 
   @storage @fencing
   Scenario: A node hangs and is fenced
@@ -47,11 +62,11 @@ Feature: A file system that all nodes mount
   Scenario: While the lost node can't be fenced, the other stays frozen
     Given the topology "gfs2-iscsi" is up and "farm" is answering
     And the fencing device of the second node does not answer
-    When the heartbeat network of the second node is cut
+    When the power of the second node is cut
     And the first node has lost sight of the second node within 20 seconds
     Then "farm" is frozen on the first node for 20 seconds
     When the fencing device of the second node works again
-    Then the second node is fenced within 60 seconds
+    Then "farm" is written through the first node again within 90 seconds
     And the cluster file system froze until the lost node was fenced
 
   @storage @fencing

@@ -59,7 +59,7 @@ def group_together(history: History) -> Finding:
     judged = []
     for name, keys in _groups(history):
         if history.topology.services[name].active == "all":
-            continue  # each node has its own
+            continue  # each node has a group of its own, which may be at another step
         judged.append(name)
         for one, other in combinations(keys, 2):
             _judge_apart(history, tally, name, one, other)

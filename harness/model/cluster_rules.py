@@ -17,6 +17,12 @@ JOURNAL = 8 * 2**20
 def cluster_problems(topology: Topology) -> list[str]:
     """Everything that is inconsistent, one line each; empty if nothing is."""
     found = _luns(topology)
+    for index, one in enumerate(topology.storage.drbd):
+        if one.filesystem in CLUSTER_FILESYSTEMS:
+            path = f"storage.drbd.{index}"
+            if not one.dual_primary:
+                found.append(f"{path}.dual_primary: {one.filesystem} is mounted on both nodes at once: say true")
+            found += _size(path, one.size, len(topology.cluster_nodes))
     for name, service in topology.services.items():
         found += _service(topology, f"services.{name}", service)
         found += [f"services.{name}.apart_from: {other!r} is on every node" for other in service.apart_from
@@ -38,10 +44,14 @@ def _luns(topology: Topology) -> list[str]:
         journals = lun.journals or members
         if journals < members:
             found.append(f"{path}.journals: {journals} for {members} cluster nodes: each needs its own")
-        if lun.size < JOURNAL * (journals + 4):
-            found.append(f"{path}.size: {lun.size // 2**20}M is too little for {journals} journals, take at least "
-                         f"{JOURNAL * (journals + 4) // 2**20}M")
+        found += _size(path, lun.size, journals)
     return found
+
+
+def _size(path: str, size: int, journals: int) -> list[str]:
+    least = JOURNAL * (journals + 4)
+    return [] if size >= least else [f"{path}.size: {size // 2**20}M is too little for {journals} journals, take at "
+                                     f"least {least // 2**20}M"]
 
 
 def _service(topology: Topology, path: str, service: Service) -> list[str]:

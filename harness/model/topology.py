@@ -85,7 +85,8 @@ class Drbd(Strict):
 
     name: Name
     size: Size = Field(64 * 2**20, description="of the disk behind it on each node, DRBD's own metadata included")
-    filesystem: Literal["ext3", "ext4"] | None = Field("ext4", description="made once, when the disks are new")
+    filesystem: Literal["ext3", "ext4", "gfs2", "ocfs2"] | None = Field(
+        "ext4", description="made once, when the disks are new; gfs2 and ocfs2 need dual_primary")
     network: Name | None = Field(None, description="what it replicates through; absent: the storage network")
     protocol: Literal["A", "B", "C"] = Field("C", description="a write is done when it is: A on the own disk, B there "
                                              "and in the peer's memory, C on both disks")

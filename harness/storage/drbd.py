@@ -11,8 +11,9 @@ from pathlib import Path
 
 from harness.guest.seed import Seed
 from harness.model.addressing import address
+from harness.model.filesystems import CLUSTER_FILESYSTEMS
 from harness.model.topology import Drbd, Topology
-from harness.storage.disks import FIRST_DISK, content, make_disk
+from harness.storage.disks import FIRST_DISK, clustered_mkfs, content, make_disk
 
 FIRST_PORT = 7788
 #: The data's first generation, the same on both disks: current, bitmap and two old UUIDs; consistent; up to date.
@@ -60,7 +61,8 @@ def make_disks(topology: Topology, node: str, folder: Path) -> tuple[Path, ...]:
     for one in topology.storage.drbd:
         master = folder / f"drbd-{one.name}.raw"
         if not master.exists():
-            make_disk(master, one.size - _metadata(one.size), one.filesystem, one.name,
+            make_disk(master, one.size - _metadata(one.size),
+                      None if one.filesystem in CLUSTER_FILESYSTEMS else one.filesystem, one.name,
                       content(topology, one.name, folder))
             with master.open("r+b") as raw:
                 raw.truncate(one.size)
@@ -102,7 +104,7 @@ def resource_file(topology: Topology, name: str, secret: str) -> str:
     return "\n".join([*lines, "}", ""])
 
 
-def seed_node(topology: Topology, seed: Seed, secret: str) -> None:
+def seed_node(topology: Topology, node: str, seed: Seed, secret: str) -> None:
     """Gives the node of ``seed`` its resources, with their metadata, ready for ``drbdadm up``."""
     seed.add("/etc/drbd.d/global_common.conf", "global { usage-count no; }\ncommon { }\n")
     seed.setup.append("modprobe drbd")
@@ -119,6 +121,26 @@ def seed_node(topology: Topology, seed: Seed, secret: str) -> None:
             "o=$(sed -n 's/^# bm_offset //p' /run/drbd.md); "
             "sed -i \"s/^la-size-sect .*/la-size-sect $((o / 512));/\" /run/drbd.md; "
             f"{meta} restore-md /run/drbd.md; {meta} apply-al; {meta} set-gi {_FIRST_GENERATION}; fi"]
+
+
+        if one.filesystem in CLUSTER_FILESYSTEMS:
+            seed.late += _first_filesystem(topology, one, node == topology.cluster_nodes[0])
+
+
+def _first_filesystem(topology: Topology, one: Drbd, makes_it: bool) -> list[str]:
+    """Shell lines that make the cluster file system of ``one`` before the cluster starts: the first node makes it, as
+    primary, and the other, connected, gets every block of it. Never again: the disk is looked at first."""
+    # told what to look for: the disk ends with metadata of DRBD, which blkid knows too
+    there = f"blkid -p -n {one.filesystem} {backing_disk(topology, one.name)} >/dev/null"
+    connected = f'[ "$(drbdadm cstate {one.name})" = Connected ]'
+    mkfs = clustered_mkfs(topology.name, one.name, one.filesystem, len(topology.cluster_nodes),
+                          device(topology, one.name))
+    waits = [f"for try in $(seq 600); do {connected} && break; sleep 0.1; done"]
+    if makes_it:
+        waits += [f"drbdadm primary {one.name} && {{ {mkfs}; }}", f"drbdadm secondary {one.name}"]
+    else:
+        waits.append(f"for try in $(seq 600); do {connected} || break; sleep 0.1; done")
+    return [f"if ! {there}; then drbdadm up {one.name}", *waits, f"drbdadm down {one.name}; fi"]
 
 
 def up_lines(topology: Topology) -> list[str]:

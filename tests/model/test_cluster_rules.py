@@ -51,6 +51,29 @@ def test_what_is_wrong_is_told_with_its_place(raw, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(("change", "words"), [
+    ({"dual_primary": False}, "storage.drbd.0.dual_primary: gfs2 is mounted on both nodes at once: say true"),
+    ({"size": "32M"}, "storage.drbd.0.size: 32M is too little for 2 journals"),
+    ({"filesystem": "ext4"}, "services.farm.group.0: ext4 on all nodes at once would be destroyed")])
+def test_on_drbd(change, words):
+    raw = load_topology("gfs2-drbd").model_dump(mode="json", exclude_unset=True)
+    raw["storage"]["drbd"][0] |= change
+    with pytest.raises(TopologyError) as caught:
+        parse_topology(raw, "x")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(("service", "change", "words"), [
+    ("images", {"after": ["guest-1"]}, "services.images: others may be bound to a service that is active on all nodes"),
+    ("guest-1", {"colocated_with": [], "apart_from": ["images"]}, "services.guest-1.apart_from: 'images' is on every")])
+def test_bonds(service, change, words):
+    raw = load_topology("kvm-ocfs2").model_dump(mode="json", exclude_unset=True)
+    raw["services"][service] |= change
+    with pytest.raises(TopologyError) as caught:
+        parse_topology(raw, "x")
+    assert words in str(caught.value)
+
+
 def test_a_cluster_file_system_may_be_mounted_by_one_service_at_a_time_too():
     made = parse_topology(changed("services", "farm", "active", "one"), "x")
     assert made.cluster_mountpoints == {"/srv/shared"}

@@ -213,6 +213,22 @@ class TestActiveOnAll:
         root = cib(parse_topology(made | {"fencing": {"method": "none"}}, "x"))
         assert pairs(primitive(root, "dlm")) == {"allow_stonith_disabled": "true"}
 
+    def test_what_is_bound_to_a_service_on_all_nodes_is_bound_to_its_clone(self):
+        root = cib(load_topology("kvm-ocfs2"))
+        assert {(one.get("first"), one.get("then")) for one in root.iter("rsc_order")} == {
+            ("dlm-clone", "images-clone"), ("images-clone", "guest-1"), ("images-clone", "guest-2")}
+        assert {(one.get("with-rsc"), one.get("rsc")) for one in root.iter("rsc_colocation")} == {
+            ("dlm-clone", "images-clone"), ("images-clone", "guest-1"), ("images-clone", "guest-2")}
+        assert pairs(primitive(root, "guest-1-daemon")) == {
+            "root": "/srv/images/guest-1", "port": "8081", "sync": "1"}
+
+    def test_on_a_dual_primary_the_clone_follows_both_promotions(self):
+        root = cib(load_topology("gfs2-drbd"))
+        order, = [one for one in root.iter("rsc_order") if one.get("first") == "drbd-shared-clone"]
+        assert (order.get("then"), order.get("first-action")) == ("farm-clone", "promote")
+        place, = [one for one in root.iter("rsc_colocation") if one.get("with-rsc") == "drbd-shared-clone"]
+        assert (place.get("rsc"), place.get("with-rsc-role")) == ("farm-clone", "Promoted")
+        assert pairs(primitive(root, "farm-filesystem"))["device"] == "/dev/drbd0"
 
 def test_drbd_is_promoted_where_its_group_runs():
     root = cib(load_topology("ledger-drbd"))

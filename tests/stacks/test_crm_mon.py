@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import ClusterError
 from harness.health import state_problems
+from harness.model.load import load_topology
 from harness.stacks.pacemaker.crm_mon import parse
 from tests.fakes import make_cluster
 
@@ -146,3 +147,28 @@ def test_problems_name_what_is_outside_of_its_domain(web, tmp_path):
         service_nodes=web.cluster_nodes, stack=web.stack, services=web.services,
         preferred_nodes=lambda service: ("rs-02",)))
     assert state_problems(outside, state("healthy")) == ["web runs on rs-01, outside of its failover domain"]
+
+
+
+CLONES = (DATA / "clones" / "kvm-ocfs2.xml").read_text()
+
+
+def test_clones_of_a_resource_and_of_a_group():
+    """Recorded on kvm-ocfs2: dlm and the group images are on both nodes, the containers on one each."""
+    found = parse("host-01", CLONES)
+    clones = [one for one in found.resources if one.name in ("dlm", "images-filesystem")]
+    assert sorted((one.name, one.group or "", one.nodes) for one in clones) == [
+        ("dlm", "", ("host-01",)), ("dlm", "", ("host-02",)),
+        ("images-filesystem", "images", ("host-01",)), ("images-filesystem", "images", ("host-02",))]
+    assert found.owner("images") is None and found.owners("images") == ("host-01", "host-02")
+    assert found.owner("guest-1") == "host-01" and found.owners("guest-1") == ("host-01",)
+    assert found.owners("moon") == ()
+
+
+def test_clones_in_a_whole_cluster_are_no_problem(tmp_path):
+    with make_cluster(load_topology("kvm-ocfs2"), tmp_path) as cluster:
+        assert state_problems(cluster, parse("host-01", CLONES)) == []
+        second = CLONES.index('<group id="images:1"')
+        stopped = CLONES[:second] + CLONES[second:].replace('role="Started" active="true"',
+                                                            'role="Stopped" active="false"', 1)
+        assert state_problems(cluster, parse("host-01", stopped)) == ["images-filesystem is Stopped"]

@@ -66,9 +66,38 @@ def test_every_node_gets_the_same_bytes(ledger, tmp_path):
 
 def test_the_seed_makes_metadata_only_where_there_is_none(ledger):
     seed = Seed()
-    drbd.seed_node(ledger, seed, "abc")
+    drbd.seed_node(ledger, "node1", seed, "abc")
     script = "\n".join(seed.setup)
     assert subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True, check=False).stderr == ""
     assert script.index("No valid meta") < script.index("create-md")
     assert seed.files["/etc/drbd.d/r0.res"][1] == 0o600  # it holds the secret
     assert drbd.up_lines(ledger) == ["drbdadm up r0"]
+
+
+class TestClusterFilesystem:
+    """gfs2-drbd: made once, by the first node as primary, while the other is connected."""
+
+    @pytest.fixture
+    def lines(self):
+        topology = load_topology("gfs2-drbd")
+        seeds = {node: Seed() for node in topology.cluster_nodes}
+        for node, seed in seeds.items():
+            drbd.seed_node(topology, node, seed, "abc")
+        return [seed.late for seed in seeds.values()]
+
+    def test_one_makes_it(self, lines):
+        one, other = ("\n".join(each) for each in lines)
+        assert "mkfs.gfs2 -q -O -p lock_dlm -t gfs2-drbd:shared -j 2 -J 8 /dev/drbd0" in one
+        assert "mkfs" not in other and "primary" not in other
+        assert one.index("Connected") < one.index("drbdadm primary") < one.index("mkfs") < one.index("drbdadm down")
+
+    def test_only_where_there_is_none(self, lines):
+        for each in lines:
+            assert each[0] == "if ! blkid -p -n gfs2 /dev/fenceline/drbd-shared >/dev/null; then drbdadm up shared"
+            assert each[-1] == "drbdadm down shared; fi"
+            done = subprocess.run(["sh", "-n"], input="\n".join(each), text=True, capture_output=True, check=False)
+            assert done.stderr == ""
+
+    def test_the_host_makes_none(self, tmp_path):
+        disk, = drbd.make_disks(load_topology("gfs2-drbd"), "gfs-01", tmp_path)
+        assert disk.stat().st_size == 128 * 2**20 and disk.stat().st_blocks < 100

@@ -43,7 +43,8 @@ def seed_lock_manager(topology: Topology, seed: Seed) -> None:
     settings = topology.stack.dlm
     seed.add("/etc/dlm/dlm.conf", f"post_join_delay={settings.post_join_delay:.0f}\n"
                                   f"enable_fencing={int(settings.fencing)}\n")
-    used = {lun.filesystem for lun in topology.storage.iscsi.luns} if topology.storage.iscsi else set()
+    used = {topology.filesystem_type(part) for service in topology.services.values() for part in service.group
+            if part.kind == "filesystem"}
     seed.setup += ["modprobe -a dlm",
                    "mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config"]
     if "gfs2" in used:
