@@ -22,3 +22,19 @@ Feature: A cluster file system that does not wait for fencing
     When the second node hangs
     Then the promise "cluster file system freezes" is broken within 60 seconds
     And the promise "fence before takeover" is broken within 30 seconds
+
+  @known_bad @storage
+  Scenario: Dual primaries that go on without each other
+    Given the topology "gfs2-drbd" is up and "farm" is answering, with
+      """
+      storage:
+        drbd:
+          - {name: shared, size: 128M, filesystem: gfs2, protocol: C, dual_primary: true, fencing: dont-care,
+             timeout: 2s, connect_int: 3s, ping_int: 3s, resync_rate: 20M}
+      """
+    And the promise "same on every node" is expected to break
+    And the promise "no lost acknowledgement" is expected to break
+    When 20 records have been acknowledged by "farm" on every node within 60 seconds
+    And the storage network of the second node is cut
+    And 40 records have been acknowledged by "farm" on every node within 60 seconds
+    Then the nodes read different things of "farm"
