@@ -3,4 +3,4 @@
 pytest_plugins = ["steps.given", "steps.when", "steps.when_fencing", "steps.when_network", "steps.when_node",
                   "steps.when_storage", "steps.when_software", "steps.when_anchored", "steps.then", "steps.ledger",
                   "steps.cluster_fs", "steps.drbd", "steps.remote",
-                  "steps.then_directors"]
+                  "steps.then_directors", "steps.then_client"]

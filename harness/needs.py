@@ -13,7 +13,7 @@ from harness.model.load import TopologyError, load_topology, parse_topology
 from harness.model.topology import Topology
 from harness.stacks.offers import lacking
 
-_GIVEN = re.compile(r'the topology "([^"]+)" is up and "[^"]+" is answering(, with)?$')
+_GIVEN = re.compile(r'the topology "([^"]+)" is up and "([^"]+)" is answering(, with)?$')
 
 
 def needs(*abilities: str) -> Callable:
@@ -47,14 +47,14 @@ def topology_of(steps: Iterable[Any]) -> Topology | None:
     """The topology that a scenario's ``steps`` bring up, with its changes; None if they bring up none.
 
     Raises:
-        TopologyError: there is no such one, or not with these changes.
+        TopologyError: there is no such one, or not with these changes, or it has no such service.
     """
     for step in steps:
         match = _GIVEN.match(step.name)
         if match is None:
             continue
         topology = load_topology(match[1])
-        if match[2]:
+        if match[3]:
             from harness.scene import merged
             try:
                 changes = yaml.safe_load(step.docstring or "")
@@ -63,6 +63,9 @@ def topology_of(steps: Iterable[Any]) -> Topology | None:
             if isinstance(changes, dict):
                 raw = topology.model_dump(mode="json", exclude_unset=True)
                 topology = parse_topology(merged(raw, changes), f"topology {match[1]!r} as the scenario changes it")
+        if match[2] not in topology.services:
+            raise TopologyError(f"the topology {match[1]!r} has no service {match[2]!r}; it has "
+                                f"{', '.join(topology.services) or 'none'}")
         return topology
     return None
 

@@ -58,6 +58,7 @@ def nobody_fenced_for(scene: Scene, seconds: str) -> None:
 
 
 @then(phrase(r"<service> relocates to <node> within <seconds>"))
+@needs("failover {service}")
 def relocates(scene: Scene, service: str, node: str, seconds: str) -> None:
     name = scene.node(node)
     settings = scene.cluster.topology.services[service]

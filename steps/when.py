@@ -84,6 +84,7 @@ def whole_daemon_killed(scene: Scene, daemon: str, node: str) -> None:
 
 
 @when(phrase(r"the process of <service> is killed"))
+@needs("process {service}")
 def service_killed(scene: Scene, service: str) -> None:
     scene.inject("service-kill", node=scene.cluster.owner(service), service=service)
 

@@ -37,6 +37,7 @@ def daemon_goes_on(scene: Scene, daemon: str, node: str) -> None:
 
 
 @when(phrase(r"the process of <service> hangs"))
+@needs("process {service}")
 def service_hangs(scene: Scene, service: str) -> None:
     scene.inject("service-stop", node=scene.cluster.owner(service), service=service)
 

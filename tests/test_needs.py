@@ -75,6 +75,38 @@ def test_packets_are_those_that_are_sent():
     assert packets(load_topology("lvs-keepalived")) == {"arp", "http", "vrrp"}
 
 
+FARM = """  Scenario Outline: s
+    Given the topology "<topology>" is up and "<service>" is answering
+    When the process of "<service>" is killed
+    Then "<service>" relocates to the standby within 5 seconds
+
+    Examples:
+      | topology       | service |
+      | web-iscsi      | web     |
+      | lvs-keepalived | web     |
+      | gfs2-iscsi     | farm    |
+      | ledger-iscsi   | web     |
+"""
+
+
+def test_a_row_that_can_not_be_had_is_refused_and_not_skipped(tmp_path):
+    import importlib
+    for name in ("given", "when", "then"):
+        importlib.import_module(f"steps.{name}")
+    from pytest_bdd.feature import get_feature
+
+    from harness.features import _contexts
+    from harness.model.load import load_topology
+    from harness.needs import ability_problems
+    farm = next(iter(load_topology("gfs2-iscsi").services))
+    path = tmp_path / "farm.feature"
+    path.write_text("Feature: f\n" + FARM.replace("farm", farm))
+    found = list(ability_problems(path, get_feature(str(tmp_path), path.name), _contexts()))
+    assert [word for line in found for word in ("process web", f"failover {farm}", "has no service 'web'")
+            if word in line] == ["process web", f"failover {farm}", "has no service 'web'"]
+    assert not any("web-iscsi" in line for line in found)
+
+
 def test_the_daemons_are_those_that_run():
     assert "daemon haproxy" in offers(load_topology("haproxy-keepalived"))
     assert "daemon haproxy" not in offers(load_topology("lvs-keepalived"))

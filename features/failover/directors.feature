@@ -4,30 +4,6 @@ Feature: Front-end load balancers
   it.
 
   @twin
-  Scenario Outline: Power-off of the active director
-    Given the topology "<topology>" is up and "web" is answering
-    When the power of the active node is cut
-    Then "web" relocates to the standby within 5 seconds
-    And the VIP never had two owners
-    And the outage of "web" was at most 5 seconds
-
-    Examples:
-      | topology           |
-      | lvs-keepalived     |
-      | haproxy-keepalived |
-
-  Scenario Outline: A director is relieved on purpose
-    Given the topology "<topology>" is up and "web" is answering
-    When "web" is moved to the standby
-    Then "web" relocates to the standby within 5 seconds
-    And the VIP never had two owners
-    And the outage of "web" was at most 2 seconds
-
-    Examples:
-      | topology           |
-      | lvs-keepalived     |
-      | haproxy-keepalived |
-
   Scenario Outline: A real server is lost
     Given the topology "<topology>" is up and "web" is answering
     When the power of the first real server is cut

@@ -5,8 +5,9 @@ cluster stands.
 
 Words: ``move``, ``standby``, ``quorum``, ``restart`` (a service that dies is restarted in place), ``configuration``
 (one that the nodes share), ``fencing``, ``BMC`` (a fencing device of its own for each node), ``watchdog`` (one that SBD
-feeds on each node), ``nfs`` (its storage is an NFS server), ``client`` (a machine is a service's client), ``daemon
-NAME`` for each daemon that may be killed, and ``packets KIND`` for each kind of packets that there are.
+feeds on each node), ``nfs`` (its storage is an NFS server), ``client`` (a machine is a service's client), ``failover
+SERVICE`` (it runs on one node, and there is another), ``process SERVICE`` (it is a daemon), ``daemon NAME`` for each
+daemon that may be killed, and ``packets KIND`` for each kind of packets that there are.
 """
 
 from __future__ import annotations
@@ -82,6 +83,11 @@ def offers(topology: Topology) -> frozenset[str]:
         found.add("nfs")
     if any(service.client for service in topology.services.values()):
         found.add("client")
+    for name, service in topology.services.items():
+        if service.active == "one" and len(topology.preferred_nodes(name)) > 1:
+            found.add(f"failover {name}")
+        if service.daemon is not None:
+            found.add(f"process {name}")
     return frozenset(found | {f"daemon {name}" for name in daemons(topology)}
                      | {f"packets {kind}" for kind in packets(topology)})
 
