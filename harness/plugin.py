@@ -256,9 +256,9 @@ def _remember(item: pytest.Function, scene: object, judgement: Judgement) -> Non
     import sqlite3
 
     from reports import history
-    outage = judgement.figures["longest_outage_s"]
-    if judgement.verdict is Verdict.PASS and outage:
-        item.user_properties.append((_FIGURES, (scene.run.info.scenario, outage)))
+    outage = max(judgement.outages, key=lambda one: one.seconds, default=None)
+    if judgement.verdict is Verdict.PASS and outage is not None and outage.end_ns is not None:
+        item.user_properties.append((_FIGURES, (scene.run.info.scenario, outage.seconds)))
     path = item.config.getoption("--history") or scene.run.folder.parent.parent / history.NAME
     try:
         with history.opened(path) as db:

@@ -90,7 +90,7 @@ def _compare(key: Key, old: list[Figures], new: list[Figures], alpha: float, eff
 
 
 def _passed(found: list[Figures]) -> list[Figures]:
-    return [run for run in found if run.verdict == "PASS" and run.outage > 0]
+    return [run for run in found if run.failover is not None]
 
 
 def comparison_text(found: list[Comparison]) -> str:

@@ -51,7 +51,8 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One run. ``outage`` is its longest, s, 0 without one; ``phases`` those of that outage: (name, s)."""
+    """One run. ``outage`` is its longest, s, 0 without one; ``phases`` those of that outage: (name, s); ``is_over``
+    whether its end was seen: else it is no failover time."""
 
     key: Key
     begun: str
@@ -63,6 +64,12 @@ class Figures:
     phases: tuple[tuple[str, float], ...]
     host: str
     versions: dict[str, Any]
+    is_over: bool = True
+
+    @property
+    def failover(self) -> float | None:
+        """The failover time (s) of a run that passed; None where it has none."""
+        return self.outage if self.verdict == "PASS" and self.outage > 0 and self.is_over else None
 
 
 class _Names:
@@ -156,12 +163,14 @@ def gather(db: sqlite3.Connection, base: Path | str) -> int:
 
 def runs(db: sqlite3.Connection) -> list[Figures]:
     """Every run, the oldest first."""
-    phases = {}
-    for run, raw in db.execute("SELECT run, phases FROM outage ORDER BY run, seconds"):
+    phases, is_over = {}, {}
+    for run, raw, finished in db.execute("SELECT run, phases, finished FROM outage ORDER BY run, seconds"):
         phases[run] = tuple((name, seconds) for name, seconds, _ in json.loads(raw))  # of the longest, the last
+        is_over[run] = bool(finished)
     names = _Names()
     return [Figures(Key(topology, scenario, driver, host, names.of(json.loads(versions))), begun, folder, verdict,
-                    reason, outage, plus_minus, phases.get(identity, ()), host, json.loads(versions))
+                    reason, outage, plus_minus, phases.get(identity, ()), host, json.loads(versions),
+                    is_over.get(identity, True))
             for identity, topology, scenario, driver, begun, folder, verdict, reason, outage, plus_minus, host, versions
             in db.execute("SELECT id, topology, scenario, driver, begun, folder, verdict, reason, outage, plus_minus, "
                           "host, versions FROM run ORDER BY begun, folder")]

@@ -137,6 +137,16 @@ def test_hosts_are_not_compared_unless_asked_for(tmp_path, capsys):
     assert "slower" in capsys.readouterr().out
 
 
+def test_an_outage_whose_end_was_not_seen_is_no_failover_time(tmp_path):
+    make_runs(tmp_path, OLD)
+    path = make_run(tmp_path, 9, 60.0) / "verdict.json"
+    path.write_text(path.read_text().replace('"end_ns": 2', '"end_ns": null'))
+    found = history.load(tmp_path)
+    assert [run.failover for run in found] == [*OLD, None]
+    assert compare(found, found)[0].before.n == 6
+    assert "60.00</td>" not in history_page(found, tmp_path)
+
+
 def test_the_commands(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)  # no Allure results here
     make_runs(tmp_path / "a", OLD)
