@@ -10,6 +10,7 @@ from harness.judge import build_history
 from harness.judge.ledger import lost_records
 from harness.judge.replicas import SPLIT_BRAIN
 from harness.model.event import Event
+from harness.needs import needs
 from harness.scene import Scene
 from steps.then import _assert_promise as assert_promise
 from steps.words import phrase
@@ -30,21 +31,25 @@ def _split_brain(drbd: str):
 
 @given(phrase(rf"the replication link of {_DRBD} is cut"))
 @when(phrase(rf"the replication link of {_DRBD} is cut"))
+@needs("DRBD resource {drbd}")
 def link_cut(scene: Scene, drbd: str) -> None:
     scene.inject("drbd-link-cut", resource=drbd)
 
 
 @when(phrase(rf"the replication link of {_DRBD} is mended"))
+@needs("DRBD resource {drbd}")
 def link_mended(scene: Scene, drbd: str) -> None:
     scene.heal("drbd-link-cut", resource=drbd)
 
 
 @when(phrase(rf"a split brain of {_DRBD} is forced on <node>"))
+@needs("DRBD resource {drbd}")
 def split_brain_forced(scene: Scene, drbd: str, node: str) -> None:
     scene.inject("drbd-split-brain", node=scene.node(node), resource=drbd)
 
 
 @when(phrase(rf"the split brain of {_DRBD} is repaired, and what <node> wrote is thrown away"))
+@needs("DRBD resource {drbd}")
 def split_brain_repaired(scene: Scene, drbd: str, node: str) -> None:
     victim = scene.node(node)
     forced = [active for active in scene.cluster.faults.in_force("drbd-split-brain")
@@ -56,21 +61,25 @@ def split_brain_repaired(scene: Scene, drbd: str, node: str) -> None:
 
 
 @when(phrase(rf"the disk of {_DRBD} on <node> fails"))
+@needs("DRBD resource {drbd}")
 def disk_fails(scene: Scene, drbd: str, node: str) -> None:
     scene.inject("drbd-disk-failure", node=scene.node(node), resource=drbd)
 
 
 @when(phrase(rf"the disk of {_DRBD} on <node> is replaced"))
+@needs("DRBD resource {drbd}")
 def disk_replaced(scene: Scene, drbd: str, node: str) -> None:
     scene.heal("drbd-disk-failure", node=scene.node(node), resource=drbd)
 
 
 @when(phrase(rf"the replica of {_DRBD} on <node> is invalidated"))
+@needs("DRBD resource {drbd}")
 def invalidated(scene: Scene, drbd: str, node: str) -> None:
     scene.inject("drbd-resync", node=scene.node(node), resource=drbd)
 
 
 @when(phrase(r"the replica is (?P<count>\d+) blocks behind within <seconds>"))
+@needs("DRBD")
 def is_behind(scene: Scene, count: str, seconds: str) -> None:
     scene.await_event(behind(int(count)), float(seconds), f"a replica to be {count} blocks behind")
 
@@ -80,6 +89,7 @@ _PEER_FENCED = (4, 5, 7)
 
 
 @when(phrase(rf"the cluster has been told that the peer of {_DRBD} is behind within <seconds>"))
+@needs("DRBD resource {drbd}", "DRBD fencing")
 def peer_fenced(scene: Scene, drbd: str, seconds: str) -> None:
     scene.await_event(lambda event: (event.kind == "drbd.helper" and event.data["resource"] == drbd
                                      and event.data["helper"] == "fence-peer"
@@ -88,6 +98,7 @@ def peer_fenced(scene: Scene, drbd: str, seconds: str) -> None:
 
 
 @when(phrase(rf"<node> is secondary of {_DRBD} within <seconds>"))
+@needs("DRBD resource {drbd}")
 def is_secondary(scene: Scene, node: str, drbd: str, seconds: str) -> None:
     name = scene.node(node)
     scene.cluster.poll(lambda: scene.cluster.drbd_of(name, drbd).get("role") == "Secondary", float(seconds),
@@ -95,35 +106,41 @@ def is_secondary(scene: Scene, node: str, drbd: str, seconds: str) -> None:
 
 
 @then(phrase(rf"both replicas of {_DRBD} are the same within <seconds>"))
+@needs("DRBD resource {drbd}")
 def in_sync(scene: Scene, drbd: str, seconds: str) -> None:
     scene.expect_poll(lambda: is_in_sync(scene.cluster, drbd), float(seconds),
                       f"both replicas of {drbd} to be up to date and the same")
 
 
 @then(phrase(rf"DRBD tells of a split brain of {_DRBD} within <seconds>"))
+@needs("DRBD resource {drbd}")
 def split_brain_told(scene: Scene, drbd: str, seconds: str) -> None:
     scene.expect(_split_brain(drbd), float(seconds), f"DRBD telling of a split brain of {drbd}")
 
 
 @then(phrase(rf"<node> becomes primary of {_DRBD} within <seconds>"))
+@needs("DRBD resource {drbd}")
 def becomes_primary(scene: Scene, node: str, drbd: str, seconds: str) -> None:
     name = scene.node(node)
     scene.expect(_of("drbd.role", drbd, name, role="Primary"), float(seconds), f"{name} primary of {drbd}")
 
 
 @then(phrase(rf"<node> does not become primary of {_DRBD} for <seconds>"))
+@needs("DRBD resource {drbd}")
 def not_primary(scene: Scene, node: str, drbd: str, seconds: str) -> None:
     name = scene.node(node)
     scene.forbid(_of("drbd.role", drbd, name, role="Primary"), float(seconds), f"{name} became primary of {drbd}")
 
 
 @then(phrase(rf"the replica of {_DRBD} on <node> is outdated within <seconds>"))
+@needs("DRBD resource {drbd}")
 def is_outdated(scene: Scene, drbd: str, node: str, seconds: str) -> None:
     name = scene.node(node)
     scene.expect(_of("drbd.disk", drbd, name, disk="Outdated"), float(seconds), f"{name}'s replica of {drbd} outdated")
 
 
 @then("no replica had a history of its own")
+@needs("DRBD")
 def no_split_brain(scene: Scene) -> None:
     assert_promise(scene, "no split brain")
 
@@ -136,6 +153,7 @@ def _lost(scene: Scene, service: str) -> list[Event]:
 
 
 @then(phrase(r"at most (?P<count>\d+) acknowledged records of <service> are lost, as its protocol may"))
+@needs("DRBD")
 def lost_at_most(scene: Scene, count: str, service: str) -> None:
     lost = _lost(scene, service)
     assert len(lost) <= int(count), f"{len(lost)} acknowledged records of {service} are lost, at most {count} may be"

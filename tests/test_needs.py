@@ -114,3 +114,10 @@ def test_the_daemons_are_those_that_run():
     assert "restart" in offers(load_topology("mysql-drbd-heartbeat"))
     assert "restart" not in offers(load_topology("web-nfs-heartbeat"))
     assert lacking(load_topology("web-iscsi"), ["quorum", "move"]) is None
+
+
+def test_drbd_is_offered_where_it_is():
+    ledger = load_topology("ledger-drbd")
+    assert {"DRBD", "DRBD resource r0"} <= offers(ledger) and "DRBD fencing" not in offers(ledger)
+    assert "no DRBD resource r7" in lacking(ledger, ["DRBD resource r7"])
+    assert "no DRBD" in lacking(load_topology("web-iscsi"), ["DRBD"])

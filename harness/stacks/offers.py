@@ -7,7 +7,8 @@ Words: ``move``, ``standby``, ``quorum``, ``restart`` (a service that dies is re
 (one that the nodes share), ``fencing``, ``BMC`` (a fencing device of its own for each node), ``watchdog`` (one that SBD
 feeds on each node), ``nfs`` (its storage is an NFS server), ``client`` (a machine is a service's client), ``failover
 SERVICE`` (it runs on one node, and there is another), ``process SERVICE`` (it is a daemon), ``daemon NAME`` for each
-daemon that may be killed, and ``packets KIND`` for each kind of packets that there are.
+daemon that may be killed, ``packets KIND`` for each kind of packets that there are, ``DRBD`` and ``DRBD resource NAME``
+for each of storage.drbd, and ``DRBD fencing`` where one of them calls the cluster when it loses its peer.
 """
 
 from __future__ import annotations
@@ -88,6 +89,8 @@ def offers(topology: Topology) -> frozenset[str]:
             found.add(f"failover {name}")
         if service.daemon is not None:
             found.add(f"process {name}")
+    for one in topology.storage.drbd:
+        found |= {"DRBD", f"DRBD resource {one.name}"} | ({"DRBD fencing"} if one.fencing != "dont-care" else set())
     return frozenset(found | {f"daemon {name}" for name in daemons(topology)}
                      | {f"packets {kind}" for kind in packets(topology)})
 
