@@ -12,7 +12,8 @@ Feature: A replicated disk
     And 20 more records are acknowledged by "ledger" within 30 seconds
     And no acknowledged record of "ledger" is lost
     And the shared disk never had two writers
-    When the cluster is whole again within 60 seconds
+    When all faults are healed
+    And the cluster is whole again within 90 seconds
     Then both replicas of "r0" are the same within 60 seconds
     And no replica had a history of its own
 

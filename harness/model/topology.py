@@ -95,7 +95,8 @@ class Drbd(Strict):
     fencing: Literal["dont-care", "resource-only", "resource-and-stonith"] = Field(
         "dont-care", description="what a primary does that lost its peer; others than dont-care call the cluster "
                                  "(crm-fence-peer.sh), so that an outdated replica is not promoted")
-    resync_rate: Size | None = Field(None, description="per second, for example 10M; absent: DRBD's own control")
+    resync_rate: Size | None = Field(None, description="per second, for example 10M, whatever else is written; "
+                                                           "absent: DRBD's own control")
     after_sb_0pri: Literal["disconnect", "discard-younger-primary", "discard-older-primary", "discard-zero-changes",
                            "discard-least-changes", "discard-local", "discard-remote"] = "disconnect"
     after_sb_1pri: Literal["disconnect", "consensus", "violently-as0p", "discard-secondary",

@@ -90,7 +90,8 @@ def resource_file(topology: Topology, name: str, secret: str) -> str:
         net += ["cram-hmac-alg sha1;", f'shared-secret "{secret}";']
     disk = ["on-io-error detach;", f"fencing {one.fencing};"]
     if one.resync_rate is not None:
-        disk += ["c-plan-ahead 0;", f"resync-rate {one.resync_rate // 1024}K;"]  # a fixed rate
+        # a fixed rate, whatever else is written: by default it gives way to other writes, down to 250K
+        disk += ["c-plan-ahead 0;", f"resync-rate {one.resync_rate // 1024}K;", "c-min-rate 0;"]
     parts = [("net", net), ("disk", disk)]
     if one.fencing != "dont-care":
         parts.append(("handlers", [f'fence-peer "{_FENCE}";', f'after-resync-target "{_UNFENCE}";']))

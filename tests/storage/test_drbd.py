@@ -39,7 +39,7 @@ def test_the_resource_file(ledger):
     for line in ("protocol C;", "timeout 20;", "connect-int 3;", "ping-int 3;", "cram-hmac-alg sha1;",
                  'shared-secret "abc";', "fencing dont-care;", "after-sb-0pri disconnect;", "meta-disk internal;"):
         assert line in text
-    assert "allow-two-primaries" not in text and "handlers" not in text and "resync-rate" not in text
+    assert "allow-two-primaries" not in text and "handlers" not in text and "allow-two" not in text
 
 
 def test_the_resource_file_of_other_settings():
@@ -47,11 +47,12 @@ def test_the_resource_file_of_other_settings():
         protocol="A", dual_primary=True, shared_secret=False, fencing="resource-only", resync_rate="10M",
         network="heartbeat", after_sb_0pri="discard-zero-changes"), "x")
     text = drbd.resource_file(topology, "r0", "abc")
-    for line in ("protocol A;", "allow-two-primaries yes;", "c-plan-ahead 0;", "resync-rate 10240K;",
+    for line in ("protocol A;", "allow-two-primaries yes;", "c-plan-ahead 0;", "resync-rate 10240K;", "c-min-rate 0;",
                  "fencing resource-only;", 'fence-peer "/lib/drbd/crm-fence-peer.sh";', "10.75.1.11:7788",
                  "after-sb-0pri discard-zero-changes;"):
         assert line in text
     assert "secret" not in text
+    assert "resync-rate" not in drbd.resource_file(parse_topology(changed(resync_rate=None), "x"), "r0", "abc")
 
 
 def test_every_node_gets_the_same_bytes(ledger, tmp_path):
