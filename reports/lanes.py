@@ -180,6 +180,30 @@ def arp_owner_spans(events: Sequence[Event], node: str, ip: str, end_ns: int) ->
     return tracker.done(end_ns)
 
 
+def drbd_spans(events: Sequence[Event], node: str, resource: object, end_ns: int) -> list[Span]:
+    """States "primary", "secondary" and "behind" (its disk is not up to date) of the replica on ``node``; the label
+    says too when it is not connected."""
+    tracker = _Tracker()
+    told: dict[str, str] = {}
+    for event in events:
+        if _forgotten(event, node):
+            told.clear()
+        elif event.node == node and event.data.get("resource") == resource and event.kind in (
+                "drbd.role", "drbd.connection", "drbd.disk"):
+            told |= {key: str(event.data.get(key)) for key in ("role", "connection", "disk") if key in event.data}
+        else:
+            continue
+        role, disk = told.get("role"), told.get("disk")
+        if role not in ("Primary", "Secondary"):
+            tracker.set(event.t_ns, None)
+            continue
+        words = [role.lower(), *(word for word in (disk, told.get("connection"))
+                                 if word not in ("UpToDate", "Connected", "Unconfigured", None))]
+        state = "primary" if role == "Primary" else "secondary" if disk == "UpToDate" else "behind"
+        tracker.set(event.t_ns, state, ", ".join(words))
+    return tracker.done(end_ns)
+
+
 def write_spans(events: Sequence[Event], node: str, lun: object) -> list[Span]:
     """State "yes" while ``node`` was seen to write to ``lun``; the label counts the writes. Those that are no further
     apart than ``WRITES_APART_S`` are one span."""

@@ -1,4 +1,4 @@
-"""The lanes of one machine: power, fencing, cables, quorum, mounts, addresses, ports."""
+"""The lanes of one machine: power, fencing, cables, quorum, mounts, addresses, ports, replicas."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ def draw_node(frame: Frame, events: list[Event], node: str, watched: list[tuple[
         _bars(frame, name, kind, spans)
         if kind == "address":
             _gratuitous_arps(frame, events, node, value)
+    for resource in dict.fromkeys(event.data.get("resource") for event in events if event.kind == "drbd.role"):
+        _bars(frame, f"DRBD {resource}", "drbd", lanes.drbd_spans(events, node, resource, end_ns))
     _writes(frame, events, node)
 
 

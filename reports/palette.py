@@ -20,6 +20,9 @@ STATES: dict[tuple[str, str], tuple[str, str, str]] = {
     ("mount", "yes"): ("#8a6d1f", "#5f4a12", "#ffffff"),
     ("address", "yes"): ("#2f5fa8", "#1d3f74", "#ffffff"),
     ("listen", "yes"): ("#6d5a9c", "#493b6d", "#ffffff"),
+    ("drbd", "primary"): ("#7a3b2e", "#52271e", "#ffffff"),
+    ("drbd", "secondary"): ("#ead2c8", "#a9806f", INK),
+    ("drbd", "behind"): ("url(#inquorate)", "#52271e", INK),
     ("write", "yes"): ("#20262e", "#20262e", "#ffffff"),
     ("answering", "node"): ("#e3ebf2", "#7d90a3", INK),
 }

@@ -137,6 +137,22 @@ def test_writes_near_each_other_are_one_bar_and_every_disk_has_a_lane():
     assert "writes www" not in texts(picture())
 
 
+def test_replicas_have_a_lane_where_there_are_some():
+    log = [event(1, "drbd.role", "rs-01", resource="r0", role="Secondary"),
+           event(1, "drbd.disk", "rs-01", resource="r0", disk="UpToDate", peer_disk="UpToDate", replication="Off"),
+           event(2, "drbd.role", "rs-01", resource="r0", role="Primary"),
+           event(3, "drbd.connection", "rs-01", resource="r0", connection="Connecting", peer_role="Unknown"),
+           event(4, "drbd.role", "rs-01", resource="r0", role="Secondary"),
+           event(5, "drbd.disk", "rs-01", resource="r0", disk="Outdated", peer_disk="UpToDate", replication="Off"),
+           event(5, "drbd.role", "rs-01", resource="r1", role="Primary"),
+           event(6, "drbd.role", "rs-01", resource="r0", role="Unconfigured")]
+    assert [(span.start_ns, span.state, span.label) for span in lanes.drbd_spans(log, "rs-01", "r0", at(9))] == [
+        (at(1), "secondary", "secondary"), (at(2), "primary", "primary"), (at(3), "primary", "primary, Connecting"),
+        (at(4), "secondary", "secondary, Connecting"), (at(5), "behind", "secondary, Outdated, Connecting")]
+    assert texts(picture(sample.heartbeat_cut() + log)).count("DRBD r0") == 2
+    assert "DRBD r0" not in texts(picture())
+
+
 def test_a_ledgers_acknowledgements_are_shown():
     log = sample.heartbeat_cut() + [
         event(30 + number / 10, "append", "rs-01", service="web", id=number, ok=number < 40) for number in range(60)]
