@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.judge.findings import Tally, after, overlap
-from harness.judge.history import SECOND, Ended, History, Interval, Key, part_key
+from harness.judge.history import BASELINE_NS, SECOND, Ended, History, Interval, Key, part_key
 from harness.model.topology import Service
 from harness.model.verdict import Finding, Verdict
 
@@ -37,14 +37,14 @@ def _held(history: History, name: str, last: bool = False) -> tuple[Interval, ..
     return history.facts.get(keys[-1 if last else 0], ()) if keys else ()
 
 
-def _is_new(interval: Interval) -> bool:
-    """Whether it was seen to begin: not there already when the log or an agent began."""
-    return interval.start.event is not None and not interval.start.event.data.get("baseline")
+def _is_new(history: History, interval: Interval) -> bool:
+    """Whether it was seen to begin: not there already when the log began."""
+    return interval.start.event is not None and interval.start.latest_ns > history.start_ns + BASELINE_NS
 
 
 def _judge_order(history: History, tally: Tally, name: str, other: str) -> None:
     started = _held(history, other, last=True)
-    for mine in filter(_is_new, _held(history, name)):
+    for mine in (one for one in _held(history, name) if _is_new(history, one)):
         told = [_during(one, mine) for one in started]
         if True in told:
             continue

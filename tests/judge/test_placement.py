@@ -26,6 +26,7 @@ def log(**bond) -> Two:
     raw["services"]["app"] = {"group": [{"kind": "vip", "address": APP_VIP}, {
         "kind": "daemon", "name": "nginx", "port": APP_PORT, "document_root": "/var/www/html"}]} | bond
     made = Two(parse_topology(raw, "a test"))
+    made.add(-5, "scenario", None, "begin")
     for node in (A, B):
         made.agent(0.1, node).quorum(0.2, node, True, A, B)
     return made
@@ -60,8 +61,7 @@ def beside() -> Two:
     ("stopped in the wrong order", lambda: web_up(after(), 1).app(3, A).listen(6, A, False).vip(7, A, False)
         .app(9, A, False), FAIL),
     ("both lost with their node", lambda: web_up(after(), 1).app(3, A).off(5, A), PASS),
-    ("there when the log began", lambda: log(after=["web"]).add(
-        0.3, "guest", A, "address", 0.02, ip=APP_VIP, device="eth1", present=True, baseline=True), PASS),
+    ("there when the log began", lambda: web_up(log(after=["web"]).app(-4.9, A), -4.8), PASS),
 ])
 def test_after(what, build, verdict):
     finding = build().end(60).finding("placement")
@@ -95,5 +95,5 @@ def test_beside(what, build, verdict):
 
 def test_what_was_broken_is_named():
     finding = apart().app(3, A).end(60).finding("placement")
-    assert f"app and web were both on {A} at 2.9" in finding.reason
+    assert f"app and web were both on {A} at 8.000 s" in finding.reason
     assert "not judged" in Log().end(5).finding("placement").reason
