@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from pytest_bdd import when
 
 from harness.faults import shapes
@@ -32,6 +34,14 @@ def split_in_halves(scene: Scene, network: str) -> None:
 def fallen_apart(scene: Scene, network: str) -> None:
     nodes = scene.cluster.topology.cluster_nodes
     scene.inject("partition", groups=tuple((node,) for node in nodes), networks=_networks(scene, network))
+
+
+@when(phrase(r"the <network> network splits at random, seed (?P<seed>\d+), for <seconds>"))
+def split_at_random(scene: Scene, network: str, seed: str, seconds: str) -> None:
+    nodes = scene.cluster.topology.cluster_nodes
+    scene.inject("partition", groups=shapes.at_random(nodes, int(seed)), networks=_networks(scene, network))
+    threading.Event().wait(float(seconds))  # so long it lasts
+    scene.heal("partition")
 
 
 @when("the partition is mended")

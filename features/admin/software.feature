@@ -97,14 +97,3 @@ Feature: The cluster software is stopped and started
     And nobody is fenced
     And the outage of "web" was at most 20 seconds
     And the file system was never mounted on two nodes
-
-  Scenario: In maintenance mode nothing is mended, and afterwards it is
-    Given the topology "web-iscsi" is up and "web" is answering
-    And an outage of "web" is expected: in maintenance mode nothing is restarted
-    When the cluster is put into maintenance mode
-    And the process of "web" is killed
-    Then "web" stops answering within 5 seconds
-    And "web" does not answer for 8 seconds
-    When the cluster is taken out of maintenance mode
-    Then "web" is restarted in place on the active node within 40 seconds
-    And nobody is fenced

@@ -5,7 +5,9 @@ Each returns the directed links that are lost, as pairs (sender, receiver).
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
 
 Links = frozenset[tuple[str, str]]
 
@@ -34,6 +36,20 @@ def halves(nodes: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """The groups that are the first half of ``nodes`` and the rest; of an odd number the rest is larger."""
     middle = len(nodes) // 2
     return (tuple(nodes[:middle]), tuple(nodes[middle:]))
+
+
+def at_random(nodes: Sequence[str], seed: int) -> tuple[tuple[str, ...], ...]:
+    """Two groups or more; who is with whom follows from ``seed``.
+
+    Raises:
+        ValueError: fewer than two nodes.
+    """
+    if len(nodes) < 2:
+        raise ValueError("a partition needs two nodes or more")
+    rng = random.Random(seed)
+    mixed = rng.sample(list(nodes), len(nodes))
+    cuts = sorted(rng.sample(range(1, len(nodes)), rng.randint(1, len(nodes) - 1)))
+    return tuple(tuple(sorted(mixed[first:last])) for first, last in pairwise([0, *cuts, len(nodes)]))
 
 
 def majority(nodes: Sequence[str], minority: Collection[str]) -> tuple[tuple[str, ...], ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from harness.errors import FencelineError
 from harness.importers.constraints import Constraints, read_constraints
 from harness.importers.corosync import import_corosync
-from harness.importers.draft import DAEMONS, Draft, identifier
+from harness.importers.draft import DAEMONS, Draft
 from harness.importers.fencedevices import import_stonith
 from harness.importers.source import Source
 from harness.importers.xmltree import Element, parse_xml
@@ -169,14 +169,9 @@ class _Resources:
         unknown = [name for name in mirrors.values() if f"drbddisk::{name}" not in draft.drbd_devices]
         devices = {self._settings(one).get("device", ("", ""))[0] for one in primitives}
         devices = {one for one in devices if one.startswith("/dev/drbd") and one not in draft.drbd_devices}
-        for original in unknown:
-            name = identifier(original, "resource")
-            draft.note(self._source.name, f"the DRBD resource {original} has DRBD's own defaults (give drbd.conf "
-                                          "along)")
-            draft.raw["storage"].setdefault("drbd", []).append({"name": name})
-            draft.drbd_devices |= {f"/dev/drbd/by-res/{original}": name, f"/dev/drbd/by-res/{original}/0": name}
-        if len(unknown) == 1 and len(devices) == 1:
-            draft.drbd_devices[devices.pop()] = identifier(unknown[0], "resource")
+        names = [draft.mirror(original, self._source.name) for original in unknown]
+        if len(names) == 1 and len(devices) == 1:
+            draft.drbd_devices[devices.pop()] = names[0]
 
     def _settings(self, element: Element) -> dict[str, tuple[str, str]]:
         return _settings(self._source, element, "instance_attributes")

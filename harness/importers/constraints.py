@@ -112,7 +112,7 @@ def read_constraints(draft: Draft, source: Source, configuration: Element, units
         names += [unit(ref.get("id")) for block in one.all("resource_set") for ref in block.all("resource_ref")]
         if names and set(names) <= devices:
             continue
-        if set(names) & mirrors and set(names) - mirrors and _roles(one):
+        if set(names) & mirrors and set(names) - mirrors and (_roles(one) or ordering):
             continue
         strangers = [name for name in names if name not in units]
         points = score(draft, one.get("score", "INFINITY"), place)

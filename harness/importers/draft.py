@@ -185,6 +185,18 @@ class Draft:
         self.note(place, f"{device}: an iSCSI LUN {name} of the machine {host}")
         return {**part, "lun": name}
 
+    def mirror(self, original: str, place: str) -> str:
+        """The DRBD resource ``original`` of which no drbd.conf was given."""
+        name = self.drbd_devices.get(f"drbddisk::{original}")
+        if name is None:
+            mirrors = self.raw["storage"].setdefault("drbd", [])
+            name = self._free(identifier(original, "resource"), [one["name"] for one in mirrors])
+            self.note(place, f"the DRBD resource {original} has DRBD's own defaults (give drbd.conf along)")
+            mirrors.append({"name": name})
+            self.drbd_devices |= dict.fromkeys((f"drbddisk::{original}", f"/dev/drbd/by-res/{original}",
+                                                f"/dev/drbd/by-res/{original}/0"), name)
+        return name
+
     def _formatted(self, resource: str, fstype: str, place: str) -> str:
         """The DRBD ``resource``, with the file system that is wanted, or another, with a note."""
         mirror = next(one for one in self.raw["storage"]["drbd"] if one["name"] == resource)

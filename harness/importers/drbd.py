@@ -49,7 +49,9 @@ class Mirrors:
                 draft.note(place, f"{host} is no node of the cluster: its half is that of another")
         used = {part.get("drbd") for service in raw["services"].values() for part in service["group"]}
         for one in raw["storage"].get("drbd", ()):
-            place = self.places[one["name"]]
+            place = self.places.get(one["name"])
+            if place is None:
+                continue  # named by the cluster's file only
             if one["name"] not in used:
                 draft.note(place, f"the resource {one['name']} is mounted by no service")
             wanted = one.get("fencing", "dont-care")

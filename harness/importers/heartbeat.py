@@ -56,8 +56,14 @@ def import_heartbeat(draft: Draft, ha_cf: Source, haresources: Source, authkeys:
             continue
         name = "service" if len(lines) == 1 else f"service-{len(draft.raw['services']) + 1}"
         group: list[dict[str, Any]] = []
+        mirror = None
         for word in words:
+            script, *arguments = word.split("::")
+            if script == "Filesystem" and mirror and arguments and arguments[0].startswith("/dev/drbd"):
+                # no drbd.conf says so: the one that was promoted just before
+                draft.drbd_devices.setdefault(arguments[0], mirror)
             part = _part(draft, word, place, group)
+            mirror = draft.drbd_devices.get(word, mirror)
             if part:
                 group.append(part)
         first = draft.known_node(home)
@@ -183,9 +189,10 @@ def _fencing(draft: Draft, settings: dict[str, list[_Line]]) -> None:
 
 def _part(draft: Draft, word: str, place: str, group: list[dict[str, Any]]) -> dict[str, Any] | None:
     """One resource of haresources, or None with a note."""
-    if word in draft.drbd_devices:
-        return None  # promoted where its file system is mounted
     script, *arguments = word.split("::")
+    if script == "drbddisk" and arguments:
+        draft.mirror(arguments[0], place)
+        return None  # promoted where its file system is mounted
     if re.fullmatch(r"\d+\.\d+\.\d+\.\d+(/.*)?", script):
         script, arguments = "IPaddr", [script]
     if script in ("IPaddr", "IPaddr2") and arguments:

@@ -15,7 +15,7 @@ _COROSYNC = re.compile(r"^\s*(totem|nodelist|quorum|logging|interface)\s*\{", re
 _HA_CF = re.compile(r"^\s*(node|keepalive|deadtime|warntime|initdead|deadping|udpport|ucast|mcast|bcast|auto_failback|"
                     r"ping|ping_group|respawn|stonith|stonith_host|crm|use_logd|logfacility|debugfile|logfile|"
                     r"baud|serial|autojoin|watchdog)\b", re.MULTILINE)
-_AUTHKEYS = re.compile(r"^\s*auth[ \t]+\d+[ \t]*$", re.MULTILINE)
+_AUTHKEYS = re.compile(r"^\s*auth[ \t]+\d+[ \t]*(#.*)?$", re.MULTILINE)
 _HARESOURCES = re.compile(r"^\s*[A-Za-z0-9][\w.-]*[ \t].*(::|\d+\.\d+\.\d+\.\d+)", re.MULTILINE)
 _XML = {"cib": "cib", "configuration": "cib", "cluster": "cluster.conf"}
 _PLAIN = (("keepalived.conf", _KEEPALIVED), ("corosync.conf", _COROSYNC), ("drbd.conf", _DRBD),

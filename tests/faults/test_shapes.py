@@ -76,3 +76,20 @@ def test_ring_everybody_hears_a_majority_and_no_two_the_same(count):
 def test_ring_of_three_is_everybody():
     with pytest.raises(ValueError, match="four nodes"):
         shapes.ring(FIVE[:3])
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 16])
+def test_at_random_leaves_nobody_out_and_follows_from_its_seed(count):
+    nodes = [f"n{number}" for number in range(count)]
+    found = {seed: shapes.at_random(nodes, seed) for seed in range(40)}
+    assert found == {seed: shapes.at_random(nodes, seed) for seed in range(40)}
+    for parts in found.values():
+        assert sorted(node for part in parts for node in part) == sorted(nodes)
+        shapes.groups(parts)
+    assert len(set(found.values())) > (1 if count > 2 else 0)
+    assert {len(parts) for parts in found.values()} == set(range(2, count + 1)) or count == 16
+
+
+def test_at_random_needs_two():
+    with pytest.raises(ValueError, match="two nodes"):
+        shapes.at_random(["a"], 1)

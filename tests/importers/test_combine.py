@@ -27,6 +27,10 @@ def test_a_file_is_recognised_by_its_content(name, kind):
     assert kind_of(source("whatever", (DATA / name).read_text())) == kind
 
 
+def test_a_comment_behind_the_method_is_none_of_it():
+    assert kind_of(source("x", "auth 1     # which\n1 crc   # no secret\n")) == "authkeys"
+
+
 @pytest.mark.parametrize(("files", "words"), [
     (["lvs.conf", "cib.xml"], "lvs.conf and cib.xml are of two clusters"),
     (["r2-ha.cf"], "only r2-ha.cf .ha.cf.: give ha.cf and haresources together"),

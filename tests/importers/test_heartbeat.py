@@ -38,8 +38,9 @@ def test_r5_says_what_it_can_not_express():
     assert not topology.services["service"].domain.failback
     notes = "\n".join(draft.notes)
     for words in (f"{line_of('r5-ha.cf', 'watchdog')}: watchdog /dev/watchdog: not expressed",
-                  "10.0.0.20 becomes 10.0.0.148", "10.0.0.1 10.0.0.2"):
+                  "10.0.0.20 becomes 10.0.0.148", "10.0.0.1 10.0.0.2", "r has DRBD's own defaults"):
         assert words in notes
+    assert topology.services["service"].filesystem.drbd == "r"
 
 
 def test_the_order_of_the_files_does_not_matter():
