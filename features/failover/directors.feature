@@ -62,6 +62,23 @@ Feature: Front-end load balancers
     When the service network of the active node is cut
     Then "web" relocates to the standby within 10 seconds
 
+  Scenario: Two addresses of one sync group move together
+    Given the topology "lvs-keepalived" is up and "web" is answering, with
+      """
+      stack: {sync_groups: {front: [web, shop]}}
+      services:
+        shop:
+          group:
+            - {kind: vip, address: 192.168.70.201}
+            - {kind: virtual-server, port: 80, real_servers: [www1, www2]}
+          domain: {nodes: [lb1, lb2], ordered: true, failback: false}
+          failover_budget: 10s
+      """
+    When "web" is moved to the standby
+    Then "web" relocates to the standby within 5 seconds
+    And "shop" relocates to the standby within 5 seconds
+    And the VIP never had two owners
+
   Scenario Outline: The way back by <forwarding> follows the director
     Given the topology "lvs-keepalived" is up and "web" is answering, with
       """

@@ -31,17 +31,21 @@ def seed_nginx(seed: Seed, name: str, service: Service) -> None:
 
 def seed_real_server(topology: Topology, node: str, seed: Seed) -> None:
     """Makes the node of ``seed`` answer for the services that count it among their real servers."""
+    roots: dict[int, str] = {}
     for name, service in topology.services.items():
         if node not in service.real_servers:
             continue
-        root = f"/srv/{name}"
-        # whoever answers for a virtual server, each on the port that its clients ask
-        seed.add(f"{root}/index.html", f"{topology.name}: {node}\n")
-        seed.add("/etc/nginx/nginx.conf", nginx_conf(service.port if service.virtual_server else 80, root))
+        # whoever answers for a virtual server, each on the port that its clients ask; who share one share a page
+        roots.setdefault(service.port if service.virtual_server else 80, f"/srv/{name}")
         if service.virtual_server and service.vip:
             seed.setup += _way_back(topology, service)
-        seed.setup.append("mkdir -p /var/lib/nginx /var/log/nginx")
-        seed.late.append("/usr/sbin/nginx")
+    for port, root in roots.items():
+        conf = f"/etc/nginx/fenceline-{port}.conf"
+        seed.add(f"{root}/index.html", f"{topology.name}: {node}\n")
+        seed.add(conf, nginx_conf(port, root, f"/run/nginx-{port}.pid"))
+        # once for each port: of two the second would fail, and systemd end the first with it
+        seed.late.append(f"/usr/sbin/nginx -c {conf}")
+    seed.setup.append("mkdir -p /var/lib/nginx /var/log/nginx")
 
 
 def _way_back(topology: Topology, service: Service) -> list[str]:

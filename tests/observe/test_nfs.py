@@ -7,8 +7,15 @@ import struct
 
 import pytest
 
+from harness.model.load import load_topology
+from harness.model.topology import Filesystem, Nfs
+from harness.model.verdict import Verdict
+from harness.observe.log import EventLog
+from harness.observe.loop import ObserverLoop
 from harness.observe.nfs import Change, Stream, changes
 from harness.observe.tcp import Segment
+from harness.observe.writes import WriteObserver
+from tests.judge import logs
 
 STATFS = bytes.fromhex(
     "800000947ffa50390000000000000002000186a30000000400000001000000010000001c00000000000000066170702d30310000"
@@ -128,3 +135,28 @@ def test_version_3_is_told_by_its_procedure(procedure, wanted):
 def test_a_handle_of_another_kind_does_not_tell_its_export():
     at = WRITE.index(bytes.fromhex("0000001001000101"))
     assert changes((WRITE[:at + 6] + b"\x06" + WRITE[at + 7:])[4:]) == [Change(None)]
+
+
+def test_an_export_is_told_by_its_name():
+    topology, log = load_topology("web-nfs-heartbeat"), EventLog()
+    observer = WriteObserver(None, topology, log, ObserverLoop(log))
+    assert observer._written(segment(WRITE)) == ["htdoc"]
+    at = WRITE.index(bytes.fromhex("0000001001000101")) + 8
+    stranger = WRITE[:at] + (9).to_bytes(4, "little") + WRITE[at + 4:]
+    assert observer._written(segment(stranger, 1000 + len(WRITE))) == ["export-9"]
+
+
+def test_two_writers_of_one_export_are_found():
+    about = logs.topology()
+    nas = {"nfs": Nfs(server=logs.SAN, exports=[{"name": "www"}]), "iscsi": None}
+    group = (Filesystem(kind="filesystem", export="www", mountpoint=logs.MOUNT), *about.services["web"].group[1:])
+    about = about.model_copy(update={
+        "storage": about.storage.model_copy(update=nas),
+        "services": {"web": about.services["web"].model_copy(update={"group": group})}})
+
+    def log():
+        return logs.Log(about).mount(0, logs.A, fstype="nfs4").ticks(0, 30, logs.A, logs.B)
+    apart = log().write(5, logs.A).mount(9, logs.A, False).mount(10, logs.B, fstype="nfs4").write(11, logs.B).end(30)
+    assert apart.finding("single writer").verdict is Verdict.PASS
+    both = log().write(5, logs.A).mount(10, logs.B, fstype="nfs4").write(11, logs.B).write(12, logs.A).end(30)
+    assert both.finding("single writer").verdict is Verdict.FAIL

@@ -100,6 +100,15 @@ def test_what_is_in_a_sync_group_moves_together():
     assert "sync_group_tracking_weight" in group
 
 
+@pytest.mark.parametrize(("port", "started"), [(80, [80]), (8080, [80, 8080])])
+def test_a_real_server_of_two_services_starts_each_port_once(port, started):
+    shop = SHOP | {"group": [*SHOP["group"], {"kind": "virtual-server", "port": port, "real_servers": ["www1"]}]}
+    seed = Seed()
+    seed_real_server(changed(services={"shop": shop}), "www1", seed)
+    assert seed.late == [f"/usr/sbin/nginx -c /etc/nginx/fenceline-{one}.conf" for one in started]
+    assert all(f"listen {one};" in seed.files[f"/etc/nginx/fenceline-{one}.conf"][0] for one in started)
+
+
 def test_a_proxy_is_watched_by_the_kernel_where_it_can():
     tree = blocks(config.keepalived_conf(changed("haproxy-keepalived", stack=BY_PROCESS), "lb1"))
     assert block(tree, "vrrp_track_process check-web") == ["process haproxy"]
