@@ -32,7 +32,7 @@ class FeatureFile(pytest.Module):
             raise self.CollectError(f"{self.path}: {error}") from None
         problems = [*title_problems(self.path), *tag_problems(self.path, feature),
                     *step_problems(self.path, feature)]
-        problems = problems or list(ability_problems(self.path, feature, _contexts()))
+        problems = problems or list(ability_problems(self.path, feature, known_contexts()))
         if problems:
             raise self.CollectError("\n".join(problems))
         module = types.ModuleType(f"feature_{_slug(self.path.stem)}")
@@ -50,7 +50,7 @@ def _slug(text: str) -> str:
     return re.sub(r"\W+", "_", text.lower()).strip("_")
 
 
-def _contexts() -> list:
+def known_contexts() -> list:
     """Every step function, as pytest-bdd knows it."""
     return list({id(context): context for context in step_function_context_registry.values()}.values())
 
@@ -78,7 +78,7 @@ def tag_problems(path: Path, feature: object) -> Iterator[str]:
 
 def step_problems(path: Path, feature: object) -> Iterator[str]:
     """Steps of ``feature`` that no step function takes, or more than one."""
-    contexts = _contexts()
+    contexts = known_contexts()
     for template in feature.scenarios.values():
         examples = [context for table in template.examples for context in table.as_contexts()] or [{}]
         # a step without words from the table is the same in every row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -23,6 +24,22 @@ def needs(*abilities: str) -> Callable:
         function.needs = abilities
         return function
     return mark
+
+
+#: A step function's source that injects a fault: its name.
+INJECTED = re.compile(r'scene\.inject\("([a-z-]+)"')
+
+
+def injected(context: Any) -> tuple[str, ...]:
+    """The faults that the step function of pytest-bdd's ``context`` injects."""
+    return tuple(INJECTED.findall(inspect.getsource(context.step_func)))
+
+
+def faults_of(steps: Iterable[Any], contexts: Iterable[Any]) -> list[str]:
+    """The faults that a scenario's ``steps`` inject, those put off too."""
+    contexts = tuple(contexts)
+    return [name for step in steps for kind, text in sentences(step, contexts) for context in contexts
+            if context.type in (None, kind) and context.parser.is_matching(text) for name in injected(context)]
 
 
 def sentences(step: Any, contexts: Iterable[Any]) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from harness.model.verdict import Judgement, Verdict
 
 _SCENE = pytest.StashKey()
 _POOL = pytest.StashKey()
+_PLACE = pytest.StashKey()
 _FIGURES = "fenceline_outage_s"  # the name of the property that carries a scenario's figure, also from a worker
 
 
@@ -267,13 +268,34 @@ def _remember(item: pytest.Function, scene: object, judgement: Judgement) -> Non
         scene.say(f"not in the history {path}: {error}")
 
 
-def pytest_bdd_before_scenario(request: pytest.FixtureRequest) -> None:
+def pytest_bdd_before_scenario(request: pytest.FixtureRequest, scenario: object) -> None:
     # before its first step, so that the first step is told and recorded like the others
     if isinstance(request.node.parent, FeatureFile):
+        _refuse_what_is_lacking(request.config, scenario)
         reporter = request.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:  # a worker of pytest-xdist has none
             reporter.ensure_newline()
         request.getfixturevalue("scene")
+
+
+def _refuse_what_is_lacking(config: pytest.Config, scenario: object) -> None:
+    """Before anything is built.
+
+    Raises:
+        NotJudged: the scenario needs a fault that this host can't inject: which, and what is lacking.
+    """
+    from harness.faults.requirements import hindrances, place
+    from harness.features import known_contexts
+    from harness.needs import faults_of
+    names = faults_of(scenario.steps, known_contexts())
+    if not names:
+        return
+    where = config.stash.get(_PLACE, None)
+    if where is None:
+        where = config.stash[_PLACE] = place(config.getoption("--driver"), config.getoption("--libvirt-uri"))
+    found = hindrances(names, where)
+    if found:
+        raise NotJudged("; ".join(found))
 
 
 def pytest_bdd_before_step(request: pytest.FixtureRequest, step: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import inspect
 import pkgutil
 import re
 import sys
@@ -14,9 +13,9 @@ from pytest_bdd.steps import step_function_context_registry
 import steps
 from harness.commands.faults import parameter_help
 from harness.faults import FAULTS
+from harness.needs import injected
 from steps.reference import sentence
 
-_INJECTED = re.compile(r'scene\.inject\("([a-z-]+)"')
 #: By module: title, where its faults are made, and what undoes them.
 FAMILIES = {
     "fencing": ("Fencing", "outside: in the virtual BMC", "the BMC behaves again; a node that was shot is switched on"),
@@ -42,6 +41,8 @@ FAMILIES = {
     "nfs": ("Storage, NFS", "on the NFS server; its hang outside: rules on the switch",
             "the server is started, the rules are deleted, the exports put back"),
     "address": ("Network service", "outside: in the fabric", "the stranger leaves, the rules are deleted"),
+    "names": ("Network service, names", "inside", "the name server that there was, or none; a reboot does it too"),
+    "quorum": ("Quorum", "on the quorum device, by corosync's own command, or in the fabric", "the opposite"),
     "admin": ("Administration", "inside: the cluster's own commands", "the opposite command"),
     "software": ("Administration, cluster software", "inside", "the software is started, the file put back"),
 }
@@ -69,7 +70,7 @@ def sentences() -> dict[str, set[str]]:
             continue
         pattern = getattr(context.parser, "regex", None)
         text = sentence(pattern.pattern) if pattern else context.parser.name
-        for name in _INJECTED.findall(inspect.getsource(context.step_func)):
+        for name in injected(context):
             found.setdefault(name, set()).add(f"{context.type.capitalize()} {text}")
     return found
 

@@ -108,6 +108,31 @@ def corrupted(scene: Scene, percent: str, node: str, network: str) -> None:
         scene.inject("packet-corrupt", node=scene.node(node), network=name, percent=float(percent))
 
 
+@when(phrase(rf"(?P<percent>{_NUMBER}) % of the packets of <node> on the <network> network are lost, "
+             rf"(?P<burst>{_NUMBER}) in a row"))
+def lost_in_bursts(scene: Scene, percent: str, node: str, network: str, burst: str) -> None:
+    for name in _networks(scene, network):
+        scene.inject("packet-loss-bursts", node=scene.node(node), network=name, percent=float(percent),
+                     burst=float(burst))
+
+
+@when(phrase(rf"the packets of <node> on the <network> network are held, and delivered every (?P<period>{_NUMBER}) ms"))
+def held(scene: Scene, node: str, network: str, period: str) -> None:
+    for name in _networks(scene, network):
+        scene.inject("packet-hold", node=scene.node(node), network=name, period=float(period) / 1000)
+
+
+@when(phrase(r"the <network> network of every node is cut, one by one, <seconds> apart"))
+def cut_one_by_one(scene: Scene, network: str, seconds: str) -> None:
+    scene.inject("cut-one-by-one", nodes=scene.cluster.topology.cluster_nodes, networks=_networks(scene, network),
+                 interval=float(seconds))
+
+
+@when("the cut cables are plugged in again, the last one first")
+def plugged_in(scene: Scene) -> None:
+    scene.heal("cut-one-by-one")
+
+
 @when(phrase(rf"<node> receives at most (?P<kbit>{_NUMBER}) kbit/s on the <network> network"))
 def rate_limited(scene: Scene, node: str, kbit: str, network: str) -> None:
     for name in _networks(scene, network):

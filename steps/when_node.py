@@ -16,6 +16,26 @@ def reset(scene: Scene, node: str) -> None:
     scene.inject("reset", node=scene.node(node))
 
 
+@when(phrase(r"<node> is reset, and takes <seconds> longer to boot"))
+def slow_boot(scene: Scene, node: str, seconds: str) -> None:
+    scene.inject("slow-boot", node=scene.node(node), seconds=float(seconds))
+
+
+@when("the power of all cluster nodes is cut at once")
+def all_off(scene: Scene) -> None:
+    scene.inject("power-off-several", nodes=scene.cluster.topology.cluster_nodes)
+
+
+@when(phrase(r"the power of the cluster nodes is cut one by one, <seconds> apart"))
+def off_one_by_one(scene: Scene, seconds: str) -> None:
+    scene.inject("power-off-several", nodes=scene.cluster.topology.cluster_nodes, interval=float(seconds))
+
+
+@when("the cluster nodes are switched on")
+def all_on(scene: Scene) -> None:
+    scene.heal("power-off-several")
+
+
 @when(phrase(r"<node> is shut down"))
 def shut_down(scene: Scene, node: str) -> None:
     scene.inject("shutdown", node=scene.node(node))
@@ -34,6 +54,17 @@ def daemon_hangs(scene: Scene, daemon: str, node: str) -> None:
 @when(phrase(r'the daemon "(?P<daemon>[^"]+)" goes on on <node>'))
 def daemon_goes_on(scene: Scene, daemon: str, node: str) -> None:
     scene.heal("daemon-stop", node=scene.node(node), daemon=daemon)
+
+
+@when(phrase(r'the daemon "(?P<daemon>[^"]+)" dies again and again on <node>'))
+@needs("daemon {daemon}")
+def daemon_respawns(scene: Scene, daemon: str, node: str) -> None:
+    scene.inject("daemon-respawn-loop", node=scene.node(node), daemon=daemon)
+
+
+@when(phrase(r'the daemon "(?P<daemon>[^"]+)" is left alone on <node>'))
+def daemon_left_alone(scene: Scene, daemon: str, node: str) -> None:
+    scene.heal("daemon-respawn-loop", node=scene.node(node), daemon=daemon)
 
 
 @when(phrase(r"the process of <service> hangs"))
@@ -75,6 +106,16 @@ def clock_jumps(scene: Scene, node: str, way: str, seconds: str) -> None:
 @when(phrase(rf"the clock of <node> runs (?P<percent>{_NUMBER}) % too (?P<way>fast|slow)"))
 def clock_drifts(scene: Scene, node: str, percent: str, way: str) -> None:
     scene.inject("clock-drift", node=scene.node(node), percent=float(percent) * (1 if way == "fast" else -1))
+
+
+@when(phrase(rf"the clock of <node> jumps ahead by <seconds> and back, every (?P<period>{_NUMBER}) seconds?"))
+def clock_strobes(scene: Scene, node: str, seconds: str, period: str) -> None:
+    scene.inject("clock-strobe", node=scene.node(node), seconds=float(seconds), period=float(period))
+
+
+@when(phrase(r"no name server answers <node>"))
+def dns_gone(scene: Scene, node: str) -> None:
+    scene.inject("dns-gone", node=scene.node(node))
 
 
 @when(phrase(r"the iSCSI target stops"))
@@ -128,6 +169,11 @@ def nfs_old_exports(scene: Scene) -> None:
     scene.heal("nfs-stale")
 
 
+@when(phrase(r"the iSCSI session of <node> breaks, and begins again"))
+def session_reset(scene: Scene, node: str) -> None:
+    scene.inject("session-reset", node=scene.node(node))
+
+
 @when(phrase(r"a stranger answers for the VIP of <service>"))
 def stranger(scene: Scene, service: str) -> None:
     scene.inject("vip-stranger", service=service)
@@ -151,3 +197,50 @@ def out_of_maintenance(scene: Scene) -> None:
 @when("fencing is switched off in the cluster's configuration")
 def fencing_off(scene: Scene) -> None:
     scene.inject("fencing-off")
+
+
+@when(phrase(r"<service> is forbidden to run on <node>"))
+@needs("ban")
+def banned(scene: Scene, service: str, node: str) -> None:
+    scene.inject("ban", service=service, node=scene.node(node))
+
+
+@when(phrase(r"<service> is allowed to run on <node> again"))
+@needs("ban")
+def not_banned(scene: Scene, service: str, node: str) -> None:
+    scene.heal("ban", service=service, node=scene.node(node))
+
+
+@when(phrase(r'the property "(?P<key>[a-z-]+)" of the cluster is changed to "(?P<value>[^"]+)"'))
+@needs("configuration")
+def property_changed(scene: Scene, key: str, value: str) -> None:
+    scene.inject("config-change", key=key, value=value)
+
+
+@when("the quorum device stops")
+@needs("quorum")
+def quorum_device_stops(scene: Scene) -> None:
+    scene.inject("quorum-device-stop")
+
+
+@when("the quorum device is started again")
+@needs("quorum")
+def quorum_device_starts(scene: Scene) -> None:
+    scene.heal("quorum-device-stop")
+
+
+@when(phrase(r"the cluster is told to expect (?P<votes>\d+) votes"))
+@needs("quorum")
+def expected_votes(scene: Scene, votes: str) -> None:
+    scene.inject("expected-votes", votes=int(votes))
+
+
+@when("the cluster is told the right number of votes")
+@needs("quorum")
+def right_votes(scene: Scene) -> None:
+    scene.heal("expected-votes")
+
+
+@when(phrase(r"the ping node (?P<pinged>[a-z][A-Za-z0-9-]*) answers no ping"))
+def ping_lost(scene: Scene, pinged: str) -> None:
+    scene.inject("ping-lost", pinged=pinged)

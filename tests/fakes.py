@@ -200,6 +200,7 @@ class FakeStack:
         self.moves: dict[str, str] = {}
         self.standbys: set[str] = set()
         self.properties: dict[str, str] = {}
+        self.copies: dict[str, dict[str, str]] = {}  # what a node's own copy has, where it is another
         self.calls: list[str] = []
         self.changes: dict[str, Any] = {}
         self.broken: FencelineError | None = None
@@ -232,6 +233,12 @@ class FakeStack:
     def start_daemon(self, node: str, daemon: str) -> None:
         self.calls.append(f"start_daemon {node} {daemon}")
 
+    def ban(self, service: str, node: str) -> None:
+        self.calls.append(f"ban {service} {node}")
+        if not self.deaf:
+            self.moves[service] = f"not {node}"
+            self.cluster.owners[service] = next(n for n in self.cluster.topology.cluster_nodes if n != node)
+
     def clear_moves(self, service: str) -> None:
         self.calls.append(f"clear_moves {service}")
         if not self.deaf:
@@ -242,8 +249,12 @@ class FakeStack:
         if not self.deaf:
             self.properties[name] = value
 
-    def property(self, name: str) -> str | None:
-        return self.properties.get(name)
+    def delete_property(self, name: str) -> None:
+        self.calls.append(f"delete_property {name}")
+        self.properties.pop(name, None)
+
+    def property(self, name: str, node: str | None = None) -> str | None:
+        return self.copies.get(node, self.properties).get(name)
 
     def has_moves(self, service: str) -> bool:
         return service in self.moves

@@ -23,12 +23,12 @@ def problems(tmp_path):
             importlib.import_module(f"steps.{name}")
         from pytest_bdd.feature import get_feature
 
-        from harness.features import _contexts
+        from harness.features import known_contexts
         from harness.needs import ability_problems
         path = tmp_path / f"f{abs(hash((topology, when, then, changes)))}.feature"
         extra = f', with\n      """\n      {changes}\n      """' if changes else ""
         path.write_text(FEATURE.format(topology=topology, when=when, then=then, with_changes=extra))
-        return list(ability_problems(path, get_feature(str(tmp_path), path.name), _contexts()))
+        return list(ability_problems(path, get_feature(str(tmp_path), path.name), known_contexts()))
     return collect
 
 
@@ -95,13 +95,13 @@ def test_a_row_that_can_not_be_had_is_refused_and_not_skipped(tmp_path):
         importlib.import_module(f"steps.{name}")
     from pytest_bdd.feature import get_feature
 
-    from harness.features import _contexts
+    from harness.features import known_contexts
     from harness.model.load import load_topology
     from harness.needs import ability_problems
     farm = next(iter(load_topology("gfs2-iscsi").services))
     path = tmp_path / "farm.feature"
     path.write_text("Feature: f\n" + FARM.replace("farm", farm))
-    found = list(ability_problems(path, get_feature(str(tmp_path), path.name), _contexts()))
+    found = list(ability_problems(path, get_feature(str(tmp_path), path.name), known_contexts()))
     assert [word for line in found for word in ("process web", f"failover {farm}", "has no service 'web'")
             if word in line] == ["process web", f"failover {farm}", "has no service 'web'"]
     assert not any("web-iscsi" in line for line in found)

@@ -126,9 +126,9 @@ class Session:
         return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
 
 
-def session(folder: Path, *features: str, options: tuple[str, ...] = ()) -> Session:
+def session(folder: Path, *features: str, options: tuple[str, ...] = (), conftest: str = CONFTEST) -> Session:
     """Runs ``features`` in ``folder``."""
-    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "conftest.py").write_text(conftest)
     for number, feature in enumerate(features):
         (folder / f"f{number}.feature").write_text(textwrap.dedent(feature))
     done = started(folder, options)
@@ -449,3 +449,25 @@ def test_two_workers_say_who_they_are_and_their_figures_meet(tmp_path):
     said = re.findall(r"  (gw\d): \[.*Given the topology", done.output)
     assert sorted(set(said)) == ["gw0", "gw1"] and len(said) == 8
     assert len(list(tmp_path.glob("runs/*"))) == 8
+
+
+def test_a_fault_that_the_host_can_not_inject_is_refused_before_a_cluster_is_built(tmp_path):
+    feature = """
+        Feature: F
+          @verdict-PASS
+          Scenario: Put off
+            Given the topology "web-iscsi" is up and "web" is answering
+            And 0 ms after fencing starts: the active node panics
+          @verdict-PASS
+          Scenario: Without it
+            Given the topology "web-iscsi" is up and "web" is answering
+    """
+    plain = CONFTEST + """
+from harness.hostinfo import Host
+Host.which = lambda self, program: None
+"""
+    done = session(tmp_path, feature, conftest=plain)
+    refused = done.phase("put_off")
+    assert refused["kind"] == "NotJudged" and not refused["assertion"]
+    assert "the fault panic can't be injected: this host has no uml_mconsole" in refused["text"]
+    assert refused["clusters"] == [] and done.phase("without_it")["outcome"] == "passed"

@@ -9,12 +9,14 @@ from harness.faults import (
     fencing,
     flap,
     guest,
+    names,
     network,
     nfs,
     node,
     partition,
     power,
     process,
+    quorum,
     resources,
     software,
     storage,
@@ -24,5 +26,5 @@ from harness.faults import (
 from harness.faults.base import FAULTS, ActiveFault, Fault, FaultControl, make_fault
 
 __all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "clock", "disk", "drbd", "fencing",
-           "flap", "guest", "make_fault", "network", "nfs", "node", "partition", "power", "process", "resources",
-           "software", "storage", "traffic", "watchdog"]
+           "flap", "guest", "make_fault", "names", "network", "nfs", "node", "partition", "power", "process", "quorum",
+           "resources", "software", "storage", "traffic", "watchdog"]

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import fault
+from harness.faults.parameters import parameter
+from harness.stacks.pacemaker.cib import cluster_properties
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+
+_LEFT = 40.0  # s until a service has left a node that it may not run on
+_SPREAD = 20.0  # s until every member has what was changed
 
 
 @fault
@@ -42,6 +47,75 @@ class Move:
         if cluster.stack.has_moves(self.service):
             raise FaultError(f"the constraint from moving {self.service} is still there")
         return {"constraint": "gone"}
+
+
+@fault
+@dataclass(frozen=True)
+class Ban(Move):
+    """``service`` is forbidden to run on ``node`` by the cluster's own command."""
+
+    name: ClassVar[str] = "ban"
+
+    def inject(self, cluster: Cluster) -> None:
+        if not hasattr(cluster.stack, "ban"):
+            raise FaultError(f"the stack {cluster.stack.name} can't ban a service from a node")
+        cluster.stack.ban(self.service, self.node)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        evidence = super().confirm(cluster, since_ns)
+
+        def is_elsewhere() -> bool:
+            return cluster.stack.state().owner(self.service) != self.node
+        cluster.poll(is_elsewhere, _LEFT, f"{self.service} to leave {self.node}", FaultError)
+        return {"constraint": f"{evidence['constraint']}: never", "runs_there": False}
+
+
+@fault
+@dataclass(frozen=True)
+class ConfigChange:
+    """Somebody changes the cluster's configuration: the property ``key`` gets another ``value``, on all nodes."""
+
+    key: str = parameter("a property of the cluster", "cluster-recheck-interval")
+    value: str = parameter("its new value", "73s")
+    name: ClassVar[str] = "config-change"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ()
+
+    def inject(self, cluster: Cluster) -> None:
+        if not hasattr(cluster.stack, "delete_property"):
+            raise FaultError(f"the stack {cluster.stack.name} has no configuration that is changed while it runs")
+        cluster.stack.set_property(self.key, self.value)
+
+    def _on_members(self, cluster: Cluster, wanted: str | None) -> dict[str, Any]:
+        seen: dict[str, str | None] = {}
+
+        def is_so() -> bool:
+            seen.clear()
+            seen.update({node: cluster.stack.property(self.key, node) for node in cluster.stack.state().online()})
+            return bool(seen) and set(seen.values()) == {wanted}
+        try:
+            cluster.poll(is_so, _SPREAD, f"{self.key} to be {wanted} in every member's own copy", FaultError)
+        except FaultError as error:
+            raise FaultError(f"{error.message}: {seen}") from error
+        return {self.key: dict(seen)}
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        return self._on_members(cluster, self.value)
+
+    def _original(self, cluster: Cluster) -> str | None:
+        return cluster_properties(cluster.topology).get(self.key)
+
+    def heal(self, cluster: Cluster) -> None:
+        original = self._original(cluster)
+        if original is None:
+            cluster.stack.delete_property(self.key)
+        else:
+            cluster.stack.set_property(self.key, original)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        return self._on_members(cluster, self._original(cluster))
 
 
 @fault

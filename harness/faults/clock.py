@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import fault
-from harness.faults.parameters import check_signed_seconds, parameter
+from harness.faults.parameters import check_seconds, check_signed_seconds, parameter
 from harness.faults.resources import _InGuest
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
 
 _DRIFT_WINDOW = 2.0  # s over which a drift is measured
+_STROBE_PID = "/run/fenceline-clock-strobe.pid"
+# there and back by what the clock says at that moment: what passes in between is not lost
+_STROBE = """\
+import sys, time
+step, period = float(sys.argv[1]), float(sys.argv[2])
+while True:
+    for way in (step, -step):
+        time.clock_settime(time.CLOCK_REALTIME, time.time() + way)
+        time.sleep(period)
+"""
 # struct timex of 64-bit Linux, see adjtimex(2): modes is its first field, tick the 12th, with a gap after the
 # first, fifth and ninth; ADJ_TICK. A tick is 10000 us when the clock is right
 _SET_TICK = """\
@@ -38,16 +49,22 @@ def clock_offset(cluster: Cluster, node: str) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Clock(_InGuest):
+    """The clock of ``node`` goes wrong."""
+
+    def _is_off_by(self, cluster: Cluster, seconds: float) -> tuple[bool, dict[str, float]]:
+        """Whether the clock is ahead of the host's by ``seconds``, give or take 1 s and the measurement's error."""
+        offset, error = clock_offset(cluster, self.node)
+        return abs(offset - seconds) <= 1.0 + error, {"offset_s": round(offset, 3), "plus_minus_s": round(error, 3)}
 
     def _undo(self, cluster: Cluster) -> str:
         # the host's time at the moment at which the command is sent
         return f"date -s @{time.time():.3f} >/dev/null"
 
     def _gone(self, cluster: Cluster) -> dict[str, Any]:
-        offset, error = clock_offset(cluster, self.node)
-        if abs(offset) > 1.0 + error:
-            raise FaultError(f"the clock of {self.node} is {offset:.1f} s off")
-        return {"offset_s": round(offset, 3), "plus_minus_s": round(error, 3)}
+        is_right, seen = self._is_off_by(cluster, 0.0)
+        if not is_right:
+            raise FaultError(f"the clock of {self.node} is {seen['offset_s']:.1f} s off")
+        return seen
 
 
 @fault
@@ -67,10 +84,11 @@ class ClockStep(_Clock):
         self._run(cluster, f"date -s @{time.time() + self.seconds:.3f} >/dev/null")
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
-        offset, error = clock_offset(cluster, self.node)
-        if abs(offset - self.seconds) > 1.0 + error:
-            raise FaultError(f"not confirmed: the clock of {self.node} is {offset:.2f} s ahead, not {self.seconds:g} s")
-        return {"offset_s": round(offset, 3), "plus_minus_s": round(error, 3)}
+        is_off, seen = self._is_off_by(cluster, self.seconds)
+        if not is_off:
+            raise FaultError(f"not confirmed: the clock of {self.node} is {seen['offset_s']:.2f} s ahead, not "
+                             f"{self.seconds:g} s")
+        return seen
 
 
 @fault
@@ -118,3 +136,39 @@ class ClockDrift(_Clock):
         if abs(drift) > 1.0 + error:
             raise FaultError(f"the clock of {self.node} still runs {drift:.2f} % too fast")
         return {**super()._gone(cluster), "percent": round(drift, 2)}
+
+
+@fault
+@dataclass(frozen=True)
+class ClockStrobe(_Clock):
+    """The clock of ``node`` jumps ahead by ``seconds`` and back again, every ``period``."""
+
+    seconds: float = parameter("s (or 500ms, 20s, 2min) by which it jumps, from 3 to 3600", 60.0)
+    period: float = parameter("s (or 500ms) between two jumps, from 0.1 to 30", 0.5)
+    name: ClassVar[str] = "clock-strobe"
+
+    def __post_init__(self) -> None:
+        check_seconds(self, "seconds", 3, 3600)
+        check_seconds(self, "period", 0.1, 30)
+
+    def inject(self, cluster: Cluster) -> None:
+        self._run(cluster, f"[ ! -e {_STROBE_PID} ] || exit 3; setsid python3 -S -c {shlex.quote(_STROBE)} "
+                  f"{self.seconds:g} {self.period:g} </dev/null >/dev/null 2>&1 & echo $! > {_STROBE_PID}")
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        seen = {"ahead": 0, "right": 0}
+
+        def both() -> bool:
+            seen["ahead"] += self._is_off_by(cluster, self.seconds)[0]
+            seen["right"] += self._is_off_by(cluster, 0.0)[0]
+            return all(count >= 2 for count in seen.values())
+        cluster.poll(both, 20 + 4 * self.period, f"the clock of {self.node} to go there and back", FaultError)
+        return seen
+
+    def _undo(self, cluster: Cluster) -> str:
+        return (f"[ ! -e {_STROBE_PID} ] || {{ kill -KILL $(cat {_STROBE_PID}) 2>/dev/null; rm -f {_STROBE_PID}; }}; "
+                f"{super()._undo(cluster)}")
+
+    def _gone(self, cluster: Cluster) -> dict[str, Any]:
+        time.sleep(min(self.period, 2.0))  # one that goes on would have jumped
+        return super()._gone(cluster)

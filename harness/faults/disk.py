@@ -98,6 +98,7 @@ class DiskErrors(_Disk):
 
     what: str = parameter(f"one of {', '.join(_ERRORS)}", "all")
     name: ClassVar[str] = "disk-errors"
+    requires: ClassVar[tuple[str, ...]] = ("guest module dm-flakey",)
 
     def __post_init__(self) -> None:
         check_choice(self, "what", tuple(_ERRORS))
@@ -123,6 +124,7 @@ class DiskDelay(_Disk):
 
     delay: float = parameter("s (or 100ms), from 0.01 to 30", 0.2)
     name: ClassVar[str] = "disk-delay"
+    requires: ClassVar[tuple[str, ...]] = ("guest module dm-delay",)
 
     def __post_init__(self) -> None:
         check_seconds(self, "delay", 0.01, 30)
@@ -149,6 +151,7 @@ class WriteCacheLies(_Disk):
     """
 
     name: ClassVar[str] = "write-cache-lies"
+    requires: ClassVar[tuple[str, ...]] = ("guest module dm-snapshot", "guest module brd")
 
     @property
     def _cache(self) -> str:

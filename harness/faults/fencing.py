@@ -25,6 +25,7 @@ class _DeviceFault:
     """A BMC that misbehaves until it is healed. One at a time: a device has one mode."""
 
     node: str
+    requires: ClassVar[tuple[str, ...]] = ("program ipmitool",)
 
     @property
     def targets(self) -> tuple[str, ...]:

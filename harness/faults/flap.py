@@ -30,7 +30,7 @@ class LinkFlap(NetworkCut):
         check_seconds(self, "up", 0.1, 60)
 
     def inject(self, cluster: Cluster) -> None:
-        links = [cluster.machine(self.node).link(network) for network in self._known(cluster)]
+        links = [cluster.machine(self.node).link(network) for network in self.known(cluster)]
         worker_pause = min(self.down, self.up)
         state = {"down": False, "left": 0.0}
 

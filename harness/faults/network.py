@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import fault
+from harness.faults.parameters import check_names, check_seconds, parameter
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -28,20 +31,22 @@ class NetworkCut:
     name: ClassVar[str] = "network-cut"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "networks", tuple(
-            self.networks.split(",") if isinstance(self.networks, str) else self.networks))
-        if not self.networks:
-            raise ValueError("networks: name at least one")
+        check_names(self, "networks")
 
     @property
     def targets(self) -> tuple[str, ...]:
         return (self.node,)
 
     def inject(self, cluster: Cluster) -> None:
-        for network in self._known(cluster):
+        for network in self.known(cluster):
             cluster.machine(self.node).link(network).down()
 
-    def _known(self, cluster: Cluster) -> tuple[str, ...]:
+    def known(self, cluster: Cluster) -> tuple[str, ...]:
+        """The networks that are to be cut.
+
+        Raises:
+            FaultError: the node is not plugged into one of them.
+        """
         cluster.machine(self.node)  # or its error, which names the nodes that there are
         plugged = cluster.topology.networks_of(self.node)
         for network in self.networks:
@@ -56,10 +61,16 @@ class NetworkCut:
         return {"arp": "no answer for 300 ms"}
 
     def heal(self, cluster: Cluster) -> None:
+        # those that there are: a name that there is not was refused, and nothing cut
+        plugged = cluster.topology.networks_of(self.node) if self.node in cluster.topology.nodes else ()
         for network in self.networks:
-            cluster.machine(self.node).link(network).up()
+            if network in plugged:
+                cluster.machine(self.node).link(network).up()
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        if self.node not in cluster.topology.nodes or not set(self.networks) <= set(
+                cluster.topology.networks_of(self.node)):
+            return {"links": "as they were: there are no such ones"}
         down = [network for network in self.networks if not cluster.machine(self.node).link(network).is_up()]
         if down:
             raise FaultError(f"the cables of {self.node} in {', '.join(down)} are still out")
@@ -71,6 +82,53 @@ class NetworkCut:
         if silent and cluster.is_running(self.node):
             raise FaultError(f"{self.node} does not answer ARP on {', '.join(silent)}")
         return {"links": "up", "arp": "answers"}
+
+
+@fault
+@dataclass(frozen=True)
+class CutOneByOne:
+    """The cables of ``nodes`` in ``networks`` are pulled one after the other, ``interval`` apart; they are plugged in
+    in another order, the last one first."""
+
+    nodes: tuple[str, ...] = parameter("nodes in the order in which they are cut, separated by commas")
+    networks: tuple[str, ...] = parameter("networks that the nodes are plugged into, separated by commas")
+    interval: float = parameter("s (or 500ms) from one cable to the next, from 0.1 to 60", 1.0)
+    name: ClassVar[str] = "cut-one-by-one"
+
+    def __post_init__(self) -> None:
+        check_names(self, "nodes")
+        check_names(self, "networks")
+        check_seconds(self, "interval", 0.1, 60)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return self.nodes
+
+    def _cuts(self) -> list[NetworkCut]:
+        return [NetworkCut(node, self.networks) for node in self.nodes]
+
+    def inject(self, cluster: Cluster) -> None:
+        for cut in self._cuts():
+            cut.known(cluster)
+        self._one_by_one(cluster, self._cuts(), lambda cut: cut.inject(cluster))
+
+    def _one_by_one(self, cluster: Cluster, cuts: list[NetworkCut], action: Callable[[NetworkCut], None]) -> None:
+        pause = threading.Event()
+        for number, cut in enumerate(cuts):
+            if number:
+                pause.wait(self.interval)
+            action(cut)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        order = [event.node for event in cluster.log.events() if event.t_ns >= since_ns and event.kind == "link.down"
+                 and event.data["network"] == self.networks[0]]
+        return {"order": order, **{cut.node: cut.confirm(cluster, since_ns)["arp"] for cut in self._cuts()}}
+
+    def heal(self, cluster: Cluster) -> None:
+        self._one_by_one(cluster, self._cuts()[::-1], lambda cut: cut.heal(cluster))
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        return {cut.node: cut.confirm_healed(cluster)["arp"] for cut in self._cuts()}
 
 
 @fault

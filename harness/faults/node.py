@@ -77,6 +77,7 @@ class Panic(PowerOff):
     """The kernel of ``node`` panics and stays dead."""
 
     name: ClassVar[str] = "panic"
+    requires: ClassVar[tuple[str, ...]] = ("uml: program uml_mconsole",)
 
     def inject(self, cluster: Cluster) -> None:
         cluster.machine(self.node).panic()

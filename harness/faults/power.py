@@ -1,14 +1,20 @@
-"""Faults of a whole node that end by themselves: hard reset, clean shutdown, clean reboot."""
+"""Faults of a whole node that end by themselves: hard reset, slow boot, clean shutdown, clean reboot; and of several
+nodes at once."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import MachineError
+from harness.errors import FaultError, MachineError
+from harness.faults.background import start_worker, stop_worker
 from harness.faults.base import fault, is_event, observed
-from harness.faults.node import PowerOff, no_ticks
+from harness.faults.node import PowerOff, no_ticks, wait_tick
+from harness.faults.parameters import check_names, check_seconds, parameter
+from harness.machines.protocol import Power
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -31,6 +37,90 @@ class Reset(PowerOff):
         booted = observed(cluster, is_event("agent.start", self.node), cluster.boot_deadline,
                           f"{self.node} to boot again", since_ns)
         return {"agent_started_after_s": round(booted, 3)}
+
+
+@fault
+@dataclass(frozen=True)
+class SlowBoot(PowerOff):
+    """``node`` is reset, and needs ``seconds`` longer than usual to boot: its firmware takes its time."""
+
+    seconds: float = parameter("s (or 20s, 2min) that the boot takes longer, from 1 to 600", 30.0)
+    name: ClassVar[str] = "slow-boot"
+
+    def __post_init__(self) -> None:
+        check_seconds(self, "seconds", 1, 600)
+
+    def inject(self, cluster: Cluster) -> None:
+        machine = cluster.machine(self.node)
+        machine.reset()
+        machine.pause()
+        until = time.monotonic() + self.seconds
+
+        def turn() -> bool | None:
+            if time.monotonic() < until:
+                return None
+            machine.resume()
+            return False
+        start_worker(cluster, self, turn, 0.05)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        observed(cluster, is_event("power.off", self.node, why="reset"), 5, f"the reset of {self.node}", since_ns)
+        took = observed(cluster, is_event("agent.start", self.node), self.seconds + cluster.boot_deadline,
+                        f"{self.node} to boot again", since_ns)
+        if took < self.seconds - 1:
+            raise FaultError(f"not confirmed: {self.node} booted within {took:.1f} s")
+        return {"agent_started_after_s": round(took, 3)}
+
+    def heal(self, cluster: Cluster) -> None:
+        stop_worker(cluster, self)
+        if cluster.machine(self.node).power() is Power.PAUSED:
+            cluster.machine(self.node).resume()
+        super().heal(cluster)
+
+
+@fault
+@dataclass(frozen=True)
+class PowerOffSeveral:
+    """The power of several ``nodes`` is cut: at once, or one by one, ``interval`` apart."""
+
+    nodes: tuple[str, ...] = parameter("machines, separated by commas")
+    interval: float = parameter("s (or 500ms) from one to the next, from 0 (at once) to 300", 0.0)
+    name: ClassVar[str] = "power-off-several"
+
+    def __post_init__(self) -> None:
+        check_names(self, "nodes")
+        check_seconds(self, "interval", 0, 300)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return self.nodes
+
+    def inject(self, cluster: Cluster) -> None:
+        machines = [cluster.machine(node) for node in self.nodes]  # all are there, or none is cut
+        pause = threading.Event()
+        for number, machine in enumerate(machines):
+            if number:
+                pause.wait(self.interval)
+            machine.power_off()
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        for node in self.nodes:
+            observed(cluster, is_event("power.off", node), 5, f"the end of {node}'s power", since_ns)
+        # whoever was fenced for his silence and switched on again meanwhile speaks: that is no doubt of the cut
+        silent = [node for node in self.nodes if cluster.machine(node).power() is Power.OFF]
+        for node in silent:
+            no_ticks(cluster, node)
+        cut = [event.t_ns for event in cluster.log.events() if event.t_ns >= since_ns and event.node in self.nodes
+               and is_event("power.off", why="power_off")(event)]
+        return {"silent": silent, "from_first_to_last_s": round((max(cut) - min(cut)) / 1e9, 3) if cut else None}
+
+    def heal(self, cluster: Cluster) -> None:
+        for node in self.nodes:
+            if cluster.machine(node).power() is Power.OFF:
+                cluster.power_on(node)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        return {"waited_s": {node: round(wait_tick(cluster, node, cluster.boot_deadline), 3) for node in self.nodes}}
 
 
 @fault

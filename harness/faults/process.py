@@ -1,4 +1,4 @@
-"""Faults of processes that hang: stopped by SIGSTOP, and continued. Made in the guest."""
+"""Faults of processes that hang: stopped by SIGSTOP, and continued; or that die again and again. Made in the guest."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, MachineError
-from harness.faults.base import fault
+from harness.faults.base import fault, is_event
 from harness.faults.node import wait_tick
 from harness.faults.parameters import parameter
+from harness.faults.resources import _InGuest
 from harness.machines.protocol import Power
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
 
 _HEALED = 15.0  # s until a continued process is seen to run
+_RESPAWNED = 30.0  # s until what starts a dead daemon again has done so twice
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,19 @@ class _Stopped:
         return {"states": seen[0]}
 
 
+def daemon_process(cluster: Cluster, daemon: str) -> str:
+    """The process of the cluster software's ``daemon``, as pgrep -x takes it.
+
+    Raises:
+        FaultError: the stack has no such daemon.
+    """
+    process = cluster.stack.daemons.get(daemon)
+    if process is None:
+        raise FaultError(f"no daemon {daemon!r} in a {cluster.stack.name} cluster; "
+                         f"there are {', '.join(cluster.stack.daemons)}")
+    return process
+
+
 @fault
 @dataclass(frozen=True)
 class DaemonStop(_Stopped):
@@ -83,11 +98,56 @@ class DaemonStop(_Stopped):
     name: ClassVar[str] = "daemon-stop"
 
     def process(self, cluster: Cluster) -> str:
-        process = cluster.stack.daemons.get(self.daemon)
-        if process is None:
-            raise FaultError(f"no daemon {self.daemon!r} in a {cluster.stack.name} cluster; "
-                             f"there are {', '.join(cluster.stack.daemons)}")
-        return process
+        return daemon_process(cluster, self.daemon)
+
+
+@fault
+@dataclass(frozen=True)
+class DaemonRespawnLoop(_InGuest):
+    """A cluster daemon of ``node`` dies (SIGKILL) as soon as it has been started again, again and again."""
+
+    daemon: str
+    name: ClassVar[str] = "daemon-respawn-loop"
+
+    @property
+    def _pid_file(self) -> str:
+        return f"/run/fenceline-respawn-{self.daemon}.pid"
+
+    def inject(self, cluster: Cluster) -> None:
+        process = daemon_process(cluster, self.daemon)
+        self._run(cluster, f"[ ! -e {self._pid_file} ] || exit 3; pgrep -x {process} >/dev/null || exit 4; "
+                  f"setsid sh -c 'echo $$ > {self._pid_file}; while :; do pkill -KILL -x {process}; sleep 0.5; done' "
+                  "</dev/null >/dev/null 2>&1 &")
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        process, seen = daemon_process(cluster, self.daemon), set()
+
+        def has_died_thrice() -> bool:
+            if any(is_event("power.off", self.node)(event) and event.t_ns >= since_ns
+                   for event in cluster.log.events()):
+                return True
+            with contextlib.suppress(MachineError):
+                # the pids that ever were, from a look that is not the killer's
+                look = f"for i in 1 2 3 4 5 6; do pgrep -x {process}; sleep 0.1; done"
+                seen.update(cluster.session(self.node).run(look, within=15, check=False).out.split())
+            return len(seen) >= 3
+        cluster.poll(has_died_thrice, _RESPAWNED, f"{self.daemon} on {self.node} to die three times, or its node to be "
+                     "fenced for it", FaultError)
+        return {"pids_seen": len(seen), "node": "runs" if cluster.is_running(self.node) else "was fenced for it"}
+
+    def _undo(self, cluster: Cluster) -> str:
+        return (f"[ -e {self._pid_file} ] || exit 0; kill -KILL -- -$(cat {self._pid_file}) 2>/dev/null; "
+                f"rm -f {self._pid_file}")
+
+    def _gone(self, cluster: Cluster) -> dict[str, Any]:
+        process, ages = daemon_process(cluster, self.daemon), []
+
+        def stays() -> bool:
+            out = cluster.session(self.node).run(f"ps -o etimes= -C {process}", within=15, check=False).out.split()
+            ages[:] = [int(word) for word in out]
+            return bool(ages) and min(ages) >= 2
+        cluster.poll(stays, cluster.boot_deadline, f"{self.daemon} on {self.node} to stay", FaultError)
+        return {"age_s": min(ages)}
 
 
 @fault

@@ -1,4 +1,4 @@
-"""Faults of the shared storage beyond its cables: the target stopped, a node's session ended."""
+"""Faults of the shared storage beyond its cables: the target stopped, a node's session ended or reset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.errors import FaultError
 from harness.faults.base import fault
 from harness.faults.resources import _InGuest
 from harness.machines.protocol import Power
-from harness.storage.iscsi import target_name
+from harness.storage.iscsi import PORT, target_name
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _STATES = "cat /sys/class/iscsi_session/session*/state 2>/dev/null; true"
 _NOTICED = 20.0  # s within which an initiator notices
 _BACK = 40.0  # s within which one is logged in again
+_BEFORE = "/run/fenceline-iscsi-before"
 
 
 def session_states(cluster: Cluster, node: str) -> list[str]:
@@ -100,6 +101,68 @@ class SessionLogout(_InGuest):
                          f"ln -sfn /dev/${{d##*/}} /dev/fenceline/{lun.name}; done;"
                          for number, lun in enumerate(cluster.topology.storage.iscsi.luns))
         return f"[ -e /sys/class/iscsi_session/session* ] || {self._iscsiadm(cluster, '--login')}; sleep 0.5; {links}"
+
+    def _gone(self, cluster: Cluster) -> dict[str, Any]:
+        cluster.poll(lambda: "LOGGED_IN" in session_states(cluster, self.node), _BACK,
+                     f"{self.node} to be logged in again", FaultError)
+        return {"sessions": session_states(cluster, self.node)}
+
+
+# iscsid keeps the socket whose other end the kernel uses: borrowed by pidfd_getfd(2), number 438, and shut down. Prints
+# how many there were
+_SHUT_DOWN = """\
+import ctypes, glob, os, socket, sys
+port = "%04X" % int(sys.argv[1])
+inodes = {line.split()[9] for line in open("/proc/net/tcp") if line.split()[2].endswith(":" + port)}
+libc, found = ctypes.CDLL(None, use_errno=True), 0
+for link in glob.glob("/proc/[0-9]*/fd/*"):
+    try:
+        target = os.readlink(link)
+    except OSError:
+        continue
+    if target[:8] == "socket:[" and target[8:-1] in inodes:
+        fd = libc.syscall(438, os.pidfd_open(int(link.split("/")[2])), int(link.split("/")[4]), 0)
+        if fd < 0:
+            sys.exit(f"pidfd_getfd: {os.strerror(ctypes.get_errno())}")
+        socket.socket(fileno=fd).shutdown(socket.SHUT_RDWR)
+        found += 1
+print(found)
+"""
+_CONNECTIONS = f"ss -Htn state established 'dport = :{PORT}' | awk '{{print $3}}'"
+
+
+@fault
+@dataclass(frozen=True)
+class SessionReset(_InGuest):
+    """The TCP connection of the iSCSI session of ``node`` is reset, under what is mounted; it logs in again by
+    itself."""
+
+    name: ClassVar[str] = "session-reset"
+
+    def _connections(self, cluster: Cluster) -> list[str]:
+        """The node's own ends of its connections to the target."""
+        return self._run(cluster, _CONNECTIONS).split()
+
+    def inject(self, cluster: Cluster) -> None:
+        _target(cluster)
+        self._run(cluster, f"{_CONNECTIONS} > {_BEFORE}")
+        done = cluster.session(self.node).run(["python3", "-S", "-", str(PORT)], within=20, text=_SHUT_DOWN)
+        if done.out.strip() == "0":
+            raise FaultError(f"{self.node} has no connection to the target")
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        before = self._run(cluster, f"cat {_BEFORE}").split()
+        now: list[str] = []
+
+        def is_another() -> bool:
+            now[:] = self._connections(cluster)
+            return bool(now) and not set(now) & set(before)
+        waited = cluster.poll(is_another, _BACK, f"{self.node} to have another connection than {', '.join(before)}",
+                              FaultError)
+        return {"connection_before": before, "connection_now": now, "waited_s": round(waited, 3)}
+
+    def _undo(self, cluster: Cluster) -> str:
+        return f"rm -f {_BEFORE}"
 
     def _gone(self, cluster: Cluster) -> dict[str, Any]:
         cluster.poll(lambda: "LOGGED_IN" in session_states(cluster, self.node), _BACK,

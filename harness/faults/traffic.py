@@ -56,10 +56,18 @@ class _NodeTraffic:
 
 @dataclass(frozen=True)
 class _Netem(_NodeTraffic):
+    """netem on the node's card, or on the switch's port."""
+
+    requires: ClassVar[tuple[str, ...]] = ("program tc", "netem")
 
     def _options(self) -> list[str]:
         """netem's words."""
         raise NotImplementedError
+
+    @property
+    def _pings(self) -> tuple[int, float]:
+        """How many pings tell, and how many seconds lie between two."""
+        return _PINGS, _INTERVAL
 
     def _shows(self, ping: Ping) -> dict[str, Any] | None:
         """What of ``ping`` proves the effect; None: it does not."""
@@ -90,9 +98,11 @@ class _Netem(_NodeTraffic):
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         peer = self._peer(cluster)
-        command = ping_command(str(address(cluster.topology, peer, self.network)), _PINGS, _INTERVAL)
+        count, interval = self._pings
+        command = ping_command(str(address(cluster.topology, peer, self.network)), count, interval)
         try:
-            ping = parse_ping(cluster.session(self.node).run(command, within=30, check=False).out)
+            within = 30 + 2 * count * interval
+            ping = parse_ping(cluster.session(self.node).run(command, within=within, check=False).out)
         except ValueError as error:
             raise FaultError(f"not confirmed: {error}") from error
         shown = self._shows(ping)
@@ -209,11 +219,78 @@ class PacketCorrupt(_NetemShare):
 
 @fault
 @dataclass(frozen=True)
+class PacketLossBursts(_NetemShare):
+    """``percent`` of the packets of ``node`` in ``network`` are lost, ``burst`` in a row on average: a bad line loses
+    much at once, and then nothing."""
+
+    burst: float = parameter("packets lost in a row, on average, from 1 to 20", 5.0)
+    name: ClassVar[str] = "packet-loss-bursts"
+
+    def __post_init__(self) -> None:
+        check_number(self, "percent", 0, 80, " %")
+        check_number(self, "burst", 0.99, 20)
+
+    def _chances(self) -> tuple[float, float]:
+        """Gilbert's model: the chance that a good line goes bad, and that a bad one becomes good, per packet."""
+        recovers = 1 / self.burst
+        return recovers * self.percent / (100 - self.percent), recovers
+
+    def _options(self) -> list[str]:
+        fails, recovers = self._chances()
+        return ["loss", "gemodel", f"{100 * min(fails, 1):.3f}%", f"{100 * recovers:.3f}%"]
+
+    @property
+    def _pings(self) -> tuple[int, float]:
+        return 1000, _INTERVAL
+
+    def _shows(self, ping: Ping) -> dict[str, Any] | None:
+        lost = ping.sent - ping.received
+        if not ping.gaps:
+            return None
+        fails, recovers = self._chances()
+        share = self.percent / 100
+        # neighbours are alike: n of them tell less than n that know nothing of each other
+        alike = 1 - fails - recovers
+        sigma = (ping.sent * share * (1 - share) * (1 + alike) / (1 - alike)) ** 0.5
+        row, row_sigma = lost / ping.gaps, self.burst * (max(0.1, 1 - recovers) / ping.gaps) ** 0.5
+        if abs(lost - ping.sent * share) > _SIGMAS * sigma + 1 or abs(row - self.burst) > _SIGMAS * row_sigma + 0.2:
+            return None
+        return {"lost_percent": round(ping.lost_percent, 2), "lost_in_a_row": round(row, 2)}
+
+
+@fault
+@dataclass(frozen=True)
+class PacketHold(_Netem):
+    """The packets of ``node`` in ``network`` are queued, and all delivered together every ``period``."""
+
+    period: float = parameter("s (or 500ms) from one delivery to the next, from 0.05 to 5", 0.5)
+    name: ClassVar[str] = "packet-hold"
+
+    def __post_init__(self) -> None:
+        check_seconds(self, "period", 0.05, 5)
+
+    def _options(self) -> list[str]:
+        return ["limit", "10000", "slot", f"{self.period * 1e6:.0f}us"]
+
+    @property
+    def _pings(self) -> tuple[int, float]:
+        return 100, max(0.005, self.period / 25)  # four deliveries
+
+    def _shows(self, ping: Ping) -> dict[str, Any] | None:
+        # who comes just too late waits for a whole period, who comes just in time not at all
+        if ping.mean_ms is None or ping.mean_ms < 300 * self.period or ping.deviation_ms < 150 * self.period:
+            return None
+        return {"round_trip_ms": ping.mean_ms, "deviation_ms": ping.deviation_ms}
+
+
+@fault
+@dataclass(frozen=True)
 class RateLimit(_NodeTraffic):
     """``node`` receives at most ``kbit`` kbit/s in ``network``; what is more waits, and is then dropped."""
 
     kbit: float = parameter("kbit/s, above 10 and at most 20000", 1000.0)
     name: ClassVar[str] = "rate-limit"
+    requires: ClassVar[tuple[str, ...]] = ("program tc",)
 
     def __post_init__(self) -> None:
         check_number(self, "kbit", 10, 20000, " kbit/s")

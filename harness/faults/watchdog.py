@@ -46,6 +46,7 @@ class FenceWatchdogDead(_InGuest):
     """The watchdog of ``node`` does not fire, whoever stops feeding it."""
 
     name: ClassVar[str] = "fence-watchdog-dead"
+    requires: ClassVar[tuple[str, ...]] = ("guest module softdog",)
 
     def _timeout(self, cluster: Cluster, wanted: int = 0) -> int:
         """The timeout that the node's kernel has (s), after ``wanted`` was set; 0 where SBD has no watchdog."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from harness.model.addressing import bmc_address
 if TYPE_CHECKING:
     from harness.cluster import Cluster
 
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _MARGIN = 10.0  # s that a call may take beyond what the device may
 
 
@@ -33,18 +35,19 @@ def ask_bmc(cluster: Cluster, node: str, *command: str, patience: float = 1.0) -
     Raises:
         HostError: there is no ipmitool on this host.
     """
+    # what runs it inside the fabric would only fail, which looks like a device that does not answer
+    if shutil.which("ipmitool", path=_PATH) is None:
+        raise HostError("ipmitool is not installed: run script/bootstrap, or `fenceline doctor`")
     begun = time.monotonic()
     try:
         done = subprocess.run(
             cluster.fabric.command(["ipmitool", "-I", "lanplus", "-H", str(bmc_address(cluster.topology, node)),
                                     "-U", USER, "-E", "-v", "-N", f"{max(1, round(patience))}", "-R", "2", "chassis",
                                     *command]),
-            env={"IPMI_PASSWORD": cluster.bmc_password, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            env={"IPMI_PASSWORD": cluster.bmc_password, "PATH": _PATH},
             capture_output=True, text=True, timeout=2 * patience + _MARGIN, check=False)
     except subprocess.TimeoutExpired:
         return IpmiAnswer(False, "no answer", time.monotonic() - begun)
-    except FileNotFoundError as error:
-        raise HostError(f"{error.filename} is not installed: run script/bootstrap, or `fenceline doctor`") from error
     # -v tells why a login is refused, and what it reads and which ciphers it takes, of no use here
     told = [line.strip("> ") for line in (done.stdout + done.stderr).splitlines()
             if line and not line.startswith(("Loading", "Using best"))]

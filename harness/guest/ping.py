@@ -14,7 +14,8 @@ _TIMES = re.compile(r"= [\d.]+/([\d.]+)/[\d.]+/([\d.]+) ms")
 @dataclass(frozen=True, slots=True)
 class Ping:
     """``sent`` and ``received`` packets, ``duplicates`` beyond those, ``reordered`` that came after a later one;
-    mean round trip and its deviation in ms, None where nothing came back."""
+    mean round trip and its deviation in ms, None where nothing came back; ``gaps`` between what came back, where one
+    packet or more were lost."""
 
     sent: int
     received: int
@@ -22,6 +23,7 @@ class Ping:
     reordered: int
     mean_ms: float | None
     deviation_ms: float | None
+    gaps: int = 0
 
     @property
     def lost_percent(self) -> float:
@@ -48,4 +50,10 @@ def parse_ping(text: str) -> Ping:
              if "bytes from" in line and "DUP!" not in line and _SEQUENCE.search(line)]
     return Ping(int(totals[1]), int(totals[2]), text.count("(DUP!)"),
                 sum(later < before for before, later in pairwise(fresh)),
-                float(times[1]) if times else None, float(times[2]) if times else None)
+                float(times[1]) if times else None, float(times[2]) if times else None,
+                _gaps(int(totals[1]), set(fresh)))
+
+
+def _gaps(sent: int, received: set[int]) -> int:
+    """How many runs of lost packets there are among those numbered 1 to ``sent``."""
+    return sum(number not in received and (number == 1 or number - 1 in received) for number in range(1, sent + 1))

@@ -32,7 +32,7 @@ DAEMONS: dict[str, dict[str, str]] = {
 UNITS: dict[str, tuple[str, ...]] = {
     "pacemaker": ("corosync", "pacemaker"), "heartbeat": ("heartbeat",), "keepalived": ("keepalived",)}
 _ABILITIES = {
-    "pacemaker": frozenset({"move", "standby", "quorum", "restart", "configuration"}),
+    "pacemaker": frozenset({"ban", "configuration", "move", "standby", "quorum", "restart"}),
     "heartbeat": frozenset({"move", "standby"}),
     "keepalived": frozenset({"move"}),
 }

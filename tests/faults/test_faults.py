@@ -170,6 +170,47 @@ def test_a_network_that_the_node_is_not_in(cluster):
     assert cluster.machines["san-01"].cut == set()
 
 
+@pytest.mark.parametrize(("node", "networks"), [("san-01", ("storage", "service")), ("moon", ("storage",))])
+def test_a_cut_that_was_refused_is_healed_by_doing_nothing(cluster, node, networks):
+    with pytest.raises(FaultError):
+        cluster.faults.inject(make_fault("network-cut", node=node, networks=networks))
+    assert cluster.faults.heal_all() == []
+
+
+def test_cables_one_by_one_and_back_the_last_one_first(cluster):
+    order = []
+    for name in (NODE, "rs-02"):
+        link = cluster.machines[name].link("heartbeat")
+
+        class Told(type(link)):
+            def down(self):
+                super().down()
+                order.append(f"{self.machine.name} down")
+
+            def up(self):
+                super().up()
+                order.append(f"{self.machine.name} up")
+        cluster.machines[name].link = lambda network, name=name, told=Told: told(cluster.machines[name], network)
+    active = cluster.faults.inject(make_fault("cut-one-by-one", nodes="rs-01,rs-02", networks="heartbeat",
+                                              interval=0.1))
+    assert active.evidence["rs-01"] == active.evidence["rs-02"] == "no answer for 300 ms"
+    cluster.faults.heal(active)
+    assert order == ["rs-01 down", "rs-02 down", "rs-02 up", "rs-01 up"]
+
+
+def test_one_cable_of_several_that_still_carries(cluster):
+    fault, since = inject(cluster, "cut-one-by-one", nodes="rs-01,rs-02", networks="heartbeat", interval=0.1)
+    cluster.fabric.arp = {("rs-02", "heartbeat")}
+    with pytest.raises(FaultError, match="rs-02 still answers ARP"):
+        fault.confirm(cluster, since)
+
+
+def test_no_cable_is_cut_where_one_is_not_there(cluster):
+    with pytest.raises(FaultError, match="san-01 is not plugged into 'service'"):
+        cluster.faults.inject(make_fault("cut-one-by-one", nodes="rs-01,san-01", networks="service"))
+    assert cluster.machines["rs-01"].cut == set()
+
+
 def counters(seen, dropped):
     return json.dumps({"nftables": [{"metainfo": {}}] + [
         {"counter": {"family": "bridge", "name": name, "packets": packets, "bytes": 0}}

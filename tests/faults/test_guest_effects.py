@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from types import SimpleNamespace
 
@@ -88,6 +89,11 @@ CASES = [
     ("service-stop", {"service": "web"}, "/stat", {"out": ""}, {"out": "T\nT\n"}),
     ("session-logout", {}, "iscsi_session", {"out": "LOGGED_IN\n"}, {"out": ""}),
     ("fence-watchdog-dead", {}, "python3 -S -", {"out": "3\n"}, {"out": "65535\n"}),
+    ("daemon-respawn-loop", {"daemon": "corosync"}, "pgrep -x corosync; sleep", {"out": "900\n900\n"},
+     {"out": "900\n950\n950\n1001\n"}),
+    ("session-reset", {}, "ss -Htn", {"out": "10.71.3.11:41000\n"}, {"out": "10.71.3.11:41002\n"}),
+    ("session-reset", {}, "ss -Htn", {"out": ""}, {"out": "10.71.3.11:41002\n"}),
+    ("dns-gone", {}, "getent hosts", {"out": "4000000\n"}, {"out": "2004000000\n"}),
 ]
 
 
@@ -96,6 +102,7 @@ CASES = [
 def test_confirmed_by_its_effect_only(cluster, name, parameters, part, healthy, broken):
     fault = make_fault(name, node="rs-01", **parameters)
     guest = cluster.guests["rs-01"]
+    guest.says("fenceline-iscsi-before", out="10.71.3.11:41000\n")
     guest.says(part, **healthy)
     with pytest.raises(FaultError):
         fault.confirm(cluster, 0)
@@ -112,6 +119,12 @@ def test_confirmed_by_its_effect_only(cluster, name, parameters, part, healthy, 
     ("daemon-stop", {"daemon": "corosync"}, "/stat", {"out": "S\n"}, {"out": "T\n"}),
     ("session-logout", {}, "iscsi_session", {"out": "LOGGED_IN\n"}, {"out": "FAILED\n"}),
     ("fence-watchdog-dead", {}, "python3 -S -", {"out": "5\n"}, {"out": "65535\n"}),
+    ("daemon-respawn-loop", {"daemon": "corosync"}, "ps -o etimes=", {"out": "      7\n"}, {"out": "      0\n"}),
+    ("daemon-respawn-loop", {"daemon": "corosync"}, "ps -o etimes=", {"out": "      7\n"}, {"out": ""}),
+    ("session-reset", {}, "iscsi_session", {"out": "LOGGED_IN\n"}, {"out": "FAILED\n"}),
+    ("dns-gone", {}, "getent hosts", {"out": "4000000\n"}, {"out": "2004000000\n"}),
+    ("clock-strobe", {"period": 0.1}, "date +%s", {"out": lambda: f"{time.time():.6f}"},
+     {"out": lambda: f"{time.time() + 60:.6f}"}),
 ])
 def test_healed_only_when_it_is_gone(cluster, name, parameters, part, healed, left):
     fault = make_fault(name, node="rs-01", **parameters)
@@ -143,7 +156,12 @@ def test_target_stop_is_seen_by_every_initiator(cluster):
     ("io-load", {"workers": 33}, "at most 32"), ("disk-full", {"disk": "tmp"}, "not one of logs, service"),
     ("clock-step", {"seconds": 0}, "zero"), ("clock-step", {"seconds": 1}, "2 s or more"),
     ("clock-step", {"seconds": "-2000000"}, "-86400"), ("clock-drift", {"percent": 11}, "from 2 to 10"),
-    ("clock-drift", {"percent": 1}, "from 2 to 10"), ("process-exhaustion", {"seconds": 0}, "from 1 s"),
+    ("clock-drift", {"percent": 1}, "from 2 to 10"), ("clock-strobe", {"seconds": 2}, "from 3 s"),
+    ("clock-strobe", {"period": 0}, "from 0.1 s"), ("slow-boot", {"seconds": 0}, "from 1 s"),
+    ("packet-hold", {"network": "heartbeat", "period": 9}, "to 5 s"),
+    ("packet-loss-bursts", {"network": "heartbeat", "percent": 90}, "at most 80"),
+    ("packet-loss-bursts", {"network": "heartbeat", "burst": 0.5}, "above 0.99"),
+    ("process-exhaustion", {"seconds": 0}, "from 1 s"),
 ])
 def test_out_of_range(name, parameters, message):
     with pytest.raises(FaultError, match=message):
@@ -198,3 +216,42 @@ def test_a_watchdog_that_nobody_has_open_can_not_be_made_deaf(cluster):
     cluster.topology = load_topology("web-iscsi")
     with pytest.raises(FaultError, match="web-iscsi is not fenced by sbd"):
         make_fault("fence-watchdog-dead", node="rs-01").inject(cluster)
+
+
+def test_a_strobe_goes_there_and_back(cluster):
+    fault, guest = make_fault("clock-strobe", node="rs-01", seconds=60), cluster.guests["rs-01"]
+    looks = itertools.count()
+
+    def poll(condition, within, what, error):
+        if not any(condition() for _ in range(8)):
+            raise error(what)
+    cluster.poll = poll
+    for always in (0, 60):
+        guest.says("date +%s.%N", lambda always=always: f"{time.time() + always:.6f}")
+        with pytest.raises(FaultError, match="there and back"):
+            fault.confirm(cluster, 0)
+    guest.says("date +%s.%N", lambda: f"{time.time() + 60 * (next(looks) % 3 == 0):.6f}")
+    seen = fault.confirm(cluster, 0)
+    assert seen["ahead"] >= 2 and seen["right"] >= 2
+
+
+def test_a_node_that_is_fenced_for_its_dying_daemon_is_an_effect_too(cluster):
+    fault = make_fault("daemon-respawn-loop", node="rs-01", daemon="corosync")
+    cluster.guests["rs-01"].says("pgrep", out=MachineError("gone"))
+    with pytest.raises(FaultError):
+        fault.confirm(cluster, 0)
+    cluster.log.record("machine", "rs-01", "power.off", {"why": "fence"})
+    assert fault.confirm(cluster, 0)
+
+
+def test_a_connection_that_is_not_there_can_not_be_reset(cluster):
+    cluster.guests["rs-01"].says("python3 -S -", out="0\n")
+    with pytest.raises(FaultError, match="rs-01 has no connection to the target"):
+        make_fault("session-reset", node="rs-01").inject(cluster)
+
+
+@pytest.mark.parametrize("name", ["_STROBE", "_SHUT_DOWN", "_TIMEOUT", "_SET_TICK"])
+def test_scripts_for_the_guest_are_python(name):
+    from harness.faults import clock, storage, watchdog
+    source = next(getattr(module, name) for module in (clock, storage, watchdog) if hasattr(module, name))
+    compile(source, name, "exec")

@@ -65,16 +65,17 @@ def test_three_disks():
 def test_a_member_feeds_its_watchdog_and_starts_corosync_when_the_disk_is_there(disk):
     seed = seeds(disk, "rs-01")
     settings = seed.files["/etc/default/sbd"][0].splitlines()
-    assert {'SBD_DEVICE="/dev/fenceline/sbd"', "SBD_WATCHDOG_TIMEOUT=3", "SBD_PACEMAKER=yes"} <= set(settings)
+    assert {'SBD_DEVICE="/dev/fenceline/sbd"', "SBD_WATCHDOG_TIMEOUT=5", "SBD_PACEMAKER=yes"} <= set(settings)
     assert "corosync.service" not in seed.units
     order = [next(index for index, line in enumerate(seed.late) if word in line)
-             for word in ("sbd -d /dev/fenceline/sbd dump", "start corosync", "start pacemaker")]
+             for word in ("sbd -d /dev/fenceline/sbd dump", "allocate rs-01", "restart corosync", "start pacemaker")]
     assert order == sorted(order)
 
 
 def test_a_member_without_a_disk(diskless):
     seed = seeds(diskless, "rs-01")
     assert "SBD_DEVICE" not in seed.files["/etc/default/sbd"][0] and not any("dump" in line for line in seed.late)
+    assert "systemctl start corosync.service" in seed.late
 
 
 def test_without_sbd_corosync_starts_at_boot(web):
@@ -85,7 +86,7 @@ def test_without_sbd_corosync_starts_at_boot(web):
 def test_the_disk_is_prepared_once(disk, web):
     line, = seeds(disk, "san-01").setup
     assert line == ("sbd -d /dev/mapper/fl-sbd dump >/dev/null 2>&1 || "
-                    "sbd -d /dev/mapper/fl-sbd -1 3 -4 6 create")
+                    "sbd -d /dev/mapper/fl-sbd -1 5 -4 10 create")
     assert seeds(web, "san-01").setup == []
 
 

@@ -37,7 +37,7 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
                              "num_updates": "0", "admin_epoch": "0", "have-quorum": "0"})
     configuration = ET.SubElement(cib, "configuration")
     config = ET.SubElement(configuration, "crm_config")
-    attributes(config, "cluster_property_set", "cib-bootstrap-options", _properties(topology))
+    attributes(config, "cluster_property_set", "cib-bootstrap-options", cluster_properties(topology))
     nodes = ET.SubElement(configuration, "nodes")
     for node in topology.cluster_nodes:
         ET.SubElement(nodes, "node", {"id": str(node_id(topology, node)), "uname": node})
@@ -74,7 +74,8 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
     return '<?xml version="1.0"?>\n' + ET.tostring(cib, encoding="unicode") + "\n"
 
 
-def _properties(topology: Topology) -> dict[str, str]:
+def cluster_properties(topology: Topology) -> dict[str, str]:
+    """The properties of the cluster as a whole."""
     stack, fencing = topology.stack, topology.fencing
     # without a disk a lost node is taken to be dead after so long: its watchdog fired, or nothing can
     watchdog = {"stonith-watchdog-timeout": format_duration(fencing.sbd.message_wait)} if (

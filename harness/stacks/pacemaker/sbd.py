@@ -22,8 +22,14 @@ def delays(topology: Topology) -> str:
     return ";".join(f"{node}:{format_duration(delay)}" for node, delay in topology.fencing.delay.items())
 
 
-def seed_member(topology: Topology, seed: Seed) -> None:
-    """Makes the node of ``seed`` watched: sbd starts with corosync, which must then be started late."""
+# sbd gives up if it is not well within its watchdog's timeout, as on a host that has too much to do
+_START = """\
+for try in 1 2 3; do systemctl restart corosync.service; for look in $(seq 300); do
+case $(systemctl is-active sbd.service) in active) break 2;; failed) break;; esac; sleep 0.1; done; done"""
+
+
+def seed_member(topology: Topology, node: str, seed: Seed) -> None:
+    """Makes the node of ``seed`` watched, and starts corosync late: sbd starts with it, and needs its disks."""
     sbd = topology.fencing.sbd
     seed.add("/etc/default/sbd", "\n".join([
         *([f'SBD_DEVICE="{devices(topology)}"'] if sbd.luns else []),
@@ -37,7 +43,10 @@ def seed_member(topology: Topology, seed: Seed) -> None:
                    f"ln -sfn {UNIT} /etc/systemd/system/$u.service.requires/sbd.service; done"]
     for lun in sbd.luns:
         disk = disk_path(topology, lun)
-        seed.late.append(f"for try in $(seq 100); do sbd -d {disk} dump >/dev/null 2>&1 && break; sleep 0.1; done")
+        # a slot of its own takes two seconds to get, which sbd itself has not got
+        seed.late += [f"for try in $(seq 100); do sbd -d {disk} dump >/dev/null 2>&1 && break; sleep 0.1; done",
+                      f"sbd -d {disk} allocate {node}"]
+    seed.late.append(_START if sbd.luns else "systemctl start corosync.service")
 
 
 def seed_storage(topology: Topology, seed: Seed) -> None:

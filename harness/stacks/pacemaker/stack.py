@@ -56,8 +56,7 @@ class PacemakerStack:
                        "C=/var/lib/pacemaker/cib; [ -e $C/cib.xml ] || "
                        "install -o hacluster -g haclient -m 600 /etc/fenceline/cib.xml $C/cib.xml"]
         if self.topology.fencing.method == "sbd":
-            sbd.seed_member(self.topology, seed)
-            seed.late.append("systemctl start corosync.service")
+            sbd.seed_member(self.topology, node, seed)
         else:
             seed.units.append("corosync.service")
         if self.topology.stack.quorum.policy == "qdevice":
@@ -110,6 +109,10 @@ class PacemakerStack:
         where = ["--node", target] if target else []
         self.command(["crm_resource", "--move", "--resource", service, *where])
 
+    def ban(self, service: str, node: str) -> None:
+        """Forbids ``service`` to run on ``node``; ``clear_moves`` allows it again."""
+        self.command(["crm_resource", "--ban", "--resource", service, "--node", node])
+
     def clear_moves(self, service: str) -> None:
         """Takes the constraints of ``move`` away again."""
         self.command(["crm_resource", "--clear", "--resource", service])
@@ -127,9 +130,11 @@ class PacemakerStack:
         """Pacemaker's daemons are one unit, which has ended with corosync."""
         self._sessions[node].run(["systemctl", "start", "corosync.service", "pacemaker.service"], within=60)
 
-    def property(self, name: str) -> str | None:
-        """The cluster property ``name`` as the configuration has it; None where it has not."""
-        out = self.command(["cibadmin", "--query", "--scope", "crm_config"])
+    def property(self, name: str, node: str | None = None) -> str | None:
+        """The cluster property ``name`` as the configuration has it, or ``node``'s own copy of it; None where it has
+        not."""
+        local = ["--local"] if node else []
+        out = self.command(["cibadmin", "--query", *local, "--scope", "crm_config"], node)
         match = re.search(rf'<nvpair [^>]*name="{re.escape(name)}"[^>]*>', out)
         value = match and re.search(r'value="([^"]*)"', match[0])
         return value[1] if value else None
@@ -137,6 +142,10 @@ class PacemakerStack:
     def set_property(self, name: str, value: str) -> None:
         """Sets the cluster property ``name``."""
         self.command(["crm_attribute", "--type", "crm_config", "--name", name, "--update", value])
+
+    def delete_property(self, name: str) -> None:
+        """Takes the cluster property ``name`` out of the configuration."""
+        self.command(["crm_attribute", "--type", "crm_config", "--name", name, "--delete"])
 
     def cleanup(self) -> None:
         """Forgets failed actions and the fence history, so that the next scenario sees its own only."""
