@@ -50,10 +50,10 @@ def import_keepalived(draft: Draft, sources: Sequence[Source]) -> Draft:
     if not names:
         raise FencelineError(f"{first.source.name} has no vrrp_instance: there is no address that could move")
     draft.raw["stack"] = {"kind": "keepalived"}
-    for number, name in enumerate(names):
-        _instance(draft, directors, name, number)
+    services = {name: _instance(draft, directors, name, number) for number, name in enumerate(names)}
     if not draft.raw["services"]:
         raise FencelineError(f"{first.source.name}: no vrrp_instance has a virtual_ipaddress that can be expressed")
+    _sync_groups(draft, first, services)
     for director in directors:
         _rest(draft, director)
     return draft.finish()
@@ -82,8 +82,8 @@ def _directors(draft: Draft, parsed: list[tuple[Source, Directive]]) -> list[_Di
     return directors
 
 
-def _instance(draft: Draft, directors: list[_Director], name: str, number: int) -> None:
-    """One VRRP instance, as all directors together have it."""
+def _instance(draft: Draft, directors: list[_Director], name: str, number: int) -> str | None:
+    """One VRRP instance, as all directors together have it; returns the service that it became."""
     told = [(director, one) for director in directors for one in director.instances() if one.words[1] == name]
     director, instance = told[0]
     place = director.source.at(instance.line)
@@ -110,6 +110,27 @@ def _instance(draft: Draft, directors: list[_Director], name: str, number: int) 
         draft.unread(each.source, one, _READ)
         for block in one.all("authentication"):
             draft.note(each.source.at(block.line), "authentication: VRRP version 3 has none")
+    return service
+
+
+def _sync_groups(draft: Draft, director: _Director, services: dict[str, str | None]) -> None:
+    """What moves together, of what became a service."""
+    raw = draft.raw["services"]
+    for group in director.root.all("vrrp_sync_group"):
+        place = director.source.at(group.line)
+        members = [services[name] for name in _members(group) if services.get(name)]
+        if len(members) < 2:
+            draft.note(place, f"vrrp_sync_group {group.value}: fewer than two of its services are left")
+        elif any(raw[one]["domain"] != raw[members[0]]["domain"] for one in members):
+            draft.note(place, f"vrrp_sync_group {group.value}: left out, as its instances prefer different directors")
+        else:
+            name = identifier(group.value, "front")
+            draft.raw["stack"].setdefault("sync_groups", {})[name] = members
+        draft.unread(director.source, group, frozenset({"group", "global_tracking", "sync_group_tracking_weight"}))
+
+
+def _members(group: Directive) -> list[str]:
+    return [one.name for block in group.all("group") for one in block.body or ()]
 
 
 def _order(draft: Draft, told: list[tuple[_Director, Directive]], names: list[str]) -> tuple[list[str], bool]:
@@ -195,15 +216,13 @@ def _rest(draft: Draft, director: _Director) -> None:
                 for block in instance.all("virtual_ipaddress") for one in block.body or ()}
     for one in director.root.body:
         place = source.at(one.line)
-        if one.name in ("vrrp_instance", "vrrp_script"):
+        if one.name in ("vrrp_instance", "vrrp_script", "vrrp_sync_group"):
             continue
         if one.name == "virtual_server":
             if len(one.words) < 3 or one.words[1] not in balanced:
                 draft.note(place, f"{' '.join(one.words)}: its address is no instance's; left out")
         elif one.name == "global_defs":
             draft.unread(source, one, _SILENT)
-        elif one.name == "vrrp_sync_group":
-            draft.note(place, f"vrrp_sync_group {one.value}: not expressed: instances move each for itself")
         elif one.name == "include":
             draft.note(place, f"include {one.value}: not read")
         else:

@@ -38,8 +38,7 @@ def import_virtual_server(draft: Draft, source: Source, block: Directive) -> dic
         if name not in part["real_servers"]:
             part["real_servers"].append(name)
         if len(one.words) > 2 and one.words[2] != block.words[2]:
-            draft.note(source.at(one.line), f"port {one.words[2]}: with direct routing it is the virtual server's, "
-                                            f"{port}")
+            draft.note(source.at(one.line), f"port {one.words[2]}: it is the virtual server's here, {port}")
         weight = one.last("weight")
         if weight and weight.value != "1":
             draft.note(source.at(weight.line), f"weight {weight.value}: all real servers have the same")
@@ -50,7 +49,9 @@ def import_virtual_server(draft: Draft, source: Source, block: Directive) -> dic
     elif algorithm:
         draft.note(source.at(algorithm.line), f"{algorithm.name} {algorithm.value}: rr in its place")
     kind = block.last("lb_kind", "lvs_method")
-    if kind and kind.value != "DR":
+    if kind and kind.value in ("NAT", "TUN"):
+        part["forwarding"] = kind.value.lower()
+    elif kind and kind.value != "DR":
         draft.note(source.at(kind.line), f"{kind.name} {kind.value}: direct routing in its place")
     loop = block.last("delay_loop")
     if loop:

@@ -13,12 +13,14 @@ def test_one_directors_file_with_ipvs():
     assert str(service.vip.address) == "10.23.8.208"
     server = service.virtual_server
     assert (server.algorithm, server.check, server.interval, server.timeout) == ("wlc", "tcp", 6.0, 3.0)
+    assert server.forwarding == "nat"
     assert server.real_servers == ("rs-172-18-1-11", "rs-172-18-1-12")
     assert (service.domain.nodes, service.domain.failback) == (("lb1", "lb2"), True)
     stack = topology.stack
+    assert stack.sync_groups == {"VG1": ("VI-1", "VI-2")}
     assert (stack.advert_interval, stack.transport, stack.adverts_on, stack.router_id_first) == (
         1.0, "multicast", "service", 51)
-    for word in ("vrrp_strict", "vrrp_sync_group", "authentication", "notify_master", "weight 100", "lb_kind NAT",
+    for word in ("vrrp_strict", "authentication", "notify_master", "weight 100",
                  "persistence_timeout", "sorry_server", "12 8080", "virtual_router_id 60", "10.23.8.81"):
         place = line_of("lvs.conf", word)
         assert any(note.startswith(f"{place}: ") for note in draft.notes), place
@@ -33,6 +35,37 @@ def test_a_file_of_each_director_with_haproxy():
     stack = topology.stack
     assert (stack.transport, stack.check_interval, stack.router_id_first) == ("unicast", 2.0, 60)
     assert any("haproxy.cfg is not read" in note for note in draft.notes)
+
+
+SYNC = """vrrp_sync_group G1 {{
+group {{
+V1
+V2
+}}
+}}
+vrrp_instance V1 {{
+state BACKUP
+priority 150
+virtual_ipaddress {{
+10.0.0.200
+}}
+}}
+vrrp_instance V2 {{
+state BACKUP
+{}
+virtual_ipaddress {{
+10.0.0.201
+}}
+}}
+"""
+
+
+@pytest.mark.parametrize(("line", "groups"), [("priority 150", {"G1": ("V1", "V2")}),
+                                              ("priority 150\nnopreempt", {})])
+def test_what_moves_together_is_a_sync_group(line, groups):
+    topology, draft = imported(source("k.conf", SYNC.format(line)))
+    assert topology.stack.sync_groups == groups
+    assert any("prefer different directors" in note for note in draft.notes) is not bool(groups)
 
 
 @pytest.mark.parametrize(("state", "more", "first", "failback"), [
