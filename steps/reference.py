@@ -17,9 +17,9 @@ _HEAD = """\
 
 Every sentence, as `python -m steps.reference` finds it in the code. NODE is a role as it was when the scenario
 began (`the active node`, `the node that holds the VIP`, `the standby`, `the second standby`, `the storage host`,
-`the quorum device`) or a name (`node rs-01`). Deadlines count from the last fault, or the last heal, before the
-sentence; a sentence that waits says in the progress how long it took. A `Given the topology ...` that ends in
-`with` takes a YAML text that is laid over the topology.
+`the first real server`, `the client`, `the quorum device`) or a name (`node rs-01`). Deadlines count from the last
+fault, or the last heal, before the sentence; a sentence that waits says in the progress how long it took. A `Given
+the topology ...` that ends in `with` takes a YAML text that is laid over the topology.
 
 A step that can't be done for a reason of the harness or its host makes the verdict BROKEN, a fault without effect
 INVALID; a `Then` that does not hold makes it FAIL.
