@@ -85,7 +85,8 @@ def outcome(topology: Topology, fault: str) -> str:
         return '"{service}" is restarted in place on the active node within 60 seconds'
     if fault == "service kill" and topology.stack.kind == "heartbeat":
         return '"{service}" does not answer for 5 seconds'
-    return RELOCATES
+    service = next(iter(topology.services))
+    return RELOCATES if f"failover {service}" in offers(topology) else '"{service}" answers within 60 seconds'
 
 
 def measure(topology: Topology, driver: str, figures: Figures) -> None:
