@@ -15,6 +15,8 @@ Feature: A MySQL pair without STONITH
     Then the promise "single mount" is broken within 30 seconds
     And the promise "single VIP owner" is broken within 30 seconds
     And the promise "fence before takeover" is broken within 30 seconds
+    And "mysql" relocates to the standby within 40 seconds
+    And acknowledged records of "mysql" are lost
 
   @known_bad
   Scenario: The database hangs, and nobody notices
@@ -23,3 +25,6 @@ Feature: A MySQL pair without STONITH
     When the process of "mysql" hangs
     Then "mysql" stops answering within 5 seconds
     And "mysql" does not answer for 35 seconds
+    When all faults are healed
+    Then "mysql" answers within 30 seconds
+    And no acknowledged record of "mysql" is lost
