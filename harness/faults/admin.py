@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LEFT = 40.0  # s until a service has left a node that it may not run on
 _SPREAD = 20.0  # s until every member has what was changed
+_IN_STANDBY = 40.0  # s; heartbeat says so when the peer has taken everything over, a database too
 
 
 @fault
@@ -145,7 +146,7 @@ class Standby:
     def _is(self, cluster: Cluster, wanted: bool) -> dict[str, Any]:
         def matches() -> bool:
             return any(m.name == self.node and m.standby is wanted for m in cluster.stack.state().members)
-        cluster.poll(matches, 10, f"{self.node} to be {'in' if wanted else 'out of'} standby", FaultError)
+        cluster.poll(matches, _IN_STANDBY, f"{self.node} to be {'in' if wanted else 'out of'} standby", FaultError)
         return {"standby": wanted}
 
 
