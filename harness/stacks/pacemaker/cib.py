@@ -43,7 +43,7 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
         ET.SubElement(nodes, "node", {"id": str(node_id(topology, node)), "uname": node})
     resources = ET.SubElement(configuration, "resources")
     constraints = ET.SubElement(configuration, "constraints")
-    add_connections(nodes, resources, topology)
+    add_connections(resources, topology)
     if topology.fencing.method == "ipmi":
         for node in topology.service_nodes:
             _fence_device(resources, topology, node, bmc_password)

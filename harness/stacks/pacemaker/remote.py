@@ -30,11 +30,11 @@ def seed_remote(topology: Topology, secret: str, seed: Seed) -> None:
     seed.late.append("systemctl start pacemaker_remote.service")
 
 
-def add_connections(nodes: ET.Element, resources: ET.Element, topology: Topology) -> None:
-    """The remote nodes, and for each the resource that is the connection to it, of the same name."""
+def add_connections(resources: ET.Element, topology: Topology) -> None:
+    """For each remote node the resource that is the connection to it, of the same name. A node entry would make the
+    cluster fence it when it starts: one that is listed and was never seen is unclean."""
     network = topology.networks_with("heartbeat")[0]
     for node in topology.nodes_with("remote"):
-        ET.SubElement(nodes, "node", {"id": node, "type": "remote", "uname": node})
         primitive = ET.SubElement(resources, "primitive", {"id": node, "class": "ocf", "provider": "pacemaker",
                                                            "type": "remote"})
         # the members ask for it as soon as they run, and again until it has booted
