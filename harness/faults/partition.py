@@ -27,6 +27,13 @@ _NETWORKS = "networks of the topology, separated by commas"
 class _LostLinks:
     """Frames from some nodes to some others are dropped in ``networks``. Not a dataclass with fields of its own."""
 
+    def __post_init__(self) -> None:
+        check_names(self, "networks")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ()
+
     def links(self, cluster: Cluster) -> shapes.Links:
         """Who is not heard by whom."""
         raise NotImplementedError
@@ -134,7 +141,7 @@ class Partition(_LostLinks):
     name: ClassVar[str] = "partition"
 
     def __post_init__(self) -> None:
-        check_names(self, "networks")
+        super().__post_init__()
         given = self.groups
         if isinstance(given, str):
             given = given.split("|")
@@ -165,7 +172,7 @@ class OneWay(_LostLinks):
     name: ClassVar[str] = "one-way"
 
     def __post_init__(self) -> None:
-        check_names(self, "networks")
+        super().__post_init__()
         shapes.one_way(self.sender, self.receiver)
 
     @property
@@ -185,13 +192,6 @@ class PartitionBridge(_LostLinks):
     networks: tuple[str, ...] = parameter(_NETWORKS)
     name: ClassVar[str] = "partition-bridge"
 
-    def __post_init__(self) -> None:
-        check_names(self, "networks")
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
-
     def links(self, cluster: Cluster) -> shapes.Links:
         return _possible(lambda: shapes.bridge(cluster.topology.cluster_nodes, self.node))
 
@@ -203,13 +203,6 @@ class PartitionRing(_LostLinks):
 
     networks: tuple[str, ...] = parameter(_NETWORKS)
     name: ClassVar[str] = "partition-ring"
-
-    def __post_init__(self) -> None:
-        check_names(self, "networks")
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
 
     def links(self, cluster: Cluster) -> shapes.Links:
         return _possible(lambda: shapes.ring(cluster.topology.cluster_nodes))
