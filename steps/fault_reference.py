@@ -14,6 +14,7 @@ import steps
 from harness.commands.faults import parameter_help
 from harness.faults import FAULTS
 from harness.needs import injected
+from steps.fault_evidence import load, words
 from steps.reference import sentence
 
 #: By module: title, where its faults are made, and what undoes them.
@@ -40,6 +41,7 @@ FAMILIES = {
              "the rule is deleted, the disk attached again, a split brain repaired; DRBD then copies what differs"),
     "nfs": ("Storage, NFS", "on the NFS server; its hang outside: rules on the switch",
             "the server is started, the rules are deleted, the exports put back"),
+    "reservation": ("Storage, reservations", "inside: by the nodes' own SCSI commands", "reserved again, or cleared"),
     "address": ("Network service", "outside: in the fabric", "the stranger leaves, the rules are deleted"),
     "names": ("Network service, names", "inside", "the name server that there was, or none; a reboot does it too"),
     "quorum": ("Quorum", "on the quorum device, by corosync's own command, or in the fabric", "the opposite"),
@@ -55,6 +57,9 @@ Every fault is written into the journal before it is made, is confirmed by an ob
 come from what made it, and its healing is confirmed too. A fault whose effect is not seen makes the run INVALID. All of
 it is in network namespaces and machines that the run itself made: `fenceline reap` removes those, and with them any
 fault that a killed run left behind.
+
+What stands after "confirmed on" is what that observation was the last time that the fault was injected into a real
+cluster of those machines (`docs/fault-evidence.json`, gathered from run folders by `python -m steps.fault_evidence`).
 
 Any `When` below can be anchored: `200 ms after fencing starts: the power of the standby is cut`; the moments are
 """
@@ -78,7 +83,7 @@ def sentences() -> dict[str, set[str]]:
 def page() -> str:
     """The whole page."""
     from harness.anchors import MOMENTS
-    said = sentences()
+    said, known = sentences(), load()
     lines = [_HEAD + ", ".join(f"`{words}`" for words in MOMENTS) + "."]
     for module, (title, where, undo) in FAMILIES.items():
         members = [cls for cls in FAULTS.values() if cls.__module__ == f"harness.faults.{module}"]
@@ -92,6 +97,8 @@ def page() -> str:
             lines += [f"- **`{cls.name}`**: {re.sub('``', '`', first)}"]
             lines += [f"  - {text}" for text in own]
             lines += [f"  - `{text}`" for text in sorted(said.get(cls.name, ()))]
+            lines += [f"  - confirmed on {key.split()[1]} (kernel {seen['kernel']}): {words(seen['evidence'])}"
+                      for key, seen in known.items() if key.split()[0] == cls.name]
     return "\n".join(lines) + "\n"
 
 

@@ -35,3 +35,18 @@ def cache_lies(scene: Scene, lun: str) -> None:
 @when(phrase(rf"the disk behind {_LUN} works again"))
 def disk_works(scene: Scene, lun: str) -> None:
     scene.heal_any(_DISK_FAULTS, lun=lun)
+
+
+@given(phrase(rf"{_LUN} is reserved for the cluster nodes"))
+def lun_reserved(scene: Scene, lun: str) -> None:
+    scene.inject("lun-reserved", lun=lun)
+
+
+@when(phrase(rf"the target loses the reservation of {_LUN}"))
+def reservation_lost(scene: Scene, lun: str) -> None:
+    scene.inject("reservation-lost", lun=lun)
+
+
+@when(phrase(rf"{_LUN} is reserved again"))
+def reserved_again(scene: Scene, lun: str) -> None:
+    scene.heal("reservation-lost", lun=lun)

@@ -30,3 +30,12 @@ Feature: The disk behind the LUN
     And no acknowledged record of "ledger" is lost
     When the disk behind the LUN "data" works again
     Then no acknowledged record of "ledger" is lost
+
+  @storage
+  Scenario: The target forgets a reservation
+    Given the topology "web-iscsi" is up and "web" is answering
+    And the LUN "www" is reserved for the cluster nodes
+    When the target loses the reservation of the LUN "www"
+    And the LUN "www" is reserved again
+    Then nobody is fenced for 1 second
+    And "web" stays on the active node for 1 second

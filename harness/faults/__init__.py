@@ -17,6 +17,7 @@ from harness.faults import (
     power,
     process,
     quorum,
+    reservation,
     resources,
     software,
     storage,
@@ -27,4 +28,4 @@ from harness.faults.base import FAULTS, ActiveFault, Fault, FaultControl, make_f
 
 __all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "clock", "disk", "drbd", "fencing",
            "flap", "guest", "make_fault", "names", "network", "nfs", "node", "partition", "power", "process", "quorum",
-           "resources", "software", "storage", "traffic", "watchdog"]
+           "reservation", "resources", "software", "storage", "traffic", "watchdog"]

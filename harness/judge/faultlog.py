@@ -11,7 +11,7 @@ from harness.model.event import Event, is_fencing
 from harness.model.topology import Service, Topology
 
 #: Faults that leave their node able to vote and to serve; a cache that lies does so until the power goes.
-_HARMLESS = frozenset({"move", "service-kill", "write-cache-lies"})
+_HARMLESS = frozenset({"lun-reserved", "reservation-lost", "move", "service-kill", "write-cache-lies"})
 #: Faults after which the node votes but may not serve.
 _UNFIT = frozenset({"ban", "configuration-spoilt", "standby"})
 #: What the faults of fencing devices are called: their node can't be counted on to be fenced.
