@@ -74,7 +74,6 @@ def main() -> int:
 def one(folder: Path, lines: int | None, seconds: float, life_s: float) -> tuple[bool, str, list[str]]:
     """One life; returns whether it was killed in it, when, and what was left of it."""
     state = folder / "state"
-    before = _loops()
     begun = time.monotonic()
     # without a terminal and in its own session, as under CI
     life = subprocess.Popen([sys.executable, "-c", _LIFE, str(folder)], cwd=ROOT, start_new_session=True,
@@ -101,7 +100,7 @@ def one(folder: Path, lines: int | None, seconds: float, life_s: float) -> tuple
             break
         time.sleep(0.05)
     left = [f"{done.journal.name}: {problem}" for done in reaped for problem in done.problems]
-    left += residue(names, groups) + sorted(_loops() - before) + [str(path) for path in state.glob("journal/*")]
+    left += residue(names, groups) + _loops([*names, str(folder)]) + [str(path) for path in state.glob("journal/*")]
     return was_alive, f"at {took:.1f} s" + (f", {lines} lines of journal" if lines else "") + failed, left
 
 
@@ -125,9 +124,12 @@ def residue(names: list[str], groups: list[tuple[int, int]]) -> list[str]:
     return left
 
 
-def _loops() -> set[str]:
+def _loops(names: list[str]) -> list[str]:
+    """Loop devices on files of the runs ``names``; the host has others, that come and go."""
     out = subprocess.run(["losetup", "--json", "--list"], capture_output=True, text=True, check=False).stdout
-    return {device["name"] for device in json.loads(out)["loopdevices"]} if out.strip() else set()
+    devices = json.loads(out)["loopdevices"] if out.strip() else []
+    return [f"{device['name']} on {device['back-file']}" for device in devices
+            if any(name in (device["back-file"] or "") for name in names)]
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from harness.faults.base import fault, is_event, observed
 from harness.faults.node import PowerOff, no_ticks, wait_tick
 from harness.faults.parameters import check_names, check_seconds, parameter
 from harness.machines.protocol import Power
+from harness.model.event import Event
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -42,7 +43,8 @@ class Reset(PowerOff):
 @fault
 @dataclass(frozen=True)
 class SlowBoot(PowerOff):
-    """``node`` is reset, and needs ``seconds`` longer than usual to boot: its firmware takes its time."""
+    """``node`` is reset, and needs ``seconds`` longer than usual to boot: its firmware takes its time. So does every boot
+    after that one, whoever switches it on."""
 
     seconds: float = parameter("s (or 20s, 2min) that the boot takes longer, from 1 to 600", 30.0)
     name: ClassVar[str] = "slow-boot"
@@ -52,16 +54,25 @@ class SlowBoot(PowerOff):
 
     def inject(self, cluster: Cluster) -> None:
         machine = cluster.machine(self.node)
-        machine.reset()
-        machine.pause()
-        until = time.monotonic() + self.seconds
+        switched_on = threading.Event()
+        waits_until: list[float] = []
 
-        def turn() -> bool | None:
-            if time.monotonic() < until:
-                return None
-            machine.resume()
-            return False
-        start_worker(cluster, self, turn, 0.05)
+        def listen(event: Event) -> None:
+            if event.kind == "power.on" and event.node == self.node:
+                switched_on.set()
+
+        def turn() -> None:
+            if switched_on.is_set():
+                switched_on.clear()
+                with contextlib.suppress(MachineError):  # it is off again already
+                    machine.pause()
+                waits_until[:] = [time.monotonic() + self.seconds]
+            elif waits_until and time.monotonic() >= waits_until[0]:
+                waits_until.clear()
+                machine.resume()
+        start_worker(cluster, self, turn, 0.02)
+        cluster.log.listeners.append(listen)  # it says nothing any more once the worker has ended
+        machine.reset()
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         observed(cluster, is_event("power.off", self.node, why="reset"), 5, f"the reset of {self.node}", since_ns)
