@@ -43,8 +43,8 @@ class Reset(PowerOff):
 @fault
 @dataclass(frozen=True)
 class SlowBoot(PowerOff):
-    """``node`` is reset, and needs ``seconds`` longer than usual to boot: its firmware takes its time. So does every boot
-    after that one, whoever switches it on."""
+    """``node`` is reset, and needs ``seconds`` longer than usual to boot, that time and every time: its firmware takes
+    its time."""
 
     seconds: float = parameter("s (or 20s, 2min) that the boot takes longer, from 1 to 600", 30.0)
     name: ClassVar[str] = "slow-boot"
