@@ -57,8 +57,9 @@ Feature: Several at once, one by one, again and again
   @quorum
   Scenario: The cluster expects more votes than there are
     Given the topology "web-iscsi-3" is up and "webservice" is answering
-    And an outage of "webservice" is expected: three of seven have no quorum
-    When the cluster is told to expect 7 votes
+    And an outage of "webservice" is expected: two of five have no quorum
+    When the cluster is told to expect 5 votes
+    And the power of the second standby is cut
     Then the active node loses quorum within 10 seconds
     And "webservice" runs nowhere within 30 seconds
     When the cluster is told the right number of votes

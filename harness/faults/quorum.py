@@ -97,9 +97,9 @@ class QuorumDeviceStop:
 @fault
 @dataclass(frozen=True)
 class ExpectedVotes:
-    """The cluster is told to expect ``votes`` votes, by mistake: of too many it never has the majority."""
+    """The cluster is told to expect ``votes`` votes, by mistake: of too many the majority is lost too soon."""
 
-    votes: int = parameter("votes, from 1 to 64")
+    votes: int = parameter("votes, from 1 to 64; corosync refuses those of which the members are no majority at all")
     name: ClassVar[str] = "expected-votes"
 
     def __post_init__(self) -> None:
