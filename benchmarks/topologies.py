@@ -79,8 +79,16 @@ def expected(topology: Topology, fault: str) -> str:
     return ""
 
 
+def chosen(topology: Topology) -> str:
+    """The service that is measured: the first that has a daemon."""
+    services = topology.services
+    return next((name for name, service in services.items() if service.daemon), next(iter(services)))
+
+
 def outcome(topology: Topology, fault: str) -> str:
     """What must come of ``fault``, as a step; a stack that does not watch its services leaves a dead one dead."""
+    if topology.services[chosen(topology)].active == "all":
+        return '"{service}" is written through the first node again within 60 seconds'
     if fault == "service kill" and "restart" in offers(topology):
         return '"{service}" is restarted in place on the active node within 60 seconds'
     if fault == "service kill" and topology.stack.kind == "heartbeat":
@@ -91,11 +99,16 @@ def outcome(topology: Topology, fault: str) -> str:
 
 def measure(topology: Topology, driver: str, figures: Figures) -> None:
     """One run: adds what it measured to ``figures``."""
-    service = next(iter(topology.services))
+    service = chosen(topology)
+    # of a service on all nodes a node is lost, and its figure is how long the other freezes
+    on_all = topology.services[service].active == "all"
+    faults = {name: fault.replace("the active node", "the second node") if on_all else fault
+              for name, fault in FAULTS.items()
+              if name != "service kill" or topology.services[service].daemon and not on_all}
     scenarios = [f'  Scenario: {name}\n    Given the topology "{topology.name}" is up and "{service}" is answering\n'
                  f"{expected(topology, name)}    When {fault}\n    Then {outcome(topology, name)}\n"
                  .format(service=service)
-                 for name, fault in FAULTS.items() if name != "service kill" or topology.services[service].daemon]
+                 for name, fault in faults.items()]
     with tempfile.TemporaryDirectory(prefix="fl-bench-") as scratch:
         feature = Path(scratch, "figures.feature")
         feature.write_text("Feature: Figures\n\n" + "\n".join(scenarios))
