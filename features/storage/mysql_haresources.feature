@@ -49,6 +49,7 @@ Feature: A MySQL pair on heartbeat and DRBD
   @storage
   Scenario: Heartbeat cut alone: DRBD refuses a second primary, and the cluster heals with the cable
     Given the topology "mysql-drbd-heartbeat" is up and "mysql" is answering
+    And an outage of "mysql" is expected: heartbeat restarts on both nodes when they hear each other again
     When 50 records have been acknowledged by "mysql" within 30 seconds
     And the heartbeat network of the active node is cut
     Then "mysql" stays on the active node for 15 seconds
