@@ -24,15 +24,18 @@ from harness.observe.targets import Target, all_targets, told
 from harness.observe.timed import TimedObserver
 
 #: s between two questions to one service, by its protocol. An outage is seen up to one interval too long at each end,
-#: and 20 ms at p95 is the aim (benchmarks/failover_error.py): 20 ms between two gave 33, 10 ms 23. A database is more
-#: work to ask.
-INTERVALS = {"http": 0.006, "mysql": 0.010}
-#: s between two while nobody takes the connection: that costs no guest anything, and shows sooner who is back. A daemon
-#: that took a connection and is slow is not asked more often.
-INTERVAL_AWAY = 0.003
+#: and 20 ms at p95 is the aim (benchmarks/failover_error.py). A database is more work to ask.
+INTERVALS = {"http": 0.008, "mysql": 0.012}
+#: s between two while nobody takes the connection: that costs no guest anything, and shows sooner who is back.
+INTERVAL_AWAY = 0.004
+#: s between two while a connection that was taken waits for its answer: what queues up there is answered first when the
+#: service comes back, and more of it would only keep it away for longer. (Every 6 ms a guest that had stalled for 1 s
+#: needed another one for its queue.)
+INTERVAL_SLOW = 0.020
+SLOW = 0.050  # s that an answer may take before the service is taken to be slow
 AWAY = 0.030  # s that a connection may take before nobody is taken to be there
 PATIENCE = 1.0  # s that an answer may take
-OUTSTANDING = 384  # questions without an answer per service: PATIENCE / INTERVAL_AWAY, and some room
+OUTSTANDING = 320  # questions without an answer per service: PATIENCE / INTERVAL_AWAY, and some room
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, 0 s: close sends RST and leaves nothing in TIME_WAIT
 
 SocketFactory = Callable[[], socket.socket]
@@ -130,16 +133,21 @@ class ClientObserver(TimedObserver):
         for target, questions in self._asked.items():
             self._give_up_on_old(questions)
             # half a turn early is in time: a late turn must not cost a whole one
-            pause = INTERVAL_AWAY if self._is_away(target) else self._pause[target.service]
+            pause = self._pause_at(target)
             if len(questions) < OUTSTANDING and now - self._last_ns[target] > (pause - INTERVAL_AWAY / 2) * 1e9:
                 self._last_ns[target] = now
                 self._ask(target)
 
-    def _is_away(self, target: Target) -> bool:
-        """Whether nobody takes connections at ``target``: the last was refused, or one waits for too long."""
-        questions = self._asked[target]
-        waits = bool(questions) and not questions[0].connected and now_ns() - questions[0].sent_ns > AWAY * 1e9
-        return waits or target in self._refused
+    def _pause_at(self, target: Target) -> float:
+        """The time (s) to the next question: by whether the oldest one that is open waits for its connection or for its
+        answer, or the last connection was refused."""
+        oldest = next(iter(self._asked[target]), None)
+        waits = (now_ns() - oldest.sent_ns) / 1e9 if oldest else 0.0
+        if oldest and oldest.connected and waits > SLOW:
+            return INTERVAL_SLOW
+        if target in self._refused or (oldest and not oldest.connected and waits > AWAY):
+            return INTERVAL_AWAY
+        return self._pause[target.service]
 
     def _give_up_on_old(self, questions: list[_Question]) -> None:
         limit = now_ns() - int(PATIENCE * 1e9)

@@ -80,13 +80,13 @@ def replies(log):
     return [event for event in log.events() if event.kind == "reply"]
 
 
-def test_an_answer_every_6_ms(log, loop, server):
+def test_an_answer_every_8_ms(log, loop, server):
     with observing(server, log, loop) as observer:
         assert observer.services == ("web",)
         observer.wait_answering("web", 2)
         time.sleep(1)
     found = replies(log)
-    assert 120 <= len(found) <= 180
+    assert 95 <= len(found) <= 135
     assert all(event.data["ok"] and event.node == event.data["from"] == "n1" for event in found)
     assert all(0 <= round_trip(event) < 0.2 and event.late_ns < 100_000_000 for event in found)
     assert not [event for event in log.events() if event.kind == "broken"]
@@ -120,17 +120,17 @@ def asked_in(log, seconds: float) -> int:
     return len([event for event in replies(log) if event.data["sent_ns"] > time.monotonic_ns() - seconds * 1e9])
 
 
-def test_who_is_not_there_is_asked_twice_as_often_and_who_is_slow_is_not(log, loop, server, monkeypatch):
+def test_who_is_not_there_is_asked_more_often_and_who_is_slow_less(log, loop, server, monkeypatch):
     monkeypatch.setattr(client_module, "PATIENCE", 0.3)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with observing(port, log, loop):
-        assert 230 <= asked_in(log, 1) <= 345
+        assert 185 <= asked_in(log, 1) <= 260
     server.answer = None
     with observing(server, log, loop):
         time.sleep(0.35)
-        assert 115 <= asked_in(log, 1.3) <= 175
+        assert 35 <= asked_in(log, 1.3) <= 53
     # nobody answers a SYN: the connections that are waited for tell
     nobody = ClientObserver(None, topology(1), log, loop, lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     target, = nobody.targets_of("web")
@@ -141,7 +141,7 @@ def test_who_is_not_there_is_asked_twice_as_often_and_who_is_slow_is_not(log, lo
     time.sleep(0.35)
     monkeypatch.setattr(client_module, "PATIENCE", 10)
     before = len(nobody._asked[target])
-    assert 65 <= before <= 110  # of 0.3 s
+    assert 50 <= before <= 82  # of 0.3 s
     nobody.stop()
 
 
