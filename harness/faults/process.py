@@ -135,6 +135,12 @@ class DaemonRespawnLoop(_InGuest):
                      "fenced for it", FaultError)
         return {"pids_seen": len(seen), "node": "runs" if cluster.is_running(self.node) else "was fenced for it"}
 
+    def heal(self, cluster: Cluster) -> None:
+        super().heal(cluster)
+        if cluster.machine(self.node).power() is Power.ON:
+            cluster.session(self.node).wait(cluster.boot_deadline)
+            cluster.stack.start_daemon(self.node, self.daemon)  # not every one has somebody who does
+
     def _undo(self, cluster: Cluster) -> str:
         return (f"[ -e {self._pid_file} ] || exit 0; kill -KILL -- -$(cat {self._pid_file}) 2>/dev/null; "
                 f"rm -f {self._pid_file}")

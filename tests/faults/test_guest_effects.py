@@ -255,3 +255,11 @@ def test_scripts_for_the_guest_are_python(name):
     from harness.faults import clock, storage, watchdog
     source = next(getattr(module, name) for module in (clock, storage, watchdog) if hasattr(module, name))
     compile(source, name, "exec")
+
+
+def test_a_daemon_that_nobody_starts_again_is_started_once_it_may_live(cluster):
+    started = []
+    cluster.stack.start_daemon = lambda *who: started.append(who)
+    make_fault("daemon-respawn-loop", node="rs-01", daemon="corosync").heal(cluster)
+    assert started == [("rs-01", "corosync")]
+    assert "kill -KILL -- -$(cat /run/fenceline-respawn-corosync.pid)" in cluster.guests["rs-01"].asked[-1]
