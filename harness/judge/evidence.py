@@ -101,7 +101,7 @@ def _judge_power(history: History, tally: Tally, node: str) -> None:
         event = interval.start.event
         if interval.value != OFF or event is None:
             continue
-        if event.data.get("why") == "crash" and event.t_ns <= history.end_ns and (
+        if event.data.get("why") in ("crash", "reboot") and event.t_ns <= history.end_ns and (
                 fault_ns is None or event.t_ns < fault_ns):
             tally.add(Verdict.BROKEN, event.t_ns, f"the machine {node} stopped by itself at "
                       f"{history.at(event.t_ns)}, before any fault", event)

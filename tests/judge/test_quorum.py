@@ -107,6 +107,8 @@ def test_the_reason_names_node_part_and_times():
 @pytest.mark.parametrize(("what", "build", "verdict"), [
     ("nothing happens", lambda log: log, PASS),
     ("a fence without a fault", lambda log: log.off(10, A), FAIL),
+    ("a watchdog without a fault", lambda log: log.off(10, A, "watchdog"), FAIL),
+    ("a poison pill without a fault", lambda log: log.off(10, A, "sysrq"), FAIL),
     ("a request without a fault", lambda log: log.bmc(10, A, "off", ok=False), FAIL),
     ("asking for the status is harmless", lambda log: log.bmc(10, A, "status"), PASS),
     ("a power cut of our own", lambda log: log.off(10, A, "power_off"), PASS),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.model.event import Event, now_ns
+from harness.model.event import Event, is_fencing, now_ns
 from harness.model.verdict import Finding, Judgement, Verdict
 
 
@@ -32,3 +32,11 @@ def test_the_reason_is_the_finding_that_decided():
     assert Judgement(Verdict.FAIL, findings).reason == "single mount: two mounts"
     assert Judgement(Verdict.UNKNOWN, findings).reason == "evidence: dark"
     assert Judgement(Verdict.PASS, findings[:1]).reason == "every promise was kept"
+
+
+@pytest.mark.parametrize(("kind", "why", "is_one"), [
+    ("power.off", "fence", True), ("power.off", "watchdog", True), ("power.off", "sysrq", True),
+    ("power.off", "power_off", False), ("power.off", "reset", False), ("power.off", "reboot", False),
+    ("power.off", "crash", False), ("power.paused", "fence", False)])
+def test_what_makes_a_machine_safe(kind, why, is_one):
+    assert is_fencing(Event(1, "machine", "rs-01", kind, {"why": why})) is is_one
