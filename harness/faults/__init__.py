@@ -10,6 +10,7 @@ from harness.faults import (
     flap,
     guest,
     names,
+    netem,
     network,
     nfs,
     node,
@@ -27,5 +28,5 @@ from harness.faults import (
 from harness.faults.base import FAULTS, ActiveFault, Fault, FaultControl, make_fault
 
 __all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "clock", "disk", "drbd", "fencing",
-           "flap", "guest", "make_fault", "names", "network", "nfs", "node", "partition", "power", "process", "quorum",
-           "reservation", "resources", "software", "storage", "traffic", "watchdog"]
+           "flap", "guest", "make_fault", "names", "netem", "network", "nfs", "node", "partition", "power", "process",
+           "quorum", "reservation", "resources", "software", "storage", "traffic", "watchdog"]

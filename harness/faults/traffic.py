@@ -1,36 +1,26 @@
-"""Faults of packets: delayed, duplicated, reordered, corrupted (netem), too slow (tbf), one kind dropped.
-
-netem works in the fabric where the host's kernel has it, on what a node receives; else in the guest's own kernel, on
-what it sends. Which, is in the evidence.
-"""
+"""Faults of packets made in the fabric: too slow (tbf), one kind dropped. What netem does is in ``netem``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, FencelineError, HostError
+from harness.errors import FaultError, FencelineError
 from harness.faults.base import fault
 from harness.faults.network import PacketDrop
-from harness.faults.parameters import check_choice, check_number, check_seconds, parameter
-from harness.guest.ping import Ping, parse_ping, ping_command
+from harness.faults.parameters import check_choice, check_number, parameter
 from harness.machines.frames import flood
-from harness.machines.protocol import Power
-from harness.model.addressing import address, device
 from harness.stacks.offers import lacking
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
-    from harness.model.topology import Topology
 
 _NETWORK = "a network of the topology that the node is plugged into"
-_PERCENT = "% of the packets, above 0 and at most 100"
-_PINGS, _INTERVAL = 200, 0.005  # s
-_SIGMAS = 4.0
+PERCENT = "% of the packets, above 0 and at most 100"
 
 
 @dataclass(frozen=True)
-class _NodeTraffic:
+class NodeTraffic:
     """A queueing discipline on ``node``'s card in ``network``."""
 
     node: str
@@ -54,238 +44,9 @@ class _NodeTraffic:
             cluster.fabric.run(["tc", "qdisc", "del", "dev", cluster.fabric.tap(self.node, self.network), "root"])
 
 
-@dataclass(frozen=True)
-class _Netem(_NodeTraffic):
-    """netem on the node's card, or on the switch's port."""
-
-    requires: ClassVar[tuple[str, ...]] = ("program tc", "netem")
-
-    def _options(self) -> list[str]:
-        """netem's words."""
-        raise NotImplementedError
-
-    @property
-    def _pings(self) -> tuple[int, float]:
-        """How many pings tell, and how many seconds lie between two."""
-        return _PINGS, _INTERVAL
-
-    def _shows(self, ping: Ping) -> dict[str, Any] | None:
-        """What of ``ping`` proves the effect; None: it does not."""
-        raise NotImplementedError
-
-    def inject(self, cluster: Cluster) -> None:
-        self._check_plugged(cluster)
-        try:
-            cluster.fabric.run(["tc", "qdisc", "add", "dev", cluster.fabric.tap(self.node, self.network), "root",
-                                "netem", *self._options()])
-            return
-        except HostError as error:
-            if "unknown" not in error.message.lower():
-                raise
-        if cluster.topology.networks[self.network].role == "management":
-            raise FaultError(f"this host has no netem, and in {self.node} it would be in the way of its own heal: "
-                             f"{self.network}")
-        card = device(cluster.topology, self.node, self.network)
-        cluster.session(self.node).run(f"modprobe sch_netem && tc qdisc add dev {card} root netem "
-                                       f"{' '.join(self._options())}", within=20)
-
-    def _peer(self, cluster: Cluster) -> str:
-        topology = cluster.topology
-        for name in topology.nodes:
-            if name != self.node and self.network in topology.networks_of(name) and cluster.is_running(name):
-                return name
-        raise FaultError(f"not confirmed: nobody else runs on {self.network} that could be asked")
-
-    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
-        peer = self._peer(cluster)
-        count, interval = self._pings
-        command = ping_command(str(address(cluster.topology, peer, self.network)), count, interval)
-        try:
-            within = 30 + 2 * count * interval
-            ping = parse_ping(cluster.session(self.node).run(command, within=within, check=False).out)
-        except ValueError as error:
-            raise FaultError(f"not confirmed: {error}") from error
-        shown = self._shows(ping)
-        if shown is None:
-            raise FaultError(f"not confirmed: {self.node} pinged {peer}: {ping}")
-        on_host = "netem" in self._on_tap(cluster)
-        return {**shown, "pings": ping.sent, "netem": "of the host, on what the node receives" if on_host
-                else "of the guest, on what it sends"}
-
-    def heal(self, cluster: Cluster) -> None:
-        self._free_tap(cluster, "netem")
-        # a machine that is off, hangs or was rebooted has lost it, or is switched on without it
-        if cluster.machine(self.node).power() is Power.ON:
-            card = device(cluster.topology, self.node, self.network)
-            cluster.session(self.node).run(f"tc qdisc show dev {card} root | grep -qw netem || exit 0; "
-                                           f"tc qdisc del dev {card} root", within=cluster.boot_deadline)
-
-    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
-        if "netem" in self._on_tap(cluster):
-            raise FaultError(f"netem is still on the port of {self.node} in {self.network}")
-        if cluster.machine(self.node).power() is not Power.ON:
-            return {"netem": "gone with the machine"}
-        card = device(cluster.topology, self.node, self.network)
-        if "netem" in cluster.session(self.node).run(["tc", "qdisc", "show", "dev", card], within=20).out:
-            raise FaultError(f"netem is still on {card} of {self.node}")
-        return {"netem": "gone"}
-
-
 @fault
 @dataclass(frozen=True)
-class PacketDelay(_Netem):
-    """Packets of ``node`` in ``network`` are ``delay`` late, give or take ``jitter``."""
-
-    delay: float = parameter("s (or 100ms), from 0.001 to 10", 0.1)
-    jitter: float = parameter("s (or 20ms), from 0 to the delay", 0.0)
-    name: ClassVar[str] = "packet-delay"
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "delay", 0.001, 10)
-        check_seconds(self, "jitter", 0, self.delay)
-
-    def _options(self) -> list[str]:
-        return ["limit", "10000", "delay", f"{self.delay * 1e6:.0f}us",
-                *([f"{self.jitter * 1e6:.0f}us", "distribution", "normal"] if self.jitter else [])]
-
-    def _shows(self, ping: Ping) -> dict[str, Any] | None:
-        if ping.mean_ms is None or ping.mean_ms < 700 * self.delay:
-            return None
-        if self.jitter and ping.deviation_ms < 300 * self.jitter:
-            return None
-        return {"round_trip_ms": ping.mean_ms, "deviation_ms": ping.deviation_ms}
-
-
-@dataclass(frozen=True)
-class _NetemShare(_Netem):
-    percent: float = parameter(_PERCENT, 10.0)
-
-    def __post_init__(self) -> None:
-        check_number(self, "percent", 0, 100, " %")
-
-    def _is_share(self, seen: int, of: int) -> bool:
-        """Whether ``seen`` of ``of`` packets may well be ``percent``."""
-        share = self.percent / 100
-        sigma = (max(of, 1) * share * (1 - share)) ** 0.5
-        return seen > 0 and abs(seen - of * share) <= _SIGMAS * sigma + 1
-
-
-@fault
-@dataclass(frozen=True)
-class PacketDuplicate(_NetemShare):
-    """``percent`` of the packets of ``node`` in ``network`` come twice."""
-
-    name: ClassVar[str] = "packet-duplicate"
-
-    def _options(self) -> list[str]:
-        return ["duplicate", f"{self.percent:g}%"]
-
-    def _shows(self, ping: Ping) -> dict[str, Any] | None:
-        return {"duplicates": ping.duplicates} if self._is_share(ping.duplicates, ping.sent) else None
-
-
-@fault
-@dataclass(frozen=True)
-class PacketReorder(_NetemShare):
-    """``percent`` of the packets of ``node`` in ``network`` overtake the others, which are 20 ms late."""
-
-    name: ClassVar[str] = "packet-reorder"
-
-    def __post_init__(self) -> None:
-        check_number(self, "percent", 0, 99, " %")
-
-    def _options(self) -> list[str]:
-        return ["limit", "10000", "delay", "20ms", "reorder", f"{self.percent:g}%"]
-
-    def _shows(self, ping: Ping) -> dict[str, Any] | None:
-        return {"reordered": ping.reordered} if ping.reordered else None
-
-
-@fault
-@dataclass(frozen=True)
-class PacketCorrupt(_NetemShare):
-    """``percent`` of the packets of ``node`` in ``network`` have a bit flipped."""
-
-    name: ClassVar[str] = "packet-corrupt"
-
-    def _options(self) -> list[str]:
-        return ["corrupt", f"{self.percent:g}%"]
-
-    def _shows(self, ping: Ping) -> dict[str, Any] | None:
-        # what is corrupt is dropped by whoever checks it
-        lost = ping.sent - ping.received
-        return {"lost_percent": round(ping.lost_percent, 2)} if self._is_share(lost, ping.sent) else None
-
-
-@fault
-@dataclass(frozen=True)
-class PacketLossBursts(_NetemShare):
-    """``percent`` of the packets of ``node`` in ``network`` are lost, ``burst`` in a row on average: a bad line loses
-    much at once, and then nothing."""
-
-    burst: float = parameter("packets lost in a row, on average, from 1 to 20", 5.0)
-    name: ClassVar[str] = "packet-loss-bursts"
-
-    def __post_init__(self) -> None:
-        check_number(self, "percent", 0, 80, " %")
-        check_number(self, "burst", 0.99, 20)
-
-    def _chances(self) -> tuple[float, float]:
-        """Gilbert's model: the chance that a good line goes bad, and that a bad one becomes good, per packet."""
-        recovers = 1 / self.burst
-        return recovers * self.percent / (100 - self.percent), recovers
-
-    def _options(self) -> list[str]:
-        fails, recovers = self._chances()
-        return ["loss", "gemodel", f"{100 * min(fails, 1):.3f}%", f"{100 * recovers:.3f}%"]
-
-    @property
-    def _pings(self) -> tuple[int, float]:
-        return 1000, _INTERVAL
-
-    def _shows(self, ping: Ping) -> dict[str, Any] | None:
-        lost = ping.sent - ping.received
-        if not ping.gaps:
-            return None
-        fails, recovers = self._chances()
-        share = self.percent / 100
-        # neighbours are alike: n of them tell less than n that know nothing of each other
-        alike = 1 - fails - recovers
-        sigma = (ping.sent * share * (1 - share) * (1 + alike) / (1 - alike)) ** 0.5
-        row, row_sigma = lost / ping.gaps, self.burst * (max(0.1, 1 - recovers) / ping.gaps) ** 0.5
-        if abs(lost - ping.sent * share) > _SIGMAS * sigma + 1 or abs(row - self.burst) > _SIGMAS * row_sigma + 0.2:
-            return None
-        return {"lost_percent": round(ping.lost_percent, 2), "lost_in_a_row": round(row, 2)}
-
-
-@fault
-@dataclass(frozen=True)
-class PacketHold(_Netem):
-    """The packets of ``node`` in ``network`` are queued, and all delivered together every ``period``."""
-
-    period: float = parameter("s (or 500ms) from one delivery to the next, from 0.05 to 5", 0.5)
-    name: ClassVar[str] = "packet-hold"
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "period", 0.05, 5)
-
-    def _options(self) -> list[str]:
-        return ["limit", "10000", "slot", f"{self.period * 1e6:.0f}us"]
-
-    @property
-    def _pings(self) -> tuple[int, float]:
-        return 100, max(0.005, self.period / 25)  # four deliveries
-
-    def _shows(self, ping: Ping) -> dict[str, Any] | None:
-        # who comes just too late waits for a whole period, who comes just in time not at all
-        if ping.mean_ms is None or ping.mean_ms < 300 * self.period or ping.deviation_ms < 150 * self.period:
-            return None
-        return {"round_trip_ms": ping.mean_ms, "deviation_ms": ping.deviation_ms}
-
-
-@fault
-@dataclass(frozen=True)
-class RateLimit(_NodeTraffic):
+class RateLimit(NodeTraffic):
     """``node`` receives at most ``kbit`` kbit/s in ``network``; what is more waits, and is then dropped."""
 
     kbit: float = parameter("kbit/s, above 10 and at most 20000", 1000.0)
@@ -342,7 +103,7 @@ KINDS = {
 class PacketKindDrop(PacketDrop):
     """``percent`` of the packets of one ``kind`` that machines send into ``network`` are dropped; no others."""
 
-    percent: float = parameter(_PERCENT, 100.0)
+    percent: float = parameter(PERCENT, 100.0)
     kind: str = parameter(f"one of {', '.join(KINDS)}", "totem")
     name: ClassVar[str] = "packet-kind-drop"
 

@@ -57,8 +57,8 @@ def base(ready: bool = True, load: bool = True, ticks: bool = True) -> Log:
     ("the rest of a dead agent's pipe", base(ticks=False).ticks(0, 30, A).ticks(0, 10.5, B).off(10, B), PASS, ""),
     ("a machine that died by itself", base(ticks=False).ticks(0, 30, A).ticks(0, 10, B).off(10, B, "crash"), BROKEN,
      "stopped by itself"),
-    ("a machine that rebooted by itself", base(ticks=False).ticks(0, 30, A).ticks(0, 10, B).off(10, B, "reboot"), BROKEN,
-     "stopped by itself"),
+    ("a machine that rebooted by itself", base(ticks=False).ticks(0, 30, A).ticks(0, 10, B).off(10, B, "reboot"),
+     BROKEN, "stopped by itself"),
     ("a machine that died after a fault", base(ticks=False).ticks(0, 30, A).ticks(0, 10, B).off(10, B, "crash")
         .fault(9, "panic", B), PASS, ""),
     ("what it expects does not exist", base().expect_break("two mounts"), INVALID, "'two mounts'"),
