@@ -14,6 +14,7 @@ from harness.stacks.offers import lacking
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _NETWORK = "a network of the topology that the node is plugged into"
 PERCENT = "% of the packets, above 0 and at most 100"
