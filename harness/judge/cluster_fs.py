@@ -121,10 +121,22 @@ def _joined(history: History, node: str, from_ns: int, to_ns: int) -> bool:
 def _fenced(history: History, node: str, loss: Event) -> int | None:
     """When it was first known that ``node`` had stopped executing: its device, or an administrator, said so, and it was
     true; or it was switched on again."""
+    begin_ns = _stopped(history, node, loss)
     for event in _words(history, node):
-        if event.t_ns >= loss.t_ns - loss.late_ns and _was_off(history, node, loss, event):
+        if event.t_ns >= begin_ns and (event.kind == "power.on" or _was_off(history, node, begin_ns, event)):
             return event.t_ns
     return None
+
+
+def _stopped(history: History, node: str, loss: Event) -> int:
+    """Since when (ns) it may have been said that ``node`` stopped. One that is fenced while it is a member is seen
+    to leave only afterwards."""
+    begin_ns = loss.t_ns - loss.late_ns
+    for interval in reversed(history.power.get(node, ())):
+        if interval.value == OFF and interval.start.earliest_ns <= loss.t_ns and not _joined(
+                history, node, interval.start.latest_ns, loss.t_ns):
+            begin_ns = min(begin_ns, interval.start.earliest_ns - SAID_NS)
+    return begin_ns
 
 
 def _words(history: History, node: str) -> Iterable[Event]:
@@ -133,15 +145,11 @@ def _words(history: History, node: str) -> Iterable[Event]:
                                        or event.data.get("ok") and event.data.get("action") in {"status", *CUTTING}))
 
 
-def _was_off(history: History, node: str, loss: Event, said: Event) -> bool:
-    """Whether ``node`` was off at some time from shortly before it was lost until ``said``, give or take a second."""
-    if said.kind == "power.on":
-        return True
-    for interval in history.power.get(node, ()):
-        if interval.value == OFF and interval.start.earliest_ns <= said.t_ns + SAID_NS and (
-                interval.end is None or interval.end.latest_ns >= loss.t_ns - loss.late_ns):
-            return True
-    return False
+def _was_off(history: History, node: str, begin_ns: int, said: Event) -> bool:
+    """Whether ``node`` was off at some time from ``begin_ns`` until ``said``, give or take a second."""
+    return any(interval.value == OFF and interval.start.earliest_ns <= said.t_ns + SAID_NS
+               and (interval.end is None or interval.end.latest_ns >= begin_ns)
+               for interval in history.power.get(node, ()))
 
 
 def _back(history: History, survivor: str, lost: str, loss: Event) -> int | None:

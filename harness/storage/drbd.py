@@ -125,22 +125,22 @@ def seed_node(topology: Topology, node: str, seed: Seed, secret: str) -> None:
 
 
         if one.filesystem in CLUSTER_FILESYSTEMS:
-            seed.late += _first_filesystem(topology, one, node == topology.cluster_nodes[0])
+            seed.setup += _first_filesystem(topology, one, node == topology.cluster_nodes[0])
 
 
 def _first_filesystem(topology: Topology, one: Drbd, makes_it: bool) -> list[str]:
-    """Shell lines that make the cluster file system of ``one`` before the cluster starts: the first node makes it, as
+    """Shell lines that make the cluster file system of ``one`` before anything else starts: the first node makes it, as
     primary, and the other, connected, gets every block of it. Never again: the disk is looked at first."""
     # told what to look for: the disk ends with metadata of DRBD, which blkid knows too
     there = f"blkid -p -n {one.filesystem} {backing_disk(topology, one.name)} >/dev/null"
     connected = f'[ "$(drbdadm cstate {one.name})" = Connected ]'
     mkfs = clustered_mkfs(topology.name, one.name, one.filesystem, len(topology.cluster_nodes),
                           device(topology, one.name))
-    waits = [f"for try in $(seq 600); do {connected} && break; sleep 0.1; done"]
+    waits = [f"for try in $(seq 300); do {connected} && break; sleep 0.1; done"]
     if makes_it:
         waits += [f"drbdadm primary {one.name} && {{ {mkfs}; }}", f"drbdadm secondary {one.name}"]
     else:
-        waits.append(f"for try in $(seq 600); do {connected} || break; sleep 0.1; done")
+        waits.append(f"for try in $(seq 300); do {connected} || break; sleep 0.1; done")
     return [f"if ! {there}; then drbdadm up {one.name}", *waits, f"drbdadm down {one.name}; fi"]
 
 

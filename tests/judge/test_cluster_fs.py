@@ -77,6 +77,19 @@ def test_one_that_was_switched_on_again_has_forgotten_its_locks():
     assert lost().power(20, B, "on").append(25, 250, A, to=A).end(30).finding(FREEZE).verdict is PASS
 
 
+def test_one_that_was_fenced_while_it_was_a_member_is_seen_to_leave_only_afterwards():
+    """Its Pacemaker died, not its corosync: rs-01 goes on as soon as the lock manager has heard of the fencing."""
+    log = both().bmc(10.9, B).off(10.95, B).power(11.2, B, "on").append(13.5, 250, A, to=A)
+    assert log.quorum(20, B, True, A, B).quorum(20, A, True, A, B).end(30).finding(FREEZE).verdict is PASS
+
+
+def test_a_fencing_of_long_ago_does_not_count():
+    """It was fenced at 1 s, came back and was a member; nobody fenced it when it was lost at 12 s."""
+    log = both().bmc(1, B).off(1.05, B).power(1.2, B, "on").mount(3, B, fstype="gfs2").quorum(3, B, True, A, B)
+    finding = log.append(17, 250, A, to=A).end(30).finding(FREEZE)
+    assert finding.verdict is FAIL and "never fenced" in finding.reason
+
+
 def test_one_that_is_a_member_again_is_not_lost_any_more():
     assert both().quorum(20, A, True, A, B).append(25, 250, A, to=A).end(30).finding(FREEZE).verdict is PASS
 

@@ -84,7 +84,10 @@ class TestClusterFilesystem:
         seeds = {node: Seed() for node in topology.cluster_nodes}
         for node, seed in seeds.items():
             drbd.seed_node(topology, node, seed, "abc")
-        return [seed.late for seed in seeds.values()]
+        # before the agent and the cluster start: it is no promotion of theirs
+        assert not any(seed.late for seed in seeds.values())
+        return [seed.setup[next(number for number, line in enumerate(seed.setup) if "blkid" in line):]
+                for seed in seeds.values()]
 
     def test_one_makes_it(self, lines):
         one, other = ("\n".join(each) for each in lines)
