@@ -203,9 +203,6 @@ SCENARIOS = """
       Scenario: Never formed
         Given a cluster that does not come up
 
-      Scenario: No such topology
-        Given the topology "web-iscsi" is up and "mail" is answering
-
       Scenario: Fixture fails
         Given a fixture that fails
 
@@ -295,7 +292,6 @@ def test_steps_are_in_the_log_with_what_became_of_them(run):
 
 @pytest.mark.parametrize(("test", "kind", "text"), [
     ("never_formed", "ClusterError", "it never formed"),
-    ("no_such_topology", "ClusterError", "the topology 'web-iscsi' has no service 'mail'; it has web"),
     ("fixture_fails", "HostError", "the fixture has no disk")])
 def test_a_set_up_that_failed_stays_reported(run, test, kind, text):
     report = run.phase(test)

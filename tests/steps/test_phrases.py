@@ -98,6 +98,7 @@ def _filled(pattern: str, words: dict[str, str]) -> str:
         pattern = pattern.replace(phrase(word).name.removesuffix("$"), value)
     pattern = re.sub(r'\(\?P<\w+>\[\^"\]\+\)', "x", pattern)                           # anything in quotes
     pattern = re.sub(r"\(\?P<\w+>\\d\+(\(\?:\\\.\\d\+\)\?)?\)", "10", pattern)  # a number
+    pattern = re.sub(r"\(\?P<\w+>(\[a-z\]\[A-Za-z0-9-\]\*|\[a-z-\]\+)\)", "one-word", pattern)    # a name
     pattern = re.sub(r"\(\?P<\w+>([a-z-]+)(\|[a-z-]+)+\)", r"\1", pattern)              # one of several words
     pattern = re.sub(r"\(\?P<\w+>(\.|\[\^:\])\+\)", "so be it", pattern)                  # anything
     return pattern.replace("seconds?", "seconds").removesuffix("$")
