@@ -16,6 +16,7 @@ Feature: Directors that do not hear each other
     Given the topology "lvs-keepalived" is up and "web" is answering
     And the promise "single VIP owner" is expected to break
     And the promise "fence before takeover" is expected to break
+    And an outage of "web" is expected: its address is on two nodes
     When the vrrp packets on the heartbeat network are dropped
     Then the promise "fence before takeover" is broken within 10 seconds
     And the promise "single VIP owner" is broken within 10 seconds
@@ -25,6 +26,7 @@ Feature: Directors that do not hear each other
     Given the topology "<topology>" is up and "web" is answering
     And the promise "single VIP owner" is expected to break
     And the promise "fence before takeover" is expected to break
+    And an outage of "web" is expected: its address is on two nodes
     When all processes of the daemon "keepalived" are killed on the active node
     Then the promise "fence before takeover" is broken within 10 seconds
     And the promise "single VIP owner" is broken within 10 seconds

@@ -22,5 +22,6 @@ Feature: Two nodes, no STONITH
     And the promise "single mount" is expected to break
     And the promise "fence before takeover" is expected to break
     And the promise "single VIP owner" is expected to break
+    And an outage of "web" is expected: its address is on two nodes
     When the heartbeat packets on the heartbeat network are dropped
     Then the promise "single mount" is broken within 30 seconds

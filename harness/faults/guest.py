@@ -95,9 +95,10 @@ class DaemonKill:
             raise FaultError(f"no daemon {self.daemon!r} in a {cluster.stack.name} cluster; "
                              f"there are {', '.join(cluster.stack.daemons)}")
         which = "-o " if self.processes == "main" else ""  # the oldest has forked the others
+        # stopped first: none is to see the other's end and still have time for what it does then
         # the new pid, if it was respawned, can't be the old one within this one command
         out = cluster.session(self.node).run(
-            f"p=$(pgrep {which}-x {process}) || exit 3; kill -KILL $p || exit 4; "
+            f"p=$(pgrep {which}-x {process}) || exit 3; kill -STOP $p; kill -KILL $p || exit 4; "
             "for i in 1 2 3 4 5 6 7 8 9; do for q in $p; do [ ! -d /proc/$q ] || { sleep 0.05; continue 2; }; done; "
             "echo gone $p; exit 0; done; exit 5",
             within=15, check=False)

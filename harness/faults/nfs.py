@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError, FencelineError
 from harness.faults.base import fault
 from harness.faults.parameters import check_seconds, parameter
+from harness.model.addressing import management_address
 from harness.model.event import now_ns
 from harness.storage import nfs
 
@@ -52,8 +53,8 @@ class _ServerFault:
         return cluster.topology.storage.nfs.server
 
     def _address(self, cluster: Cluster) -> str:
-        self._server(cluster)
-        return nfs.server_address(cluster.topology)
+        # the harness has no address in the storage network; the server answers in every network
+        return str(management_address(cluster.topology, self._server(cluster)))
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         waited = cluster.poll(lambda: answers(cluster, self._address(cluster)), _BACK,
@@ -76,7 +77,7 @@ class NfsRestart(_ServerFault):
         start = nfs.start_command(cluster.topology.storage.nfs) if self._server(cluster) else ""
         # in the background: who asks need not stay for it
         cluster.session(self._server(cluster)).run(
-            f"rpc.nfsd 0 && (sleep {self.seconds:g}; {start}) </dev/null >/dev/null 2>&1 &", within=30)
+            f"rpc.nfsd 0 || exit 1; (sleep {self.seconds:g}; {start}) </dev/null >/dev/null 2>&1 &", within=30)
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         """By the age of the kernel's threads; none while it is away."""
@@ -107,11 +108,11 @@ class NfsHang(_ServerFault):
 
     def inject(self, cluster: Cluster) -> None:
         server = self._server(cluster)
-        tap = cluster.fabric.tap(server, cluster.topology.networks_with("storage")[0])
+        taps = ", ".join(cluster.fabric.tap(server, network) for network in cluster.topology.networks_of(server))
         cluster.fabric.run(["nft", "-f", "-"], "\n".join([
             f"add table bridge {self._TABLE}",
             f"add chain bridge {self._TABLE} hang {{ type filter hook prerouting priority 0; }}",
-            f"add rule bridge {self._TABLE} hang iifname {tap} tcp sport {nfs.PORT} drop",
+            f"add rule bridge {self._TABLE} hang iifname {{ {taps} }} tcp sport {nfs.PORT} drop",
             f"add rule bridge {self._TABLE} hang tcp dport {nfs.PORT} drop",
             # what the harness sends enters the switch elsewhere
             f"add chain bridge {self._TABLE} own {{ type filter hook output priority 0; }}",

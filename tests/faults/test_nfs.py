@@ -38,7 +38,7 @@ def cluster(monkeypatch):
 def test_a_restart_is_confirmed_by_the_age_of_the_threads(cluster):
     fault, server = make_fault("nfs-restart"), cluster.guests["nfs-01"]
     fault.inject(cluster)
-    assert server.asked[-1].startswith("rpc.nfsd 0 && (sleep 0; rpc.nfsd -N 3 8)")
+    assert server.asked[-1].startswith("rpc.nfsd 0 || exit 1; (sleep 0; rpc.nfsd -N 3 8) </dev/null")
     server.says("etimes", "99999999\n" * 8)
     with pytest.raises(FaultError, match="older than the fault"):
         fault.confirm(cluster, 0)
