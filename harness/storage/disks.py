@@ -42,7 +42,7 @@ def make_disk(path: Path, size: int, filesystem: str | None, label: str,
     text, or the path of a folder that is copied, or None: an empty folder.
 
     Raises:
-        HostError: mkfs failed; the message has its words.
+        HostError: cp or mkfs failed; the message has its words.
     """
     with path.open("wb") as raw:
         raw.truncate(size)
@@ -53,7 +53,10 @@ def make_disk(path: Path, size: int, filesystem: str | None, label: str,
             if what is None:
                 (folder / name).mkdir()
             elif isinstance(what, Path):
-                subprocess.run(["cp", "-a", "--sparse=always", str(what), str(folder / name)], check=True, timeout=120)
+                done = subprocess.run(["cp", "-a", "--sparse=always", str(what), str(folder / name)],
+                                      capture_output=True, text=True, check=False, timeout=120)
+                if done.returncode:
+                    raise HostError(f"the content of {label} can't be copied: {done.stderr.strip()}")
             else:
                 (folder / name).write_text(what)
         # lazy initialisation would write for minutes in the background of every measurement

@@ -61,3 +61,8 @@ def test_an_image_without_them(tmp_path):
     make_disk(image, 8 << 20, "ext4", "root", {"index.html": "x"})
     with pytest.raises(HostError, match="no MariaDB tables in /var/lib/mysql .*ibdata1.*; build it anew"):
         database.extract(image, folder)
+
+
+def test_what_is_not_there_can_not_be_copied(mysql, tmp_path):
+    with pytest.raises(HostError, match="the content of data can't be copied: cp: .*database/mysql"):
+        iscsi.make_disks(mysql, tmp_path)
