@@ -1,5 +1,5 @@
 """What confirmed each fault on real machines, gathered from run folders for the reference page:
-``python -m steps.fault_evidence reports/runs [MORE...] > docs/fault-evidence.json``.
+``python -m steps.fault_evidence reports/runs [MORE...]`` brings docs/fault-evidence.json up to date.
 
 Of each fault and driver one example is kept: that of the latest run in which it was confirmed. (What is healed only
 after a scenario has ended is not in its log.) What is there already stays, where the folders have nothing newer.
@@ -73,8 +73,9 @@ def words(evidence: Any) -> str:
 
 
 def main() -> int:
-    """Prints what is known."""
-    print(json.dumps(gather(Path(folder) for folder in sys.argv[1:]), indent=1, ensure_ascii=False))
+    """Adds what the folders show to what is known."""
+    text = json.dumps(gather(Path(folder) for folder in sys.argv[1:]), indent=1, ensure_ascii=False)
+    FILE.write_text(text + "\n")
     return 0
 
 

@@ -59,3 +59,12 @@ def test_in_one_line(evidence, line):
 
 def test_what_is_known_is_of_faults_that_there_are():
     assert load() and {key.split()[0] for key in load()} <= set(FAULTS)
+
+
+def test_it_is_added_to_what_is_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(fault_evidence, "FILE", tmp_path / "known.json")
+    (tmp_path / "known.json").write_text(json.dumps({"panic uml": {"begun": "2026", "evidence": "old"}}))
+    run(tmp_path / "runs" / "a", HANG)
+    monkeypatch.setattr("sys.argv", ["x", str(tmp_path / "runs")])
+    assert fault_evidence.main() == 0
+    assert list(load()) == ["hang uml", "panic uml"]
