@@ -178,6 +178,9 @@ class _Play:
         return Impairment(frozenset(lost), frozenset(unfit), frozenset(unfenceable))
 
     def _lost(self, record: FaultRecord) -> set[str]:
+        nfs = self.topology.storage.nfs
+        if record.name.startswith("nfs-") and nfs is not None:
+            return {nfs.server}
         groups = record.params.get("groups")
         if groups:
             # a partition: the largest part should go on; of equal ones, some part

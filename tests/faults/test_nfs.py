@@ -11,11 +11,14 @@ import pytest
 
 from harness.errors import FaultError
 from harness.faults import make_fault, nfs
+from harness.judge import build_history
+from harness.judge.faultlog import impairments
 from harness.model.load import load_topology, parse_topology
 from harness.model.topology import Nfs
 from harness.storage.nfs import PORT
 from tests.faults.tapnet import net  # noqa: F401 - a fixture
 from tests.faults.test_guest_effects import Guest
+from tests.judge import logs
 
 TOPOLOGY = load_topology("web-nfs-heartbeat")
 STALE = "touch: setting times of '/var/www/html/.fenceline-1': Stale file handle"
@@ -152,3 +155,10 @@ def test_the_port_is_that_of_the_packets_and_of_exports_options():
     topology = parse_topology(TOPOLOGY.model_dump(mode="json"), "a test")
     assert fsids(topology.storage.nfs) == {1: "htdoc"}
     assert export_options(topology, "htdoc", 1).endswith("(rw,sync,no_subtree_check,no_root_squash,fsid=1)")
+
+
+@pytest.mark.parametrize("name", ["nfs-restart", "nfs-hang", "nfs-stale"])
+def test_it_takes_the_server_out_of_play_and_nobody_else(name):
+    log = logs.Log(TOPOLOGY).fault(5, name, healed=9).end(12)
+    assert [one.lost for _, one in impairments(build_history(log.events, TOPOLOGY))] == [
+        frozenset(), {"nfs-01"}, frozenset()]
