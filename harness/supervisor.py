@@ -167,8 +167,20 @@ class Supervisor:
         finally:
             self.log.switch(None)
             self._problems = self._remove()
+            self._draw()
             if got:
                 self._one_fault_at_a_time.release()
+
+    def _draw(self) -> None:
+        """The run's page and picture, as a scenario's run has them; what can't be drawn must not cost the verdict."""
+        if self._judgement is None:
+            return
+        try:
+            from reports.html import write_run_page
+
+            write_run_page(self.run.folder)
+        except Exception:
+            traceback.print_exc()
 
     def _remove(self) -> list[str]:
         """Takes the cluster down; returns what could not be removed, in words."""

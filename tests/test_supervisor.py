@@ -88,6 +88,7 @@ def test_a_run_of_up_has_what_a_scenarios_run_has(tmp_path):
     info = json.loads((run / "run.json").read_text())
     assert (info["driver_used"], info["versions"]) == ("fake", {"pacemaker": "2.1.5"})
     assert (run / "captures").is_dir() and (run / "stopped").exists()
+    assert (run / "report.html").is_file() and (run / "timeline.svg").read_text().startswith("<svg")
 
 
 def test_a_cluster_that_does_not_come_up_is_an_error_and_leaves_nothing(tmp_path, state):
