@@ -115,6 +115,9 @@ def in_sync(scene: Scene, drbd: str, seconds: str) -> None:
 @then(phrase(rf"DRBD tells of a split brain of {_DRBD} within <seconds>"))
 @needs("DRBD resource {drbd}")
 def split_brain_told(scene: Scene, drbd: str, seconds: str) -> None:
+    # replicas meet as soon as they can, maybe while the heal that lets them is still being confirmed
+    if any(_split_brain(drbd)(event) for event in scene.run.log.events()):
+        return
     scene.expect(_split_brain(drbd), float(seconds), f"DRBD telling of a split brain of {drbd}")
 
 
