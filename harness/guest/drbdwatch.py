@@ -85,7 +85,8 @@ class DrbdState:
         if name not in self._known:
             return []
         if what == "helper":
-            status = int(words["status"]) if action == "response" else None
+            # a status as of wait(2): the exit code is its second byte
+            status = int(words["status"]) >> 8 & 0xff if action == "response" else None
             return [("drbd.helper", {"resource": name, "helper": words.get("helper", ""), "status": status})]
         if what not in _WORDS:
             return []

@@ -68,6 +68,9 @@ def test_helpers_are_told_when_called_and_when_they_have_ended():
     told = {"resource": "r0", "helper": "before-resync-source"}
     assert fed(HELPER) == [("drbd.helper", {**told, "status": None})]
     assert fed(HELPER.replace("call", "response") + " status:0") == [("drbd.helper", {**told, "status": 0})]
+    # crm-fence-peer.sh gave 4: the cluster keeps the peer from being promoted
+    assert fed("response helper name:r0 peer-node-id:0 conn-name:peer helper:fence-peer status:1024") == [
+        ("drbd.helper", {"resource": "r0", "helper": "fence-peer", "status": 4})]
 
 
 def test_other_resources_are_nobodys_business():
