@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _KEY = re.compile(r"^\s+0x([0-9a-f]+)\s*$", re.MULTILINE)
 _HOLDER = re.compile(r"^\s+Key=0x([0-9a-f]+)", re.MULTILINE)
+_TRIES = 4
+_NOT_READY = "Device not ready"
 _TYPE = 5  # write exclusive, registrants only (SPC-4, 5.13)
 
 
@@ -70,8 +72,17 @@ class _Reservation:
         return found
 
     def _sg(self, cluster: Cluster, node: str, words: str) -> str:
-        cluster.session(node).wait(cluster.boot_deadline)
-        return cluster.session(node).run(f"sg_persist {words} {disk_path(cluster.topology, self.lun)}", within=20).out
+        """What sg_persist answers. A target first tells a node that others changed something ("Unit attention"), and
+        only then obeys; and LIO registers a key and says "Device not ready": what became of it is read back."""
+        session = cluster.session(node)
+        session.wait(cluster.boot_deadline)
+        for _ in range(_TRIES):
+            done = session.run(f"sg_persist {words} {disk_path(cluster.topology, self.lun)}", within=20, check=False)
+            if done.ok or "Unit attention" not in done.out + done.err:
+                break
+        if not done.ok and _NOT_READY not in done.out + done.err:
+            raise FaultError(f"{node}: sg_persist {words}: {(done.err or done.out).strip()[-200:]}")
+        return done.out
 
     def _told(self, cluster: Cluster, node: str) -> tuple[frozenset[int], int | None]:
         """The registered keys and the holder's, as the target tells ``node``."""

@@ -8,7 +8,7 @@ from harness.errors import FaultError
 from harness.faults import make_fault
 from harness.faults.reservation import parse_holder, parse_keys
 
-HEAD = "  LIO-ORG   www               4.0\n  Peripheral device type: disk\n"
+HEAD = "  LIO-ORG   IBLOCK            4.0 \n  Peripheral device type: disk\n"
 NO_KEYS = HEAD + "  PR generation=0x4, there are NO registered reservation keys\n"
 TWO_KEYS = HEAD + "  PR generation=0x2, 2 registered reservation keys follow:\n    0x1\n    0x2\n"
 ONE_KEY = HEAD + "  PR generation=0x1, 1 registered reservation key follows:\n    0x1\n"
@@ -31,12 +31,15 @@ class Target:
     def __init__(self, cluster):
         self.keys, self.holder = NO_KEYS, FREE
         self.asked = []
+        self.refusals = []
         for node, session in cluster.sessions.items():
             session.answer = lambda command, node=node: self.answer(node, command)
             session.wait = lambda within: 0.0
 
     def answer(self, node, command):
         self.asked.append(f"{node} {command}")
+        if self.refusals:
+            return self.refusals.pop(0)
         if "--read-keys" in command:
             return 0, self.keys
         if "--read-reservation" in command:
@@ -92,3 +95,34 @@ def test_what_is_not_reserved_can_not_be_lost_and_is_not_reserved_by_healing(clu
 def test_no_such_lun(cluster, target):
     with pytest.raises(FaultError, match="no LUN 'moon' in web-iscsi; there are www"):
         make_fault("lun-reserved", lun="moon").inject(cluster)
+
+
+# as LIO said it when another node had changed something, and when it had just registered a key
+ATTENTION = (6, HEAD + "Persistent reservation in:\nFixed format, current; Sense key: Unit Attention\n"
+             "Additional sense: Reservations preempted\nPR in (Read reservation): Unit attention\n"
+             "sg_persist failed: Unit attention\n")
+NOT_READY = (2, HEAD + "PR out (Register): Device not ready\nsg_persist failed: Device not ready\n")
+
+
+def test_a_target_that_has_something_to_say_first_is_asked_again(cluster, target):
+    target.keys, target.holder, target.refusals = TWO_KEYS, HELD, [ATTENTION, ATTENTION]
+    assert make_fault("lun-reserved", lun="www").confirm(cluster, 0)
+    assert len(target.asked) == 4
+
+
+def test_a_key_that_is_registered_all_the_same(cluster, target):
+    target.refusals = [NOT_READY]
+    assert cluster.faults.inject(make_fault("lun-reserved", lun="www")).evidence["registered"] == [1, 2]
+
+
+@pytest.mark.parametrize("refusal", [(24, HEAD + "sg_persist failed: Reservation conflict\n"), (127, "not found")])
+def test_what_the_target_refuses(cluster, target, refusal):
+    target.refusals = [refusal]
+    with pytest.raises(FaultError, match="rs-01: sg_persist --out --register-ignore"):
+        make_fault("lun-reserved", lun="www").inject(cluster)
+
+
+def test_a_target_that_is_never_done_telling(cluster, target):
+    target.refusals = [ATTENTION] * 9
+    with pytest.raises(FaultError, match="Unit attention"):
+        make_fault("reservation-lost", lun="www").confirm(cluster, 0)
