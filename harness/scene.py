@@ -198,6 +198,11 @@ class Scene:
         try:
             return self.run.log.wait_for(predicate, within, what, self.last_fault_ns)[1]
         except Timeout as error:
+            # told in the log, which alone is judged: the scenario did not come to what it is about
+            name = f"awaited {now_ns()}"
+            self.run.log.record("fault", None, "fault.begin", {
+                "id": name, "fault": "awaited", "targets": [], "params": {"what": what}})
+            self.run.log.record("fault", None, "fault.unconfirmed", {"id": name, "reason": error.message})
             raise FaultError(error.message) from error
 
     # -- expectations --------------------------------------------------------------------------------------

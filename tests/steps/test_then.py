@@ -15,6 +15,7 @@ from harness.judge.invariants import INVARIANTS
 from harness.machines.protocol import Power
 from harness.model.event import now_ns
 from harness.model.load import load_topology
+from harness.model.verdict import Verdict
 from harness.scene import NotInTime
 from steps import then
 from steps import then_directors as directors
@@ -499,6 +500,11 @@ def test_roles_stay_with_whom_they_had_when_the_scenario_began(stage):
 def test_what_a_scenario_waits_for_and_does_not_get_makes_it_invalid(stage, say):
     with pytest.raises(FaultError, match="waited .* for the moon"):
         stage.await_event(lambda event: event.kind == "moon", 0.1, "the moon")
+    evidence = stage.finding("evidence")
+    assert evidence.verdict is Verdict.INVALID
+    assert "awaited" in [event["data"].get("fault") for event in evidence.evidence]
+    assert [event.data["reason"] for event in stage.run.log.events() if event.kind == "fault.unconfirmed"] == [
+        "waited 0.1 s for the moon; it did not happen"]
     say(None, "moon")
     assert stage.await_event(lambda event: event.kind == "moon", 0.1, "the moon") >= 0
 
