@@ -57,7 +57,8 @@ Feature: A MySQL pair on heartbeat and DRBD
     And the VIP never had two owners
     And no acknowledged record of "mysql" is lost
     When the networks of the active node are mended
-    Then the cluster is whole again within 90 seconds
+    Then "mysql" stops answering within 30 seconds
+    And the cluster is whole again within 90 seconds
     And 20 more records are acknowledged by "mysql" within 30 seconds
     And no acknowledged record of "mysql" is lost
 
