@@ -126,11 +126,14 @@ def test_who_is_not_there_is_asked_more_often_and_who_is_slow_less(log, loop, se
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with observing(port, log, loop):
-        assert 185 <= asked_in(log, 1) <= 260
+        away = asked_in(log, 1)
+        assert away <= 260
     server.answer = None
     with observing(server, log, loop):
         time.sleep(0.35)
-        assert 35 <= asked_in(log, 1.3) <= 53
+        slow = asked_in(log, 1.3) / 1.3
+        assert slow <= 53 / 1.3
+    assert away > 1.5 * slow  # a busy machine leaves turns out, of both
     # nobody answers a SYN: the connections that are waited for tell
     nobody = ClientObserver(None, topology(1), log, loop, lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     target, = nobody.targets_of("web")
@@ -141,7 +144,7 @@ def test_who_is_not_there_is_asked_more_often_and_who_is_slow_less(log, loop, se
     time.sleep(0.35)
     monkeypatch.setattr(client_module, "PATIENCE", 10)
     before = len(nobody._asked[target])
-    assert 50 <= before <= 82  # of 0.3 s
+    assert 1.5 * 0.3 * slow < before <= 82  # of 0.3 s
     nobody.stop()
 
 
