@@ -12,7 +12,7 @@ from harness.errors import FaultError
 from harness.faults.base import fault, observed
 from harness.faults.parameters import parameter
 from harness.judge.replicas import SPLIT_BRAIN
-from harness.model.topology import Drbd
+from harness.model.shared_storage import Drbd
 from harness.storage import drbd
 
 if TYPE_CHECKING:

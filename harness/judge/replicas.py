@@ -9,7 +9,7 @@ from harness.judge.exclusive import pairs
 from harness.judge.findings import Tally, overlap
 from harness.judge.history import OFF, SECOND, History
 from harness.model.event import Event
-from harness.model.topology import Drbd
+from harness.model.shared_storage import Drbd
 from harness.model.verdict import Finding, Verdict
 
 #: DRBD's kernel calls these when two replicas meet whose data went different ways.

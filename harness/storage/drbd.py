@@ -12,7 +12,8 @@ from pathlib import Path
 from harness.guest.seed import Seed
 from harness.model.addressing import address
 from harness.model.filesystems import CLUSTER_FILESYSTEMS
-from harness.model.topology import Drbd, Topology
+from harness.model.shared_storage import Drbd
+from harness.model.topology import Topology
 from harness.storage.disks import FIRST_DISK, clustered_mkfs, content, make_disk
 
 FIRST_PORT = 7788

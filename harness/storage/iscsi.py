@@ -10,7 +10,8 @@ from pathlib import Path
 from harness.guest.seed import Seed
 from harness.model.addressing import address
 from harness.model.filesystems import CLUSTER_FILESYSTEMS
-from harness.model.topology import Iscsi, Topology
+from harness.model.shared_storage import Iscsi
+from harness.model.topology import Topology
 from harness.storage.disks import clustered_mkfs, content, make_disk
 from harness.storage.mapped import device, mapping_lines
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from harness.guest.seed import Seed
 from harness.model.addressing import address
-from harness.model.topology import Nfs, Topology
+from harness.model.shared_storage import Nfs
+from harness.model.topology import Topology
 from harness.storage.disks import FIRST_DISK, content, make_disk
 
 PORT = 2049  # RFC 8881, 2.9.3

@@ -14,7 +14,7 @@ from harness.faults import make_fault, nfs
 from harness.judge import build_history
 from harness.judge.faultlog import impairments
 from harness.model.load import load_topology, parse_topology
-from harness.model.topology import Nfs
+from harness.model.shared_storage import Nfs
 from harness.storage.nfs import PORT
 from tests.faults.tapnet import net  # noqa: F401 - a fixture
 from tests.faults.test_guest_effects import Guest

@@ -8,7 +8,8 @@ import struct
 import pytest
 
 from harness.model.load import load_topology
-from harness.model.topology import Filesystem, Nfs
+from harness.model.shared_storage import Nfs
+from harness.model.topology import Filesystem
 from harness.model.verdict import Verdict
 from harness.observe.log import EventLog
 from harness.observe.loop import ObserverLoop

@@ -8,7 +8,8 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from harness.model.addressing import bmc_address
-from harness.model.topology import Daemon, Drbd, Filesystem, NfsExport, Resource, Service, Topology, Vip
+from harness.model.shared_storage import Drbd
+from harness.model.topology import Daemon, Filesystem, NfsExport, Resource, Service, Topology, Vip
 from harness.model.units import format_duration
 from harness.stacks import nfs_server
 from harness.stacks.daemons import agent_parameters
