@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError
 from harness.faults.background import start_worker, stop_worker, worker_of
 from harness.faults.base import fault, observed
+from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import parameter
 from harness.machines.fabric import _ETH_P_ARP
 
@@ -105,7 +106,7 @@ class VipStranger(_AddressFault):
 
 @fault
 @dataclass(frozen=True)
-class GratuitousArpDrop(_AddressFault):
+class GratuitousArpDrop(BridgeRule, _AddressFault):
     """Nobody hears a machine announce that it has the address of ``service`` now; other ARP passes."""
 
     name: ClassVar[str] = "garp-drop"
@@ -148,11 +149,7 @@ table bridge {self._table} {{
             raise FaultError(f"not confirmed: {dropped} announcements of {vip} dropped, {heard} broadcasts heard")
         return {"dropped": dropped, "heard": heard}
 
-    def heal(self, cluster: Cluster) -> None:
-        if self._table in cluster.fabric.run(["nft", "list", "tables", "bridge"]):
-            cluster.fabric.run(["nft", "delete", "table", "bridge", self._table])
-
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
-        if self._table in cluster.fabric.run(["nft", "list", "tables", "bridge"]):
+        if self._is_there(cluster):
             raise FaultError("the rule that drops announcements is still there")
         return {"rule": "gone"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import fault, observed
+from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import parameter
 from harness.judge.replicas import SPLIT_BRAIN
 from harness.model.shared_storage import Drbd
@@ -82,7 +83,7 @@ class _OfResource:
 
 @fault
 @dataclass(frozen=True)
-class DrbdLinkCut(_OfResource):
+class DrbdLinkCut(BridgeRule, _OfResource):
     """The replication link of a DRBD ``resource`` is cut; all else on that network passes."""
 
     name: ClassVar[str] = "drbd-link-cut"
@@ -116,13 +117,6 @@ table bridge {self._table} {{
                               f"DRBD on {', '.join(nodes)} to miss its peer", FaultError)
         return {"connections": {node: cluster.drbd_of(node, self.resource).get("connection") for node in nodes},
                 "waited_s": round(waited, 3)}
-
-    def heal(self, cluster: Cluster) -> None:
-        if self._is_there(cluster):
-            cluster.fabric.run(["nft", "delete", "table", "bridge", self._table])
-
-    def _is_there(self, cluster: Cluster) -> bool:
-        return self._table in cluster.fabric.run(["nft", "list", "tables", "bridge"])
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         if self._is_there(cluster):

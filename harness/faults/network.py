@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import fault
+from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import check_names, check_seconds, parameter
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class CutOneByOne:
 
 @fault
 @dataclass(frozen=True)
-class PacketDrop:
+class PacketDrop(BridgeRule):
     """``percent`` of the packets that machines send into ``network`` are dropped at random."""
 
     network: str
@@ -202,13 +203,6 @@ class PacketDrop:
         counts = {item["counter"]["name"]: item["counter"]["packets"]
                   for item in listing["nftables"] if "counter" in item}
         return counts["seen"], counts["dropped"]
-
-    def heal(self, cluster: Cluster) -> None:
-        if self._is_there(cluster):
-            cluster.fabric.run(["nft", "delete", "table", "bridge", self._table])
-
-    def _is_there(self, cluster: Cluster) -> bool:
-        return self._table in cluster.fabric.run(["nft", "list", "tables", "bridge"])
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         if self._is_there(cluster):

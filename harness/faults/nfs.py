@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
 from harness.faults.base import fault
+from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import check_seconds, parameter
 from harness.model.addressing import management_address
 from harness.model.event import now_ns
@@ -100,23 +101,23 @@ class NfsRestart(_ServerFault):
 
 @fault
 @dataclass(frozen=True)
-class NfsHang(_ServerFault):
+class NfsHang(BridgeRule, _ServerFault):
     """The NFS server hangs: nothing that is sent to its port, or from it, arrives; all else goes on."""
 
     name: ClassVar[str] = "nfs-hang"
-    _TABLE: ClassVar[str] = "fl_nfs_hang"
+    _table: ClassVar[str] = "fl_nfs_hang"
 
     def inject(self, cluster: Cluster) -> None:
         server = self._server(cluster)
         taps = ", ".join(cluster.fabric.tap(server, network) for network in cluster.topology.networks_of(server))
         cluster.fabric.run(["nft", "-f", "-"], "\n".join([
-            f"add table bridge {self._TABLE}",
-            f"add chain bridge {self._TABLE} hang {{ type filter hook prerouting priority 0; }}",
-            f"add rule bridge {self._TABLE} hang iifname {{ {taps} }} tcp sport {nfs.PORT} drop",
-            f"add rule bridge {self._TABLE} hang tcp dport {nfs.PORT} drop",
+            f"add table bridge {self._table}",
+            f"add chain bridge {self._table} hang {{ type filter hook prerouting priority 0; }}",
+            f"add rule bridge {self._table} hang iifname {{ {taps} }} tcp sport {nfs.PORT} drop",
+            f"add rule bridge {self._table} hang tcp dport {nfs.PORT} drop",
             # what the harness sends enters the switch elsewhere
-            f"add chain bridge {self._TABLE} own {{ type filter hook output priority 0; }}",
-            f"add rule bridge {self._TABLE} own tcp dport {nfs.PORT} drop", ""]))
+            f"add chain bridge {self._table} own {{ type filter hook output priority 0; }}",
+            f"add rule bridge {self._table} own tcp dport {nfs.PORT} drop", ""]))
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         if answers(cluster, self._address(cluster)):
@@ -130,10 +131,6 @@ class NfsHang(_ServerFault):
             raise FaultError(f"not confirmed: {self._server(cluster)} does not answer ARP either: it is gone, and does "
                              "not hang")
         return {"null_call": f"no answer within {_PATIENCE:g} s", "arp": "answers"}
-
-    def heal(self, cluster: Cluster) -> None:
-        if self._TABLE in cluster.fabric.run(["nft", "list", "tables", "bridge"]):
-            cluster.fabric.run(["nft", "delete", "table", "bridge", self._TABLE])
 
 
 @fault

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError, FencelineError
 from harness.faults import shapes
 from harness.faults.base import fault
+from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import check_names, parameter
 from harness.machines.frames import Watch, count_frames
 from harness.model.addressing import address
@@ -24,7 +25,7 @@ _NETWORKS = "networks of the topology, separated by commas"
 
 
 @dataclass(frozen=True)
-class _LostLinks:
+class _LostLinks(BridgeRule):
     """Frames from some nodes to some others are dropped in ``networks``. Not a dataclass with fields of its own."""
 
     def __post_init__(self) -> None:
@@ -40,7 +41,6 @@ class _LostLinks:
 
     @property
     def _table(self) -> str:
-        # from the fault's own value: two of them never share a table, and a heal finds it again
         return f"fl_shape_{zlib.crc32(repr((self.name, sorted(asdict(self).items()))).encode()):08x}"
 
     def _ports(self, cluster: Cluster) -> list[tuple[str, str, str]]:
@@ -103,13 +103,6 @@ table bridge {self._table} {{
         cluster.session(sender).run(
             ["bash", "-c", f"(for i in 1 2 3 4 5 6 7 8 9 10; do {line} sleep 0.2; done) </dev/null >/dev/null 2>&1 &"],
             within=10)
-
-    def heal(self, cluster: Cluster) -> None:
-        if self._is_there(cluster):
-            cluster.fabric.run(["nft", "delete", "table", "bridge", self._table])
-
-    def _is_there(self, cluster: Cluster) -> bool:
-        return self._table in cluster.fabric.run(["nft", "list", "tables", "bridge"])
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         if self._is_there(cluster):

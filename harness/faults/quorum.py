@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
 from harness.faults.base import fault
+from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import check_number, parameter
 from harness.guest.ping import parse_ping, ping_command
 from harness.machines.protocol import Power
@@ -138,7 +139,7 @@ class ExpectedVotes:
 
 @fault
 @dataclass(frozen=True)
-class PingLost:
+class PingLost(BridgeRule):
     """The machine ``pinged`` answers no ping: a ping node is lost, and whatever else it does goes on."""
 
     pinged: str = parameter(f"a machine that the stack pings, or {CLIENT_NAME}")
@@ -187,13 +188,6 @@ table bridge {self._table} {{
         if any(found.values()) or not found:
             raise FaultError(f"not confirmed: {self.pinged} still answers pings: {found}")
         return {"answers_to_4_pings": found}
-
-    def heal(self, cluster: Cluster) -> None:
-        if self._is_there(cluster):
-            cluster.fabric.run(["nft", "delete", "table", "bridge", self._table])
-
-    def _is_there(self, cluster: Cluster) -> bool:
-        return self._table in cluster.fabric.run(["nft", "list", "tables", "bridge"])
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         if self._is_there(cluster):
