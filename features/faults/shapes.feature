@@ -21,3 +21,21 @@ Feature: Partitions of a cluster of three
     And the file system was never mounted on two nodes
     And the VIP never had two owners
     And nothing was taken over before the fencing
+
+  # of three nodes: seed 5 leaves node1 alone, seed 2 everybody
+  @fencing @quorum
+  Scenario Outline: A random partition, seed <seed>
+    Given the topology "web-iscsi-3" is up and "webservice" is answering
+    And an outage of "webservice" is expected: a partition without a majority serves nobody
+    When the heartbeat network splits at random, seed <seed>, for 20 seconds
+    Then the cluster is whole again within 120 seconds
+    And "webservice" answers within 120 seconds
+    And the file system was never mounted on two nodes
+    And the VIP never had two owners
+    And no service ran without quorum
+    And nothing was taken over before the fencing
+
+    Examples:
+      | seed |
+      | 5    |
+      | 2    |
