@@ -18,7 +18,6 @@ Feature: Recovery policies
     When the process of "web" is killed
     Then "web" relocates to the standby within 30 seconds
     And nobody is fenced
-    And "web" stays on the standby for 2 seconds
     And the file system was never mounted on two nodes
 
   Scenario: Restart, and disable when that fails
