@@ -57,3 +57,9 @@ def watchdog_dead(scene: Scene, node: str) -> None:
 @when(phrase(r"the fencing device of <node> works again"))
 def fence_device_works(scene: Scene, node: str) -> None:
     scene.heal_any(_DEVICE_FAULTS, node=scene.node(node))
+
+
+@when(phrase(r"the operator tells <other> by hand that <node> is off"))
+@needs("fencing by hand")
+def fenced_by_hand(scene: Scene, other: str, node: str) -> None:
+    scene.inject("manual-fencing", node=scene.node(node), by=scene.node(other))

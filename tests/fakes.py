@@ -230,6 +230,15 @@ class FakeStack:
             self.moves[service] = target
             self.cluster.owners[service] = target
 
+    def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
+        """Knows of a fencing by hand; what it adds to the history was recorded from Pacemaker 2.1.5."""
+        self.calls.append(" ".join([*arguments, "on", node or "any"]))
+        if arguments[:2] == ["stonith_admin", "--confirm"] and not self.deaf:
+            self.changes["fencing"] = ({"action": "off", "target": arguments[2], "status": "success",
+                                        "delegate": "a human", "client": "stonith_admin.1", "origin": node or "",
+                                        "completed": ""}, *self.changes.get("fencing", ()))
+        return ""
+
     def start_daemon(self, node: str, daemon: str) -> None:
         self.calls.append(f"start_daemon {node} {daemon}")
 

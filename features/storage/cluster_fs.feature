@@ -76,3 +76,30 @@ Feature: A file system that all nodes mount
     And the power of the second node is cut
     Then "farm" is written through the first node again within 40 seconds
     And the cluster file system froze until the lost node was fenced
+
+  @storage
+  Scenario: Without any fencing device, the other stays frozen until the lost node comes back
+    Given the topology "gfs2-iscsi" is up and "farm" is answering, with
+      """
+      fencing: {method: none}
+      """
+    When the power of the second node is cut
+    And the first node has lost sight of the second node within 20 seconds
+    Then "farm" is frozen on the first node for 30 seconds
+    When the second node is switched on
+    Then "farm" is written through the first node again within 90 seconds
+    And the cluster file system froze until the lost node was fenced
+    And no acknowledged record of "farm" is lost
+
+  @storage
+  Scenario: Without any fencing device, the operator who looked says that the lost node is off
+    Given the topology "gfs2-iscsi" is up and "farm" is answering, with
+      """
+      fencing: {method: none}
+      """
+    When the power of the second node is cut
+    And the first node has lost sight of the second node within 20 seconds
+    Then "farm" is frozen on the first node for 5 seconds
+    When the operator tells the first node by hand that the second node is off
+    Then "farm" is written through the first node again within 60 seconds
+    And the cluster file system froze until the lost node was fenced

@@ -201,3 +201,34 @@ class FencingOff(_ClusterProperty):
     name: ClassVar[str] = "fencing-off"
     property_name: ClassVar[str] = "stonith-enabled"
     value: ClassVar[str] = "false"
+
+
+@fault
+@dataclass(frozen=True)
+class ManualFencing:
+    """The operator tells ``by`` that ``node`` is off, which may be true: the cluster takes it for a fencing."""
+
+    node: str
+    by: str = parameter("the member that is told")
+    name: ClassVar[str] = "manual-fencing"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.node,)
+
+    def inject(self, cluster: Cluster) -> None:
+        cluster.stack.command(["stonith_admin", "--confirm", self.node], self.by)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        # Pacemaker's history calls the device "a human"
+        def told() -> bool:
+            return any(event["target"] == self.node and "human" in event["delegate"] and event["status"] == "success"
+                       for event in cluster.stack.state(self.by).fencing)
+        cluster.poll(told, 10, f"the fencing history of {self.by} to say that a human fenced {self.node}", FaultError)
+        return {"history": f"{self.node} fenced by a human"}
+
+    def heal(self, cluster: Cluster) -> None:
+        """What was said can't be taken back."""
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        return {}

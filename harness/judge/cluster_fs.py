@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.judge.exclusive import BMC_TOLERANCE_NS, CUTTING
+from harness.judge.faultlog import fault_records
 from harness.judge.findings import Tally
 from harness.judge.history import OFF, SECOND, Ended, History
 from harness.judge.ledger import without_records
@@ -140,9 +141,17 @@ def _stopped(history: History, node: str, loss: Event) -> int:
 
 
 def _words(history: History, node: str) -> Iterable[Event]:
-    return (event for event in history.kinds("bmc.done", "power.on")
-            if event.node == node and (event.kind == "power.on" and not event.data.get("baseline")
-                                       or event.data.get("ok") and event.data.get("action") in {"status", *CUTTING}))
+    by_hand = {record.id for record in fault_records(history)
+               if record.name == "manual-fencing" and node in record.targets}
+    for event in history.kinds("bmc.done", "power.on", "fault.injected"):
+        if event.kind == "fault.injected":
+            counts = str(event.data.get("id")) in by_hand
+        elif event.kind == "power.on":
+            counts = event.node == node and not event.data.get("baseline")
+        else:
+            counts = event.node == node and event.data.get("ok") and event.data.get("action") in {"status", *CUTTING}
+        if counts:
+            yield event
 
 
 def _was_off(history: History, node: str, begin_ns: int, said: Event) -> bool:

@@ -4,11 +4,12 @@ Known from the topology alone, so that a scenario that asks for more is refused 
 cluster stands.
 
 Words: ``move``, ``standby``, ``quorum``, ``restart`` (a service that dies is restarted in place), ``configuration``
-(one that the nodes share), ``fencing``, ``BMC`` (a fencing device of its own for each node), ``watchdog`` (one that SBD
-feeds on each node), ``nfs`` (its storage is an NFS server), ``client`` (a machine is a service's client), ``failover
-SERVICE`` (it runs on one node, and there is another), ``process SERVICE`` (it is a daemon), ``daemon NAME`` for each
-daemon that may be killed, ``packets KIND`` for each kind of packets that there are, ``DRBD`` and ``DRBD resource NAME``
-for each of storage.drbd, and ``DRBD fencing`` where one of them calls the cluster when it loses its peer.
+(one that the nodes share), ``fencing``, ``fencing by hand``, ``BMC`` (a fencing device of its own for each node),
+``watchdog`` (one that SBD feeds on each node), ``nfs`` (its storage is an NFS server), ``client`` (a machine is a
+service's client), ``failover SERVICE`` (it runs on one node, and there is another), ``process SERVICE`` (it is a
+daemon), ``daemon NAME`` for each daemon that may be killed, ``packets KIND`` for each kind of packets that there are,
+``DRBD`` and ``DRBD resource NAME`` for each of storage.drbd, and ``DRBD fencing`` where one of them calls the cluster
+when it loses its peer.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ DAEMONS: dict[str, dict[str, str]] = {
 UNITS: dict[str, tuple[str, ...]] = {
     "pacemaker": ("corosync", "pacemaker"), "heartbeat": ("heartbeat",), "keepalived": ("keepalived",)}
 _ABILITIES = {
-    "pacemaker": frozenset({"ban", "configuration", "move", "standby", "quorum", "restart"}),
+    "pacemaker": frozenset({"ban", "configuration", "fencing by hand", "move", "standby", "quorum", "restart"}),
     "heartbeat": frozenset({"move", "standby"}),
     "keepalived": frozenset({"move"}),
 }

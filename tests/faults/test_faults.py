@@ -475,3 +475,17 @@ def test_a_cluster_that_refuses_a_command(cluster, monkeypatch):
 def test_these_faults_are_there():
     assert {"power-off", "panic", "hang", "network-cut", "packet-drop", "cpu-overload", "daemon-kill", "service-kill",
             "move", "standby", "fence-device-dead"} <= set(FAULTS)
+
+
+def test_fencing_by_hand(cluster):
+    active = cluster.faults.inject(make_fault("manual-fencing", node="rs-02", by=NODE))
+    assert cluster.stack.calls == ["stonith_admin --confirm rs-02 on rs-01"]
+    assert active.evidence == {"history": "rs-02 fenced by a human"} and active.fault.targets == ("rs-02",)
+    cluster.faults.heal(active)
+
+
+def test_fencing_by_hand_that_the_cluster_did_not_take_up(cluster):
+    cluster.stack.deaf = True
+    cluster.stack.changes["fencing"] = ({"action": "off", "target": "rs-02", "status": "success", "delegate": "rs-01"},)
+    with pytest.raises(FaultError, match="to say that a human fenced rs-02"):
+        cluster.faults.inject(make_fault("manual-fencing", node="rs-02", by=NODE))

@@ -73,6 +73,16 @@ def test_a_device_that_finds_it_off_already_has_said_enough():
     assert lost().bmc(13, B, "status").append(17, 250, A, to=A).end(30).finding(FREEZE).verdict is PASS
 
 
+def test_an_operator_who_says_that_it_is_off_has_fenced_it_only_if_it_was():
+    def told(log: Log) -> Verdict:
+        log.fault(13, "manual-fencing", B, node=B, by=A).append(17, 250, A, to=A).end(30)
+        return log.finding(FREEZE).verdict
+    assert told(lost()) is PASS
+    assert told(both()) is FAIL
+    other = lost().fault(13, "manual-fencing", A, node=A, by=B).append(17, 250, A, to=A).end(30)
+    assert other.finding(FREEZE).verdict is FAIL
+
+
 def test_one_that_was_switched_on_again_has_forgotten_its_locks():
     assert lost().power(20, B, "on").append(25, 250, A, to=A).end(30).finding(FREEZE).verdict is PASS
 
