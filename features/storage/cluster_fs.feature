@@ -103,3 +103,20 @@ Feature: A file system that all nodes mount
     When the operator tells the first node by hand that the second node is off
     Then "farm" is written through the first node again within 60 seconds
     And the cluster file system froze until the lost node was fenced
+
+  @storage @fencing
+  Scenario: On a clustered logical volume it is the same
+    Given the topology "gfs2-iscsi" is up and "farm" is answering, with
+      """
+      storage:
+        iscsi:
+          luns:
+            - {name: shared, size: 128M, filesystem: gfs2, clustered_lvm: true}
+      """
+    When 20 records have been acknowledged by "farm" on every node within 60 seconds
+    And the power of the second node is cut
+    Then "farm" is written through the first node again within 40 seconds
+    And the cluster file system froze until the lost node was fenced
+    When all faults are healed
+    Then the cluster is whole again within 120 seconds
+    And every node reads the same of "farm"

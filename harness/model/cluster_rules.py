@@ -38,6 +38,8 @@ def _luns(topology: Topology) -> list[str]:
     for index, lun in enumerate(topology.storage.iscsi.luns if topology.storage.iscsi else ()):
         path = f"storage.iscsi.luns.{index}"
         if lun.filesystem not in CLUSTER_FILESYSTEMS:
+            if lun.clustered_lvm:
+                found.append(f"{path}.clustered_lvm: is for {' and '.join(sorted(CLUSTER_FILESYSTEMS))}")
             if lun.journals is not None:
                 found.append(f"{path}.journals: only {' and '.join(sorted(CLUSTER_FILESYSTEMS))} have a number of them")
             continue

@@ -12,6 +12,7 @@ from harness.model.addressing import address
 from harness.model.filesystems import CLUSTER_FILESYSTEMS
 from harness.model.shared_storage import Iscsi
 from harness.model.topology import Topology
+from harness.storage import clustered_lvm
 from harness.storage.disks import clustered_mkfs, content, make_disk
 from harness.storage.mapped import device, mapping_lines
 
@@ -62,8 +63,9 @@ def seed_target(topology: Topology, seed: Seed) -> None:
         back = f"$T/core/iblock_{number}/{lun.name}"
         lines += mapping_lines(number, lun.name)
         if lun.filesystem in CLUSTER_FILESYSTEMS:
-            lines.append(clustered_mkfs(topology.name, lun.name, lun.filesystem,
-                                        lun.journals or len(topology.cluster_nodes), device(lun.name)))
+            mkfs = clustered_mkfs(topology.name, lun.name, lun.filesystem, lun.journals or len(topology.cluster_nodes),
+                                  clustered_lvm.volume_path(lun.name) if lun.clustered_lvm else device(lun.name))
+            lines += (clustered_lvm.make_lines(topology, lun, device(lun.name), mkfs) if lun.clustered_lvm else [mkfs])
         lines += [f"mkdir -p {back}",
                   f"echo udev_path={device(lun.name)} > {back}/control",
                   f"echo 1 > {back}/enable",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.model.topology import Filesystem, Topology
-from harness.storage import drbd, iscsi, nfs
+from harness.storage import clustered_lvm, drbd, iscsi, nfs
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +25,5 @@ def mount_of(topology: Topology, part: Filesystem) -> Mount:
         resource = drbd.resource(topology, part.drbd)
         return Mount(drbd.device(topology, part.drbd), resource.filesystem, part.options)
     lun = next(lun for lun in topology.storage.iscsi.luns if lun.name == part.lun)
-    return Mount(iscsi.disk_path(topology, part.lun), lun.filesystem, part.options)
+    disk = clustered_lvm.volume_path(lun.name) if lun.clustered_lvm else iscsi.disk_path(topology, part.lun)
+    return Mount(disk, lun.filesystem, part.options)

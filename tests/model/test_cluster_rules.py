@@ -32,6 +32,8 @@ def lun(**change):
 @pytest.mark.parametrize(("raw", "words"), [
     (lun(filesystem="ext4", journals=None), "services.farm.group.0: ext4 on all nodes at once would be destroyed"),
     (lun(filesystem="ext4"), "storage.iscsi.luns.0.journals: only gfs2 and ocfs2 have a number of them"),
+    (lun(filesystem="ext4", journals=None, clustered_lvm=True),
+     "storage.iscsi.luns.0.clustered_lvm: is for gfs2 and ocfs2"),
     (lun(journals=1), "storage.iscsi.luns.0.journals: 1 for 2 cluster nodes"),
     (lun(size="32M"), "storage.iscsi.luns.0.size: 32M is too little for 2 journals, take at least 48M"),
     (filesystem(monitor_depth=20), "services.farm.group.0.monitor_depth: say 0"),

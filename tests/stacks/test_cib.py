@@ -213,6 +213,16 @@ class TestActiveOnAll:
         root = cib(parse_topology(made | {"fencing": {"method": "none"}}, "x"))
         assert pairs(primitive(root, "dlm")) == {"allow_stonith_disabled": "true"}
 
+    def test_clustered_lvm_is_between_the_lock_manager_and_the_mount(self):
+        made = load_topology("gfs2-iscsi").model_dump(mode="json", exclude_unset=True)
+        made["storage"]["iscsi"]["luns"][0]["clustered_lvm"] = True
+        root = cib(parse_topology(made, "x"))
+        assert [one.get("id") for one in root.findall(".//clone[@id='dlm-clone']/group/primitive")] == ["dlm", "lvmlockd"]
+        assert [one.get("id") for one in root.findall(".//clone[@id='farm-clone']/group/primitive")] == [
+            "farm-volume", "farm-filesystem", "farm-daemon"]
+        assert pairs(primitive(root, "farm-volume")) == {
+            "vgname": "vg-shared", "lvname": "shared", "vg_access_mode": "lvmlockd", "activation_mode": "shared"}
+
     def test_what_is_bound_to_a_service_on_all_nodes_is_bound_to_its_clone(self):
         root = cib(load_topology("kvm-ocfs2"))
         assert {(one.get("first"), one.get("then")) for one in root.iter("rsc_order")} == {

@@ -10,7 +10,8 @@ import pytest
 from harness.errors import HostError
 from harness.guest.seed import Seed
 from harness.model.load import load_topology, parse_topology
-from harness.storage import iscsi
+from harness.storage import clustered_lvm, iscsi
+from harness.storage.mounting import mount_of
 from tests.model.sample import raw
 
 
@@ -109,3 +110,36 @@ def test_a_cluster_file_system_is_made_by_the_target_before_it_exports_it_and_on
     assert line < next(number for number, text in enumerate(seed.setup) if "/enable" in text)
     disk, = iscsi.make_disks(topology, tmp_path)
     assert disk.stat().st_size == 128 * 2**20 and disk.read_bytes().count(0) == 128 * 2**20
+
+
+@pytest.fixture
+def clustered():
+    made = load_topology("gfs2-iscsi").model_dump(mode="json", exclude_unset=True)
+    made["storage"]["iscsi"]["luns"][0]["clustered_lvm"] = True
+    return parse_topology(made, "x")
+
+
+def test_a_clustered_volume_group_is_made_by_the_target_and_its_metadata_say_whose_it_is(clustered):
+    seed = Seed()
+    iscsi.seed_target(clustered, seed)
+    line, = [text for text in seed.setup if "vgcreate" in text]
+    assert line.startswith("if ! blkid -p /dev/mapper/fl-shared >/dev/null; then pvcreate")
+    assert line.index("mkfs.gfs2") < line.index("vgchange -q -an") < line.index("vgcfgrestore")
+    assert subprocess.run(["sh", "-n"], input=line, text=True, capture_output=True, check=False).stderr == ""
+    edit = re.search(r"sed -i '(.*)' /run/vg-shared.txt", line)[1]
+    # as vgcfgbackup of LVM 2.03.16 writes it
+    text = 'vg-shared {\n\tid = "x"\n\tformat = "lvm2"\t\t\t# informational\n\tlogical_volumes {\n\t\tshared {\n' \
+           '\t\t\tcreation_host = "san-01"\n'
+    changed = subprocess.run(["sed", edit], input=text, text=True, capture_output=True, check=True).stdout.splitlines()
+    assert changed[3:5] == ['\tlock_type = "dlm"', '\tlock_args = "1.0.0:gfs2-iscsi"']
+    assert changed[-1] == '\t\t\tlock_args = "dlm"'
+
+
+def test_what_is_mounted_is_the_logical_volume(clustered):
+    assert mount_of(clustered, clustered.services["farm"].filesystem).device == "/dev/vg-shared/shared"
+    seed = Seed()
+    clustered_lvm.seed_node(clustered, seed)
+    assert any("use_lvmlockd = 1" in line for line in seed.setup)
+    seed = Seed()
+    clustered_lvm.seed_node(load_topology("gfs2-iscsi"), seed)
+    assert not seed.setup

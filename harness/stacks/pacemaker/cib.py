@@ -18,6 +18,7 @@ from harness.stacks.pacemaker.corosync import node_id
 from harness.stacks.pacemaker.elements import add_clone, attributes, clone_of, operation
 from harness.stacks.pacemaker.placement import bonds, on_fail, recovery_meta
 from harness.stacks.pacemaker.remote import add_connections
+from harness.storage import clustered_lvm
 from harness.storage.mounting import mount_of
 
 FEATURE_SET = "3.16.1"  # Pacemaker 2.1.5; a newer one is refused in a loop of restarts
@@ -166,6 +167,9 @@ def _group(resources: ET.Element, topology: Topology, name: str, service: Servic
     if "not-together" in mistakes:
         meta["collocated"] = "false"
     attributes(group, "meta_attributes", f"{name}-meta", meta | recovery_meta(service.recovery))
+    for lun in clustered_lvm.luns(topology):
+        if service.filesystem and service.filesystem.lun == lun.name:
+            dlm.add_volume(group, name, lun)
     for part in sorted(service.group, key=lambda part: "vip-first" in mistakes and part.kind != "vip"):
         _primitive(group, topology, name, service, part)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from harness.guest.seed import Seed
+from harness.model.shared_storage import Lun
 from harness.model.topology import Topology
 from harness.stacks.pacemaker.elements import add_clone, attributes, clone_of, operation
+from harness.storage import clustered_lvm
 
 NAME = "dlm"
 #: Pacemaker's stack of OCFS2 takes the kernel's DLM; o2cb would bring a heartbeat and a membership of its own.
@@ -18,8 +20,11 @@ OCFS2_STACK = "pcmk"
 
 
 def add_lock_manager(resources: ET.Element, topology: Topology) -> None:
-    """The clone that runs it on every node."""
-    primitive = ET.SubElement(add_clone(resources, NAME), "primitive",
+    """The clone that runs it on every node; with lvmlockd behind it, where there is clustered LVM."""
+    clone = add_clone(resources, NAME)
+    has_lvm = bool(clustered_lvm.luns(topology))
+    parent = ET.SubElement(clone, "group", {"id": f"{NAME}-group"}) if has_lvm else clone
+    primitive = ET.SubElement(parent, "primitive",
                               {"id": NAME, "class": "ocf", "provider": "pacemaker", "type": "controld"})
     if topology.fencing.method == "none":
         # without it the agent refuses to start; DLM itself then waits for a fencing that never comes
@@ -28,6 +33,27 @@ def add_lock_manager(resources: ET.Element, topology: Topology) -> None:
     operation(operations, NAME, "monitor", 10, 20, on_fail="fence")
     operation(operations, NAME, "start", 0, 90)
     operation(operations, NAME, "stop", 0, 100)
+    if has_lvm:
+        daemon = ET.SubElement(parent, "primitive",
+                               {"id": "lvmlockd", "class": "ocf", "provider": "heartbeat", "type": "lvmlockd"})
+        operations = ET.SubElement(daemon, "operations")
+        operation(operations, "lvmlockd", "monitor", 10, 20, on_fail="fence")
+        operation(operations, "lvmlockd", "start", 0, 90)
+        operation(operations, "lvmlockd", "stop", 0, 90)
+
+
+def add_volume(group: ET.Element, service: str, lun: Lun) -> None:
+    """Activates the logical volume of ``lun`` on every node, before the group of ``service`` mounts it."""
+    identity = f"{service}-volume"
+    primitive = ET.SubElement(group, "primitive",
+                              {"id": identity, "class": "ocf", "provider": "heartbeat", "type": "LVM-activate"})
+    attributes(primitive, "instance_attributes", f"{identity}-parameters", {
+        "vgname": clustered_lvm.group(lun.name), "lvname": lun.name, "vg_access_mode": "lvmlockd",
+        "activation_mode": "shared"})
+    operations = ET.SubElement(primitive, "operations")
+    operation(operations, identity, "monitor", 30, 90)
+    operation(operations, identity, "start", 0, 90)
+    operation(operations, identity, "stop", 0, 90)
 
 
 def add_constraints(constraints: ET.Element, resource: str) -> None:
@@ -51,3 +77,4 @@ def seed_lock_manager(topology: Topology, seed: Seed) -> None:
         seed.setup.append("modprobe gfs2")
     if "ocfs2" in used:
         seed.setup += ["modprobe -a ocfs2 ocfs2_stack_user", f"echo {OCFS2_STACK} > /sys/fs/ocfs2/cluster_stack"]
+    clustered_lvm.seed_node(topology, seed)
