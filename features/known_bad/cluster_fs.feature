@@ -60,3 +60,12 @@ Feature: A cluster file system that does not wait for fencing
     Then the promise "cluster file system freezes" is broken within 15 seconds
     And the nodes read different things of "farm"
     And acknowledged records of "farm" are lost
+
+  @known_bad @storage @fencing
+  Scenario: A container is started elsewhere while its host only seems to be off
+    Given the topology "kvm-ocfs2" is up and "guest-1" is answering
+    And the promise "fence before takeover" is expected to break
+    And the fencing device of the active node answers "off" without cutting power
+    When the active node hangs
+    Then "guest-1" relocates to the standby within 60 seconds
+    And the promise "fence before takeover" is broken within 30 seconds

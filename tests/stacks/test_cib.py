@@ -217,7 +217,8 @@ class TestActiveOnAll:
         made = load_topology("gfs2-iscsi").model_dump(mode="json", exclude_unset=True)
         made["storage"]["iscsi"]["luns"][0]["clustered_lvm"] = True
         root = cib(parse_topology(made, "x"))
-        assert [one.get("id") for one in root.findall(".//clone[@id='dlm-clone']/group/primitive")] == ["dlm", "lvmlockd"]
+        managers = root.findall(".//clone[@id='dlm-clone']/group/primitive")
+        assert [one.get("id") for one in managers] == ["dlm", "lvmlockd"]
         assert [one.get("id") for one in root.findall(".//clone[@id='farm-clone']/group/primitive")] == [
             "farm-volume", "farm-filesystem", "farm-daemon"]
         assert pairs(primitive(root, "farm-volume")) == {
