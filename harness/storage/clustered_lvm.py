@@ -27,12 +27,14 @@ def volume_path(lun: str) -> str:
 def make_lines(topology: Topology, lun: Lun, device: str, mkfs: str) -> list[str]:
     """Shell lines for the storage machine: the group on ``device``, the volume with what ``mkfs`` makes on it, once."""
     name, text = group(lun.name), f"/run/{group(lun.name)}.txt"
-    return [f"if ! blkid -p {device} >/dev/null; then pvcreate -q -y {device}; vgcreate -q {name} {device}; "
-            f"lvcreate -q -y -Zn -Wn -l 100%FREE -n {lun.name} {name}; {mkfs}; vgchange -q -an {name}; "
-            f"vgcfgbackup -q -f {text} {name}; "
+    # the machine sees the disk twice, below its mapping and as the mapping itself
+    return ["L=\'--config devices/filter=[\"a|^/dev/mapper/|\",\"r|.*|\"]\'",
+            f"if ! blkid -p {device} >/dev/null; then pvcreate $L -q -y {device}; vgcreate $L -q {name} {device}; "
+            f"lvcreate $L -q -y -Zn -Wn -l 100%FREE -n {lun.name} {name}; {mkfs}; vgchange $L -q -an {name}; "
+            f"vgcfgbackup $L -q -f {text} {name}; "
             f"sed -i 's/^\\tformat = .*/&\\n\\tlock_type = \"dlm\"\\n\\tlock_args = \"{_LOCK_ARGS}:{topology.name}\"/; "
             f"s/^\\t\\t\\tcreation_host = .*/&\\n\\t\\t\\tlock_args = \"dlm\"/' {text}; "
-            f"vgcfgrestore -q -f {text} {name}; fi"]
+            f"vgcfgrestore $L -q -f {text} {name}; fi"]
 
 
 def luns(topology: Topology) -> tuple[Lun, ...]:

@@ -124,7 +124,7 @@ def test_a_clustered_volume_group_is_made_by_the_target_and_its_metadata_say_who
     iscsi.seed_target(clustered, seed)
     line, = [text for text in seed.setup if "vgcreate" in text]
     assert line.startswith("if ! blkid -p /dev/mapper/fl-shared >/dev/null; then pvcreate")
-    assert line.index("mkfs.gfs2") < line.index("vgchange -q -an") < line.index("vgcfgrestore")
+    assert line.index("mkfs.gfs2") < line.index("vgchange $L -q -an") < line.index("vgcfgrestore")
     assert subprocess.run(["sh", "-n"], input=line, text=True, capture_output=True, check=False).stderr == ""
     edit = re.search(r"sed -i '(.*)' /run/vg-shared.txt", line)[1]
     # as vgcfgbackup of LVM 2.03.16 writes it
