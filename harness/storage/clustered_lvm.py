@@ -28,7 +28,7 @@ def make_lines(topology: Topology, lun: Lun, device: str, mkfs: str) -> list[str
     """Shell lines for the storage machine: the group on ``device``, the volume with what ``mkfs`` makes on it, once."""
     name, text = group(lun.name), f"/run/{group(lun.name)}.txt"
     # the machine sees the disk twice, below its mapping and as the mapping itself
-    return ["L=\'--config devices/filter=[\"a|^/dev/mapper/|\",\"r|.*|\"]\'",
+    return ["L='--config devices/filter=[\"a|^/dev/mapper/|\",\"r|.*|\"]'",
             f"if ! blkid -p {device} >/dev/null; then pvcreate $L -q -y {device}; vgcreate $L -q {name} {device}; "
             f"lvcreate $L -q -y -Zn -Wn -l 100%FREE -n {lun.name} {name}; {mkfs}; vgchange $L -q -an {name}; "
             f"vgcfgbackup $L -q -f {text} {name}; "
@@ -45,4 +45,8 @@ def luns(topology: Topology) -> tuple[Lun, ...]:
 def seed_node(topology: Topology, seed: Seed) -> None:
     """Makes the LVM of the node of ``seed`` ask lvmlockd, if there is a group that needs it."""
     if luns(topology):
-        seed.setup += ["modprobe dm-mod", "sed -i 's/^global {/&\\n\\tuse_lvmlockd = 1/' /etc/lvm/lvm.conf"]
+        seed.setup += ["modprobe dm-mod", "sed -i 's/^global {/&\\n\\tuse_lvmlockd = 1/' /etc/lvm/lvm.conf",
+                       "mkdir -p /dev/misc"]
+        # libdlm waits for udev to put the device of a lock space there, and knows no lock space without it
+        names = ["lvm_global", *(f"lvm_{group(lun.name)}" for lun in luns(topology))]
+        seed.setup += [f"ln -sfn ../dlm_{name} /dev/misc/dlm_{name}" for name in names]

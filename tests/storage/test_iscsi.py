@@ -123,6 +123,7 @@ def test_a_clustered_volume_group_is_made_by_the_target_and_its_metadata_say_who
     seed = Seed()
     iscsi.seed_target(clustered, seed)
     line, = [text for text in seed.setup if "vgcreate" in text]
+    assert any(text.startswith("L=") and "/dev/mapper/" in text for text in seed.setup)
     assert line.startswith("if ! blkid -p /dev/mapper/fl-shared >/dev/null; then pvcreate")
     assert line.index("mkfs.gfs2") < line.index("vgchange $L -q -an") < line.index("vgcfgrestore")
     assert subprocess.run(["sh", "-n"], input=line, text=True, capture_output=True, check=False).stderr == ""
@@ -140,6 +141,8 @@ def test_what_is_mounted_is_the_logical_volume(clustered):
     seed = Seed()
     clustered_lvm.seed_node(clustered, seed)
     assert any("use_lvmlockd = 1" in line for line in seed.setup)
+    assert [line.split()[-1] for line in seed.setup if line.startswith("ln ")] == [
+        "/dev/misc/dlm_lvm_global", "/dev/misc/dlm_lvm_vg-shared"]
     seed = Seed()
     clustered_lvm.seed_node(load_topology("gfs2-iscsi"), seed)
     assert not seed.setup
