@@ -231,12 +231,12 @@ class FakeStack:
             self.cluster.owners[service] = target
 
     def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
-        """Knows of a fencing by hand; what it adds to the history was recorded from Pacemaker 2.1.5."""
+        """Knows of a fencing by hand; what it adds to the history is as in fenced-by-hand.xml."""
         self.calls.append(" ".join([*arguments, "on", node or "any"]))
         if arguments[:2] == ["stonith_admin", "--confirm"] and not self.deaf:
             self.changes["fencing"] = ({"action": "off", "target": arguments[2], "status": "success",
                                         "delegate": "a human", "client": "stonith_admin.1", "origin": node or "",
-                                        "completed": ""}, *self.changes.get("fencing", ()))
+                                        "completed": "2026-11-21 09:14:40Z"}, *self.changes.get("fencing", ()))
         return ""
 
     def start_daemon(self, node: str, daemon: str) -> None:

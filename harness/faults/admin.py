@@ -222,7 +222,7 @@ class ManualFencing:
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         # Pacemaker's history calls the device "a human"
         def told() -> bool:
-            return any(event["target"] == self.node and "human" in event["delegate"] and event["status"] == "success"
+            return any(event["target"] == self.node and event["delegate"] == "a human" and event["status"] == "success"
                        for event in cluster.stack.state(self.by).fencing)
         cluster.poll(told, 10, f"the fencing history of {self.by} to say that a human fenced {self.node}", FaultError)
         return {"history": f"{self.node} fenced by a human"}

@@ -106,6 +106,12 @@ def test_fencing_and_maintenance():
         ("reboot", "rs-01", "failed", "rs-02", "2026-11-21 04:44:58.301175Z"), ("reboot", "rs-01", "pending", "", "")]
 
 
+def test_fencing_by_hand():
+    event = state("fenced-by-hand").fencing[0]
+    assert event == {"action": "off", "target": "gfs-02", "client": "stonith_admin.1543", "origin": "gfs-01",
+                     "status": "success", "delegate": "a human", "completed": "2026-11-21 09:14:40Z"}
+
+
 @pytest.mark.parametrize("path", sorted(DATA.glob("*.xml")), ids=lambda path: path.stem)
 def test_every_recorded_document_is_a_state_or_an_error(path):
     try:
@@ -114,7 +120,9 @@ def test_every_recorded_document_is_a_state_or_an_error(path):
         assert path.stem in ("no-cib", "not-running")
     else:
         assert len(found.members) == 2
-        assert found.as_dict()["members"][0]["name"] == ("node1" if path.stem.startswith("drbd") else "rs-01")
+        first = {"drbd-node-lost": "node1", "drbd-promoted": "node1", "fenced-by-hand": "gfs-01"}.get(
+            path.stem, "rs-01")
+        assert found.as_dict()["members"][0]["name"] == first
 
 
 def test_crm_mon_that_failed():
