@@ -75,8 +75,16 @@ def frozen(scene: Scene, service: str, node: str, seconds: str) -> None:
 @then("the cluster file system froze until the lost node was fenced")
 def froze(scene: Scene) -> None:
     assert_promise(scene, "cluster file system freezes")
-    if not losses(build_history(scene.run.log.events(), scene.cluster.topology)):
+    history = build_history(scene.run.log.events(), scene.cluster.topology)
+    lost = losses(history)
+    if not lost:
         raise AssertionError("no node was lost that had a cluster file system mounted: nothing had to freeze")
+    # silence is no proof: somebody must have tried
+    if not any(event.kind == "append" and event.data["service"] == loss.service
+               and event.data.get("to") == loss.survivor and event.data["sent_ns"] < loss.until_ns(history)
+               and event.t_ns > loss.seen.t_ns for loss in lost for event in history.events):
+        raise AssertionError(f"{lost[0].survivor} was given no record of {lost[0].service} after it lost "
+                             f"{lost[0].lost}, so nothing shows that it froze")
 
 
 @then(phrase(r"every node reads the same of <service>"))

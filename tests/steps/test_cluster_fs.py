@@ -135,6 +135,9 @@ def test_a_node_that_does_not_answer_is_dead_and_not_frozen(farm, monkeypatch):
 def test_froze(farm):
     red(cluster_fs.froze, farm, match="nothing had to freeze")
     lose(farm, 3)
+    write(farm, B, ok=False)
+    red(cluster_fs.froze, farm, match="rs-01 was given no record of web after it lost rs-02")
+    write(farm, A, ok=False)
     green(cluster_fs.froze, farm)
     write(farm, A)
     red(cluster_fs.froze, farm, match="cluster file system freezes: rs-01 acknowledged 1 records")
