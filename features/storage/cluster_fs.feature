@@ -82,6 +82,7 @@ Feature: A file system that all nodes mount
     Given the topology "gfs2-iscsi" is up and "farm" is answering, with
       """
       fencing: {method: none}
+      services: {farm: {failover_budget: 60s}}
       """
     When the power of the second node is cut
     And the first node has lost sight of the second node within 20 seconds
