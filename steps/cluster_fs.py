@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_bdd import then, when
 
 from harness.errors import Timeout
+from harness.faults.admin import ManualFencing
 from harness.judge.cluster_fs import losses
 from harness.judge.history import build_history
 from harness.model.event import Event, now_ns
@@ -34,16 +35,17 @@ def acknowledged_everywhere(scene: Scene, count: str, service: str, seconds: str
 
 @then(phrase(r"<service> is written through <node> again within <seconds>"))
 def written_again(scene: Scene, service: str, node: str, seconds: str) -> None:
-    """After it lost another node: what it acknowledged before it noticed is no going on. If a fault was healed last,
-    the loss was before that."""
+    """After it lost another node: what it acknowledged before it noticed is no going on. If a fault was healed last, or
+    fencing by hand was last, the loss was before that."""
     name, topology = scene.node(node), scene.cluster.topology
 
     def is_loss(event: Event) -> bool:
         return (event.kind == "quorum" and event.node == name
                 and not set(topology.cluster_nodes) <= set(event.data["members"]))
     events = scene.run.log.events()
-    healed = not any(event.kind == "fault.begin" and event.t_ns >= scene.last_fault_ns for event in events)
-    before = [event for event in events if is_loss(event)] if healed else []
+    loses = any(event.kind == "fault.begin" and event.data["fault"] != ManualFencing.name
+                and event.t_ns >= scene.last_fault_ns for event in events)
+    before = [] if loses else [event for event in events if is_loss(event)]
     lost = before[-1] if before else scene.expect_event(is_loss, float(seconds), f"{name} to lose another node")
     took = scene.expect(written_through(service, name, lost.t_ns), float(seconds), f"{service} written through {name}")
     for loss in losses(build_history(scene.run.log.events(), topology)):

@@ -106,6 +106,16 @@ def test_written_again_after_a_fault_was_healed(farm):
     red(cluster_fs.written_again, farm, "web", FIRST, "0.2", match="rs-01 to lose another node: not within")
 
 
+def test_what_is_written_again_after_fencing_by_hand(farm):
+    lose(farm, 2)
+    farm.last_fault_ns = now_ns()
+    farm.run.log.record("fault", None, "fault.begin", {"id": 2, "fault": "manual-fencing", "targets": [B],
+                                                       "params": {}})
+    red(cluster_fs.written_again, farm, "web", FIRST, "0.2", match="web written through rs-01: not within")
+    write(farm, A)
+    green(cluster_fs.written_again, farm, "web", FIRST, "5")
+
+
 def test_frozen(farm):
     tried = soon(write, farm, A, False, after=0.05)
     answers = [soon(answer, farm, A, after=0.2 + step / 10) for step in range(5)]
