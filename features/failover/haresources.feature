@@ -12,7 +12,9 @@ Feature: Heartbeat with haresources
   Scenario: Heartbeat's own STONITH before takeover
     Given the topology "web-nfs-heartbeat" is up and "web" is answering, with
       """
+      # with auto_failback a node that is back within seconds gets its services while the other still takes them over
       fencing: {method: ipmi, action: reboot}
+      services: {web: {domain: {failback: false}}}
       """
     When the active node hangs
     Then the active node is fenced within 20 seconds
