@@ -39,3 +39,17 @@ Feature: Partitions of a cluster of three
       | seed |
       | 5    |
       | 2    |
+
+  @fencing @quorum
+  Scenario: A ring in which every node hears a majority, and no two the same one
+    Given the topology "web-iscsi-3" is up and "webservice" is answering, with
+      """
+      nodes: {node4: {}}
+      """
+    When every node hears a majority of its own on the heartbeat network
+    Then "webservice" answers within 60 seconds
+    When the partition is mended
+    Then the cluster is whole again within 90 seconds
+    And the file system was never mounted on two nodes
+    And the VIP never had two owners
+    And nothing was taken over before the fencing
