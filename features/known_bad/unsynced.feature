@@ -34,3 +34,20 @@ Feature: A cache that loses what was synced
     And the power of the active node is cut
     Then "mysql" relocates to the standby within 30 seconds
     And acknowledged records of "mysql" are lost
+
+  @known_bad @storage
+  Scenario: Committed rows that are in the log buffer of a database on DRBD only are lost with the power
+    Given the topology "mysql-drbd" is up and "mysql" is answering, with
+      """
+      services:
+        mysql:
+          group:
+            - {kind: filesystem, drbd: r, mountpoint: /data}
+            - {kind: vip, address: 192.168.62.150}
+            - {kind: daemon, name: mariadb, sync: false}
+      """
+    And the promise "no lost acknowledgement" is expected to break
+    When 50 records have been acknowledged by "mysql" within 30 seconds
+    And the power of the active node is cut
+    Then "mysql" relocates to the standby within 60 seconds
+    And acknowledged records of "mysql" are lost
