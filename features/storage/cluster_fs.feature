@@ -39,6 +39,9 @@ Feature: A file system that all nodes mount
     Then the second node is fenced within 30 seconds
     And "farm" is written through the first node again within 40 seconds
     And the cluster file system froze until the lost node was fenced
+    When all faults are healed
+    Then the cluster is whole again within 120 seconds
+    And every node reads the same of "farm"
     And no acknowledged record of "farm" is lost
 
     Examples:
