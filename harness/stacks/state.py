@@ -21,7 +21,7 @@ class MemberState:
 @dataclass(frozen=True, slots=True)
 class ResourceState:
     """A resource: ``nodes`` where it is active, ``role`` as the stack calls it, ``group`` it belongs to. Of a clone
-    there is one for each instance, all of one name."""
+    there is one for each instance, all of one name. One that is only being started is not active yet."""
 
     name: str
     agent: str

@@ -86,6 +86,7 @@ def test_records_are_acknowledged_and_read_back(tmp_path, port):
             if (tmp_path / "pid").exists():
                 break
             time.sleep(0.05)
+        assert Path(f"/proc/{daemon.pid}/comm").read_text() == "ledger\n"  # the name by which a fault finds it
         client.start()
         log.wait_for(lambda event: event.kind == "append" and event.data["ok"] and event.data["id"] >= 3, 5, "records")
         assert client.read_back("web")

@@ -180,3 +180,13 @@ def test_clones_in_a_whole_cluster_are_no_problem(tmp_path):
         stopped = CLONES[:second] + CLONES[second:].replace('role="Started" active="true"',
                                                             'role="Stopped" active="false"', 1)
         assert state_problems(cluster, parse("host-01", stopped)) == ["images-filesystem is Stopped"]
+
+
+def test_what_is_only_being_started_is_not_whole(web, tmp_path):
+    # as crm_mon 2.1.5 said of a database that already answered, while its agent was still at its first monitor
+    xml = (DATA / "healthy.xml").read_text()
+    daemon = xml.index('id="web-daemon"')
+    starting = parse("rs-01", xml[:daemon] + xml[daemon:].replace('role="Started"', 'role="Starting"', 1))
+    assert starting.owner("web") is None
+    with make_cluster(web, tmp_path) as cluster:
+        assert state_problems(cluster, starting) == ["web-daemon is Starting"]

@@ -7,6 +7,8 @@ from xml.etree import ElementTree as ET
 from harness.errors import ClusterError
 from harness.stacks.state import ClusterState, MemberState, ResourceState
 
+#: Roles of a resource to which something is being done; crm_mon calls it active, but a start may still fail.
+ON_THE_WAY = frozenset({"Starting", "Stopping", "Promoting", "Demoting", "Migrating"})
 COMMAND = ("crm_mon", "-1", "--output-as=xml", "--fence-history=2", "--inactive")
 
 
@@ -58,9 +60,11 @@ def parse(seen_by: str, xml: str) -> ClusterState:
 
 
 def _resource(element: ET.Element, group: str | None) -> ResourceState:
+    role = element.get("role", "?")
     return ResourceState(
-        name=element.get("id", "?"), agent=element.get("resource_agent", "?"), role=element.get("role", "?"),
-        nodes=tuple(node.get("name", "?") for node in element.findall("node")), active=_yes(element, "active"),
+        name=element.get("id", "?"), agent=element.get("resource_agent", "?"), role=role,
+        nodes=tuple(node.get("name", "?") for node in element.findall("node")),
+        active=_yes(element, "active") and role not in ON_THE_WAY,
         failed=_yes(element, "failed"), managed=_yes(element, "managed"), group=group)
 
 
