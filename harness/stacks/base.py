@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from harness.errors import ClusterError
+from harness.errors import ClusterError, FencelineError
 from harness.guest.seed import Seed
 from harness.guest.ssh import Session
 from harness.model.topology import Topology
+from harness.stacks.offers import daemons
 from harness.stacks.state import ClusterState
 
 
@@ -66,17 +68,64 @@ class Stack(Protocol):
         """Forgets failures, so that the next scenario sees its own only."""
 
 
-def member_command(stack: Stack, sessions: Mapping[str, Session], is_reachable: Callable[[str], bool],
-                   arguments: list[str], node: str | None, within: float) -> str:
-    """What ``arguments`` print on ``node``, or on the first member that is online and can be reached.
+class _Told(Protocol):
+    """What a member told of itself: at least whether its cluster software runs."""
 
-    Raises:
-        ClusterError: they failed, or there is no such member.
-    """
-    name = node or next((name for name in stack.state().online() if is_reachable(name)), None)
-    if name is None:
-        raise ClusterError(f"no member is online that could run `{' '.join(arguments)}`")
-    return sessions[name].run(arguments, within=within).out
+    running: bool
+
+
+_T = TypeVar("_T", bound=_Told)
+
+
+class SessionStack(ABC):
+    """What the stacks share: they work through ``sessions``, one per node. ``is_reachable`` says whether a node's CPUs
+    execute, ``slowdown`` how much slower than real ones its machines are."""
+
+    def __init__(self, topology: Topology, sessions: Mapping[str, Session], is_reachable: Callable[[str], bool],
+                 slowdown: float) -> None:
+        self.topology = topology
+        self.daemons = daemons(topology)
+        self._sessions = sessions
+        self._is_reachable = is_reachable
+        self._slowdown = slowdown
+
+    @abstractmethod
+    def state(self, node: str | None = None, within: float = 10.0) -> ClusterState:
+        """See ``Stack``."""
+
+    def members_seen_by(self, node: str) -> frozenset[str]:
+        """Every node sees every node."""
+        return frozenset(self.topology.cluster_nodes)
+
+    def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
+        """What ``arguments`` print on ``node``, or on the first member that is online and can be reached.
+
+        Raises:
+            ClusterError: they failed, or there is no such member.
+        """
+        name = node or next((name for name in self.state().online() if self._is_reachable(name)), None)
+        if name is None:
+            raise ClusterError(f"no member is online that could run `{' '.join(arguments)}`")
+        return self._sessions[name].run(arguments, within=within * self._slowdown).out
+
+    def _ask_members(self, ask: Callable[[str], _T], node: str | None, nobody: str) -> tuple[dict[str, _T], str]:
+        """What each member that can be reached tells, and whose view counts: that of ``node``, or of the first whose
+        software runs, or of the first that answers.
+
+        Raises:
+            ClusterError: ``nobody``, as that member does not answer.
+        """
+        told, failed = {}, []
+        for name in self.topology.cluster_nodes:
+            if self._is_reachable(name):
+                try:
+                    told[name] = ask(name)
+                except FencelineError as error:
+                    failed.append(error.message)
+        seer = node or next((name for name, one in told.items() if one.running), next(iter(told), None))
+        if seer not in told:
+            raise ClusterError(nobody, "\n".join(failed))
+        return told, seer
 
 
 def make_stack(topology: Topology, sessions: Mapping[str, Session], bmc_password: str,

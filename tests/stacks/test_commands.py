@@ -7,9 +7,10 @@ import pytest
 from harness.errors import ClusterError
 from harness.guest.seed import Seed
 from harness.model.load import load_topology
-from harness.stacks.base import make_stack, member_command
+from harness.stacks.base import SessionStack, make_stack
 from harness.stacks.state import ClusterState, MemberState
 from tests.fakes import FakeSession
+from tests.stacks.test_stack_states import HB_ACTIVE, HB_STOPPED, MASTER
 
 
 def online(*names):
@@ -21,24 +22,56 @@ def sessions():
     return {name: FakeSession(name) for name in ("n1", "n2", "rs-01", "rs-02", "node1", "node2", "lb1", "lb2")}
 
 
-class Stack:
-    def __init__(self, *names):
+class OnlineStack(SessionStack):
+    def __init__(self, sessions, *names):
+        super().__init__(load_topology("web-iscsi"), sessions, lambda name: name != "n1", 1.0)
         self.names = names
 
-    def state(self):
+    def state(self, node=None, within=10.0):
         return online(*self.names)
 
 
 def test_the_first_member_that_can_be_reached_runs_it(sessions):
-    def run(stack, node=None):
-        member_command(stack, sessions, lambda name: name != "n1", ["do", "it"], node, 5)
+    def run(*names, node=None):
+        OnlineStack(sessions, *names).command(["do", "it"], node, 5)
         return [name for name, session in sessions.items() if session.commands]
-    assert run(Stack("n1", "n2")) == ["n2"]
+    assert run("n1", "n2") == ["n2"]
     with pytest.raises(ClusterError, match="no member is online that could run `do it`"):
-        run(Stack("n1"))
+        run("n1")
     with pytest.raises(ClusterError, match="no member is online"):
-        run(Stack())
-    assert run(Stack("n2"), "n1") == ["n1", "n2"]  # who is named is asked
+        run()
+    assert run("n2", node="n1") == ["n1", "n2"]  # who is named is asked
+
+
+@pytest.mark.parametrize(("topology", "running", "stopped", "nobody"), [
+    ("web-nfs-heartbeat", HB_ACTIVE, HB_STOPPED, "no member tells the cluster's state"),
+    ("lvs-keepalived", MASTER, MASTER.replace("running\n", "stopped\n"), "no director tells its state")])
+def test_whose_view_counts(topology, running, stopped, nobody, sessions):
+    loaded, off = load_topology(topology), set()
+    stack = make_stack(loaded, sessions, "pw", lambda name: name not in off)
+    first, second = loaded.cluster_nodes
+
+    def tell(one, other):
+        sessions[first].answer = lambda command: (0, one)
+        sessions[second].answer = lambda command: (0, other)
+
+    tell(running, running)
+    assert (stack.state().seen_by, stack.state(second).seen_by) == (first, second)
+    tell(stopped, running)
+    # the first that runs, or who is named
+    assert (stack.state().seen_by, stack.state(first).seen_by) == (second, first)
+    tell(stopped, stopped)
+    assert stack.state().seen_by == first  # else the first that answers
+    tell("garbage", running)
+    assert stack.state().seen_by == second
+    with pytest.raises(ClusterError, match=nobody) as caught:
+        stack.state(first)
+    assert f"{first}: no status of" in caught.value.detail
+    off.add(second)  # one that is off is not asked
+    sessions[second].commands.clear()
+    with pytest.raises(ClusterError, match=nobody):
+        stack.state()
+    assert sessions[second].commands == []
 
 
 @pytest.mark.parametrize(("topology", "node"), [

@@ -5,21 +5,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 
-from harness.errors import ClusterError, FencelineError
 from harness.guest.seed import Seed
 from harness.guest.ssh import Session
 from harness.model.topology import Topology
-from harness.stacks.base import member_command
+from harness.stacks.base import SessionStack
 from harness.stacks.daemons import agent_parameters, seed_daemon
 from harness.stacks.heartbeat import config, status
-from harness.stacks.offers import daemons
 from harness.stacks.state import ClusterState
 from harness.storage import drbd
 
 _TOOLS = "/usr/share/heartbeat"
 
 
-class HeartbeatStack:
+class HeartbeatStack(SessionStack):
     """Configures, watches and commands the cluster of ``topology`` through ``sessions`` (one per node)."""
 
     name = "heartbeat"
@@ -27,11 +25,7 @@ class HeartbeatStack:
 
     def __init__(self, topology: Topology, sessions: Mapping[str, Session], bmc_password: str,
                  is_reachable: Callable[[str], bool], slowdown: float = 1.0) -> None:
-        self.topology = topology
-        self.daemons = daemons(topology)
-        self._slowdown = slowdown
-        self._sessions = sessions
-        self._is_reachable = is_reachable
+        super().__init__(topology, sessions, is_reachable, slowdown)
         self._bmc_password = bmc_password
         self._secret = secrets.token_hex(20)
         self._moved: dict[str, str] = {}
@@ -63,34 +57,18 @@ class HeartbeatStack:
     def seed_helper(self, node: str, seed: Seed) -> None:
         """Heartbeat has no helpers: a ping node only has to be there."""
 
-    def members_seen_by(self, node: str) -> frozenset[str]:
-        """Every node sees every node."""
-        return frozenset(self.topology.cluster_nodes)
-
     def state(self, node: str | None = None, within: float = 10.0) -> ClusterState:
         """The cluster as ``node`` sees it, or the first member whose heartbeat runs.
 
         Raises:
             ClusterError: no member answers.
         """
-        told, failed = {}, []
-        for name in self.topology.cluster_nodes:
-            if self._is_reachable(name):
-                try:
-                    told[name] = self._status(name, within * self._slowdown)
-                except FencelineError as error:
-                    failed.append(error.message)
-        seer = node or next((name for name, one in told.items() if one.running), next(iter(told), None))
-        if seer not in told:
-            raise ClusterError("no member tells the cluster's state", "\n".join(failed))
+        told, seer = self._ask_members(lambda name: self._status(name, within * self._slowdown), node,
+                                       "no member tells the cluster's state")
         return status.cluster_state(self.topology, told, seer, frozenset(self._on_standby))
 
     def _status(self, node: str, within: float = 10.0) -> status.NodeStatus:
         return status.parse(node, self._sessions[node].run(status.COMMAND, within=within).out)
-
-    def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
-        """Runs one of the cluster's own commands on ``node`` or the first online member."""
-        return member_command(self, self._sessions, self._is_reachable, arguments, node, within * self._slowdown)
 
     def move(self, service: str, target: str | None) -> None:
         """Clean relocation by ``hb_takeover``; to ``target`` or away from where it is. It takes along every service

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from harness.errors import ClusterError, FencelineError
+from harness.errors import ClusterError
 from harness.guest.seed import Seed
 from harness.guest.ssh import Session
 from harness.model.topology import Topology
-from harness.stacks.base import member_command
+from harness.stacks.base import SessionStack
 from harness.stacks.keepalived import config, status
-from harness.stacks.offers import daemons
 from harness.stacks.state import ClusterState
 
 _PROXY_FILE = "/etc/haproxy/fenceline-{service}.cfg"
@@ -21,7 +20,7 @@ def _proxy(service: str) -> str:
     return f"haproxy -D -f {_PROXY_FILE.format(service=service)} -p {config.RUN}/haproxy-{service}.pid"
 
 
-class KeepalivedStack:
+class KeepalivedStack(SessionStack):
     """Configures, watches and commands the directors of ``topology`` through ``sessions`` (one per node)."""
 
     name = "keepalived"
@@ -29,11 +28,7 @@ class KeepalivedStack:
 
     def __init__(self, topology: Topology, sessions: Mapping[str, Session], is_reachable: Callable[[str], bool],
                  slowdown: float = 1.0) -> None:
-        self.topology = topology
-        self.daemons = daemons(topology)
-        self._slowdown = slowdown
-        self._sessions = sessions
-        self._is_reachable = is_reachable
+        super().__init__(topology, sessions, is_reachable, slowdown)
         self._moved: dict[str, str] = {}
 
     def seed_member(self, node: str, seed: Seed) -> None:
@@ -73,24 +68,12 @@ class KeepalivedStack:
         Raises:
             ClusterError: none answers.
         """
-        told, failed = {}, []
-        for name in self.topology.cluster_nodes:
-            if self._is_reachable(name):
-                try:
-                    told[name] = self._status(name, within * self._slowdown)
-                except FencelineError as error:
-                    failed.append(error.message)
-        seer = node or next((name for name, one in told.items() if one.running), next(iter(told), None))
-        if seer not in told:
-            raise ClusterError("no director tells its state", "\n".join(failed))
+        told, seer = self._ask_members(lambda name: self._status(name, within * self._slowdown), node,
+                                       "no director tells its state")
         return status.cluster_state(self.topology, told, seer)
 
     def _status(self, node: str, within: float = 10.0) -> status.DirectorStatus:
         return status.parse(node, self._sessions[node].run(status.COMMAND, within=within).out)
-
-    def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
-        """Runs a command on ``node`` or the first director that runs."""
-        return member_command(self, self._sessions, self._is_reachable, arguments, node, within * self._slowdown)
 
     def move(self, service: str, target: str | None) -> None:
         """Makes every other director (or the one that has it) give the address away, by its track file: it says so

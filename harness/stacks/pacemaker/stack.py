@@ -10,9 +10,8 @@ from harness.errors import ClusterError, FencelineError
 from harness.guest.seed import Seed
 from harness.guest.ssh import Session
 from harness.model.topology import Topology
-from harness.stacks.base import member_command
+from harness.stacks.base import SessionStack
 from harness.stacks.daemons import seed_daemon
-from harness.stacks.offers import daemons
 from harness.stacks.pacemaker import crm_mon, dlm, sbd
 from harness.stacks.pacemaker.cib import cib_xml
 from harness.stacks.pacemaker.corosync import AUTHKEY_BYTES, corosync_conf
@@ -22,7 +21,7 @@ from harness.stacks.state import ClusterState
 LOGS = ("/var/log/corosync/corosync.log", "/var/log/pacemaker/pacemaker.log")
 
 
-class PacemakerStack:
+class PacemakerStack(SessionStack):
     """Configures, watches and commands the cluster of ``topology`` through ``sessions`` (one per node)."""
 
     name = "pacemaker"
@@ -30,11 +29,7 @@ class PacemakerStack:
 
     def __init__(self, topology: Topology, sessions: Mapping[str, Session], bmc_password: str,
                  is_reachable: Callable[[str], bool], slowdown: float = 1.0) -> None:
-        self.topology = topology
-        self.daemons = daemons(topology)
-        self._slowdown = slowdown
-        self._sessions = sessions
-        self._is_reachable = is_reachable
+        super().__init__(topology, sessions, is_reachable, slowdown)
         self._bmc_password = bmc_password
         self._authkey = secrets.token_hex(AUTHKEY_BYTES // 2)
         self._remote_authkey = secrets.token_hex(AUTHKEY_BYTES)
@@ -63,10 +58,6 @@ class PacemakerStack:
             seed.late.append("systemctl start corosync-qdevice.service")
         # Pacemaker finds its disk at the first try only if the login is done: late
         seed.late.append("systemctl start pacemaker.service")
-
-    def members_seen_by(self, node: str) -> frozenset[str]:
-        """Every node sees every node."""
-        return frozenset(self.topology.cluster_nodes)
 
     def seed_helper(self, node: str, seed: Seed) -> None:
         """Makes the node of ``seed`` a remote node, the quorum device's server or the keeper of SBD's disks, if that is
@@ -99,10 +90,6 @@ class PacemakerStack:
             except FencelineError as error:
                 tried.append(error.message)
         raise ClusterError("no member tells the cluster's state", "\n".join(tried))
-
-    def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
-        """Runs one of the cluster's own commands on ``node`` or the first online member."""
-        return member_command(self, self._sessions, self._is_reachable, arguments, node, within * self._slowdown)
 
     def move(self, service: str, target: str | None) -> None:
         """Clean relocation by the cluster's own command; to ``target`` or away from where it is."""
