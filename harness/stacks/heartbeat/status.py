@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from harness.errors import ClusterError
 from harness.model.topology import Resource, Topology
 from harness.stacks.heartbeat.config import preferred, resources
+from harness.stacks.sections import ADDRESSES, SOCKETS, addresses, listening_ports, split
 from harness.stacks.state import ClusterState, MemberState, ResourceState
 
 #: cl_status knows nodes and who should have which resources; what there is of them, the kernel knows.
 COMMAND = ("echo hb $(cl_status hbstatus 2>&1); for n in $(cl_status listnodes -n 2>/dev/null); do "
            "echo node $n $(cl_status nodestatus $n); done; echo rsc $(cl_status rscstatus 2>&1); "
-           "echo -- addresses; ip -4 -o addr show; echo -- mounts; cat /proc/mounts; "
-           "echo -- sockets; cat /proc/net/tcp")
+           f"{ADDRESSES}; echo -- mounts; cat /proc/mounts; {SOCKETS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,16 @@ def parse(node: str, text: str) -> NodeStatus:
     Raises:
         ClusterError: it isn't that.
     """
-    head, *rest = text.split("\n-- ")
-    sections = {name: body.splitlines() for name, _, body in (part.partition("\n") for part in rest)}
-    words = [line.split() for line in head.splitlines() if line.strip()]
+    words, sections = split(text)
     if not words or words[0][0] != "hb" or set(sections) != {"addresses", "mounts", "sockets"}:
         raise ClusterError(f"{node}: no status of heartbeat", text[:500])
     holds = next((line[1] for line in words if line[0] == "rsc" and len(line) == 2), "unknown")
     return NodeStatus(
         node, "running" in words[0] and "stopped" not in words[0],
         {line[1]: line[2] for line in words if line[0] == "node" and len(line) == 3}, holds,
-        frozenset(fields[3].split("/")[0] for line in sections["addresses"] if len(fields := line.split()) > 3),
+        addresses(sections["addresses"]),
         frozenset(fields[1] for line in sections["mounts"] if len(fields := line.split()) > 1),
-        frozenset(int(fields[1].rpartition(":")[2], 16) for line in sections["sockets"][1:]
-                  if len(fields := line.split(None, 4)) > 3 and fields[3] == "0A"))
+        listening_ports(sections["sockets"]))
 
 
 def holds_service(status: NodeStatus, home: str) -> bool:

@@ -9,13 +9,13 @@ from harness.errors import ClusterError
 from harness.model.addressing import address
 from harness.model.topology import Topology
 from harness.stacks.keepalived.config import LOGS, RUN
+from harness.stacks.sections import ADDRESSES, SOCKETS, addresses, listening_ports, split
 from harness.stacks.state import ClusterState, MemberState, ResourceState
 
 COMMAND = ("pgrep -x keepalived >/dev/null && echo running || echo stopped; "
            f"grep -q 'does not support proc events' {LOGS[0]} && echo untracked; cd {RUN} && "
            "for f in vrrp-*; do [ -e $f ] && echo vrrp ${f#vrrp-} $(cat $f); done; "
-           "echo -- addresses; ip -4 -o addr show; echo -- ipvs; cat /proc/net/ip_vs 2>/dev/null; "
-           "echo -- sockets; cat /proc/net/tcp")
+           f"{ADDRESSES}; echo -- ipvs; cat /proc/net/ip_vs 2>/dev/null; {SOCKETS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +38,14 @@ def parse(node: str, text: str) -> DirectorStatus:
     Raises:
         ClusterError: it isn't that.
     """
-    head, *rest = text.split("\n-- ")
-    sections = {name: body.splitlines() for name, _, body in (part.partition("\n") for part in rest)}
-    words = [line.split() for line in head.splitlines() if line.strip()]
+    words, sections = split(text)
     if not words or words[0] not in (["running"], ["stopped"]) or set(sections) != {"addresses", "ipvs", "sockets"}:
         raise ClusterError(f"{node}: no status of keepalived", text[:500])
     return DirectorStatus(
         node, words[0] == ["running"], {line[1]: line[2] for line in words[1:] if len(line) == 3},
-        frozenset(fields[3].split("/")[0] for line in sections["addresses"] if len(fields := line.split()) > 3),
+        addresses(sections["addresses"]),
         parse_ipvs("\n".join(sections["ipvs"])),
-        frozenset(int(fields[1].rpartition(":")[2], 16) for line in sections["sockets"][1:]
-                  if len(fields := line.split(None, 4)) > 3 and fields[3] == "0A"),
+        listening_ports(sections["sockets"]),
         ["untracked"] not in words)
 
 
