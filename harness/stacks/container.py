@@ -6,14 +6,13 @@ start it; the programs are the node's own /usr, read-only. No container engine i
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from harness.guest.seed import Seed
 from harness.model.topology import Service
+from harness.stacks.ledger import DAEMON, FILE, PROGRAM
+from harness.stacks.resource_agent import script
 
 AGENT = "ocf:fenceline:container"
-_DAEMON = Path(__file__).parent.parent / "guest" / "ledger.py"
-_INSIDE = """\
+_INSIDE = f"""\
 #!/bin/sh -e
 R=$1
 mount --make-rprivate /
@@ -22,17 +21,13 @@ mount -o remount,bind,ro $R/usr
 mount -t tmpfs run $R/run
 mount -t proc proc $R/proc
 mount --bind /dev $R/dev
-exec chroot $R python3 -S /usr/lib/fenceline/ledger.py /data/ledger.txt "$2" /run/ledger.pid "$3" 0
+exec chroot $R python3 -S {PROGRAM} /data/{FILE} "$2" /run/ledger.pid "$3" 0
 """
-_SCRIPT = """\
-#!/bin/sh
+_SETTINGS = """\
 P=/run/fenceline-container-${OCF_RESOURCE_INSTANCE:-x}.pid
 R=$OCF_RESKEY_root
-alive() { read -r pid 2>/dev/null <$P && [ -d /proc/$pid ]; }
-ready() { [ -s /proc/$1/root/run/ledger.pid ] 2>/dev/null; }
-case $1 in
-start)
-    alive && exit 0
+"""
+_START = """\
     mkdir -p $R/usr $R/proc $R/dev $R/run $R/data || exit 1
     for d in bin sbin lib lib64; do [ -e $R/$d ] || ln -s usr/$d $R/$d; done
     # whoever kills the first process kills all: it is their init
@@ -44,31 +39,10 @@ start)
         sleep 0.05; n=$((n+1))
     done
     exit 1 ;;
-stop)
-    alive || exit 0
-    kill $pid; n=0
-    while [ -d /proc/$pid ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n+1)); done
-    [ -d /proc/$pid ] && kill -9 $pid
-    rm -f $P; exit 0 ;;
-monitor|status) alive && exit 0; exit 7 ;;
-meta-data)
-    cat <<X
-<?xml version="1.0"?>
-<resource-agent name="container"><version>1.0</version>
-<longdesc lang="en">A container with Fenceline's ledger</longdesc><shortdesc lang="en">container</shortdesc>
-<parameters>
-<parameter name="root"><content type="string"/></parameter>
-<parameter name="port"><content type="integer"/></parameter>
-<parameter name="sync"><content type="integer"/></parameter>
-</parameters>
-<actions><action name="start" timeout="20s"/><action name="stop" timeout="20s"/>
-<action name="monitor" timeout="20s" interval="2s"/><action name="meta-data" timeout="5s"/></actions>
-</resource-agent>
-X
-    exit 0 ;;
-*) exit 3 ;;
-esac
 """
+_SCRIPT = script("container", "A container with Fenceline's ledger", _START,
+                 {"root": "string", "port": "integer", "sync": "integer"}, _SETTINGS,
+                 "ready() { [ -s /proc/$1/root/run/ledger.pid ] 2>/dev/null; }\n")
 
 
 def is_container(service: Service) -> bool:
@@ -79,7 +53,7 @@ def is_container(service: Service) -> bool:
 def seed_container(seed: Seed, service: Service) -> None:
     """Gives the node of ``seed`` what it needs to run ``service``'s container, if it has one."""
     if is_container(service):
-        seed.add("/usr/lib/fenceline/ledger.py", _DAEMON.read_text(), 0o755)
+        seed.add(PROGRAM, DAEMON.read_text(), 0o755)
         seed.add("/usr/lib/fenceline/container.sh", _INSIDE, 0o755)
         seed.add("/usr/lib/ocf/resource.d/fenceline/container", _SCRIPT, 0o755)
 
