@@ -1,5 +1,4 @@
 """A stranger that has the service's address, in a real fabric, seen by the real observer."""
-# ruff: noqa: F811 - a fixture is asked for by the name it was imported under
 
 from __future__ import annotations
 
@@ -15,7 +14,6 @@ from harness.faults.address import STRANGER_MAC
 from harness.model.event import now_ns
 from harness.observe.loop import ObserverLoop
 from harness.observe.wire import WireObserver
-from tests.faults.tapnet import net  # noqa: F401 - a fixture
 
 
 @pytest.fixture

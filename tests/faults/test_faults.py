@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 
 import pytest
 
@@ -12,6 +11,7 @@ from harness.errors import ClusterError, FaultError, MachineError
 from harness.faults import FAULTS, make_fault, network
 from harness.machines.protocol import Power
 from harness.model.event import now_ns
+from tests.meanwhile import meanwhile
 
 NODE = "rs-01"
 
@@ -19,19 +19,12 @@ NODE = "rs-01"
 @contextlib.contextmanager
 def ticking(cluster, node=NODE, while_off=False):
     """The agent of ``node`` ticks, as long as its machine runs."""
-    stop = threading.Event()
-
-    def go():
+    def go(stop):
         while not stop.wait(0.004):
             if while_off or cluster.machines[node].power() is Power.ON:
                 cluster.log.record("guest", node, "tick", {})
-    thread = threading.Thread(target=go)
-    thread.start()
-    try:
+    with meanwhile(go):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def inject(cluster, name, **parameters):

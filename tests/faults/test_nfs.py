@@ -16,7 +16,6 @@ from harness.judge.faultlog import impairments
 from harness.model.load import load_topology, parse_topology
 from harness.model.shared_storage import Nfs
 from harness.storage.nfs import PORT
-from tests.faults.tapnet import net  # noqa: F401 - a fixture
 from tests.faults.test_guest_effects import Guest
 from tests.judge import logs
 

@@ -1,5 +1,4 @@
 """Partitions, a loose contact, a rate limit and dropped kinds of packets, in a real fabric with guests of threads."""
-# ruff: noqa: F811 - a fixture is asked for by the name it was imported under
 
 from __future__ import annotations
 
@@ -11,7 +10,6 @@ from harness.errors import FaultError
 from harness.faults import make_fault
 from harness.faults.background import worker_of
 from harness.model.load import load_topology
-from tests.faults.tapnet import net  # noqa: F401 - a fixture
 
 BOTH = ("heartbeat-a", "heartbeat-b")
 SHAPES = [

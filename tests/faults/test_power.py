@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 
 import pytest
@@ -14,15 +13,16 @@ from harness.faults.background import worker_of
 from harness.machines.protocol import Power
 from harness.model.event import now_ns
 from tests.faults.test_faults import NODE, inject, ticking
+from tests.meanwhile import meanwhile
 
 
 @contextlib.contextmanager
 def booting(cluster, node=NODE, takes=0.0):
     """The agent of ``node`` starts whenever its machine has been switched on, or gone on, for ``takes`` s."""
     begun = now_ns()
-    stop, told = threading.Event(), set()
+    told = set()
 
-    def go():
+    def go(stop):
         while not stop.wait(0.005):
             for event in cluster.log.events():
                 if event.kind in ("power.on", "power.resumed") and event.node == node and event.t_ns > begun \
@@ -30,13 +30,8 @@ def booting(cluster, node=NODE, takes=0.0):
                         and now_ns() - event.t_ns > takes * 1e9:
                     told.add(event.t_ns)
                     cluster.log.record("guest", node, "agent.start", {})
-    thread = threading.Thread(target=go)
-    thread.start()
-    try:
+    with meanwhile(go):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @pytest.fixture

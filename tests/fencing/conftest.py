@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 import subprocess
 import threading
 import time
@@ -13,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from harness.fencing.bmc import BmcMode, BmcRack
-from harness.journal import Journal
 from harness.machines.fabric import Fabric
 from harness.machines.protocol import Power
 from harness.model.addressing import bmc_address
 from harness.model.event import now_ns
 from harness.model.load import load_topology
 from harness.observe.log import EventLog
+from tests.fabrics import real_fabric, skip_unless
 
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "web-iscsi.yaml"
 
@@ -77,26 +75,16 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def shared_bench(tmp_path_factory):
-    if os.geteuid() != 0:
-        pytest.skip("needs root to make a network namespace")
-    for tool in ("ip", "ipmitool"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed")
+    skip_unless("ip", "ipmitool")
     topology = load_topology(TOPOLOGY)
-    journal = Journal(tmp_path_factory.mktemp("journal") / "j.jsonl")
-    fabric = Fabric(f"t{secrets.token_hex(3)}", topology, journal)
     log = EventLog()
     machines = {node: FakeMachine(node) for node in topology.cluster_nodes}
-    try:
-        fabric.create()
+    with real_fabric(topology, tmp_path_factory.mktemp("journal")) as fabric:
         rack = BmcRack(fabric, topology, log, "secret", machines)
         try:
             yield Bench(fabric, topology, rack, log, machines)
         finally:
             rack.close()
-    finally:
-        fabric.close()
-        journal.close(remove=True)
 
 
 @pytest.fixture

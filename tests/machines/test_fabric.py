@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
 import select
 import shutil
 import socket
-import struct
 import subprocess
 import threading
 import time
@@ -25,11 +23,13 @@ from harness.journal import Journal, open_entries
 from harness.machines.fabric import Fabric, remove_namespace
 from harness.model.addressing import address, mac
 from harness.model.load import load_topology
+from harness.observe.log import EventLog
+from tests.fabrics import Cable, arp_answer, open_tap, real_fabric
+from tests.meanwhile import meanwhile
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not all(map(shutil.which, ("ip", "nft"))), reason="needs root, ip and nft")
 
-TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 2, 0x1000  # linux/if_tun.h
 MARK = b"\x88\xb5fenceline"  # an experimental EtherType, IEEE 802
 
 
@@ -47,22 +47,14 @@ def topology():
 
 @pytest.fixture(scope="module")
 def fabric(topology, tmp_path_factory):
-    journal = Journal(tmp_path_factory.mktemp("journal") / "x.jsonl")
-    made = Fabric(f"t{secrets.token_hex(3)}", topology, journal)
-    try:
-        made.create()
+    with real_fabric(topology, tmp_path_factory.mktemp("journal")) as made:
         yield made
-    finally:
-        made.close()
-        journal.close(remove=True)
 
 
 @contextlib.contextmanager
 def plugged(fabric, node, network):
     """The machine's end of its cable, as a descriptor for frames."""
-    with fabric.entered():
-        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH", fabric.tap(node, network).encode(), IFF_TAP | IFF_NO_PI))
+    fd = open_tap(fabric, node, network)
     try:
         yield fd
     finally:
@@ -107,24 +99,13 @@ def answering(fabric, node, network, as_if=None):
     """A machine that answers ARP for its address (or for ``as_if``)."""
     own = to_bytes(fabric.mac(node, network))
     ip = (as_if or address(fabric.topology, node, network)).packed
-    stop = threading.Event()
 
-    def go(fd):
+    def go(stop):
         while not stop.is_set():
-            if select.select([fd], [], [], 0.02)[0]:
-                data = os.read(fd, 4096)
-                # ARP, request, for us: RFC 826
-                if data[12:14] == b"\x08\x06" and data[20:22] == b"\x00\x01" and data[38:42] == ip:
-                    os.write(fd, data[6:12] + own + b"\x08\x06" + data[14:20] + b"\x00\x02" + own + ip
-                             + data[22:28] + data[28:32])
-    with plugged(fabric, node, network) as fd:
-        thread = threading.Thread(target=go, args=(fd,))
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+            if select.select([fd], [], [], 0.02)[0] and (answer := arp_answer(os.read(fd, 4096), own, ip)):
+                os.write(fd, answer)
+    with plugged(fabric, node, network) as fd, meanwhile(go):
+        yield
 
 
 def links(fabric) -> dict[str, dict]:
@@ -163,15 +144,9 @@ def test_there_is_no_way_out(fabric):
 
 def test_the_host_is_not_touched(tmp_path, topology):
     before = host_view()
-    journal = Journal(tmp_path / "x.jsonl")
-    made = Fabric(f"t{secrets.token_hex(3)}", topology, journal)
-    try:
-        made.create()
+    with real_fabric(topology, tmp_path) as made:
         made.set_link("rs-01", "heartbeat", up=False)
         during = host_view()
-    finally:
-        made.close()
-        journal.close(remove=True)
     assert before == during == host_view()
 
 
@@ -277,20 +252,10 @@ def test_who_answers_arp(fabric):
 @pytest.fixture
 def cluster(fabric, topology):
     """As much of a cluster as network faults need, around the real fabric."""
-    class Cable:
-        def __init__(self, node, network):
-            self.node, self.network = node, network
-
-        def down(self):
-            fabric.set_link(self.node, self.network, up=False)
-
-        def up(self):
-            fabric.set_link(self.node, self.network, up=True)
-
-        def is_up(self):
-            return fabric.link_is_up(self.node, self.network)
-    return SimpleNamespace(fabric=fabric, topology=topology, boot_deadline=3.0, is_running=lambda node: True,
-                           machine=lambda node: SimpleNamespace(link=lambda network: Cable(node, network)))
+    made = SimpleNamespace(
+        fabric=fabric, topology=topology, log=EventLog(), boot_deadline=3.0, is_running=lambda node: True,
+        machine=lambda node: SimpleNamespace(link=lambda network: Cable(made, node, network)))
+    return made
 
 
 def test_the_fault_network_cut_for_real(cluster):

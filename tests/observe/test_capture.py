@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import socket
 import time
 
 import pytest
 
-from harness.journal import Journal
-from harness.machines.fabric import Fabric
 from harness.observe.capture import Capture
+from tests.fabrics import real_fabric
 from tests.judge import logs
 
 
@@ -26,29 +24,25 @@ def test_without_tcpdump_nothing_is_captured(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("tcpdump") is None, reason="needs root and tcpdump")
 def test_packets_of_the_service_network(tmp_path):
-    identity, topology = secrets.token_hex(4), logs.topology()
-    journal = Journal(tmp_path / "journal.jsonl")
-    fabric = Fabric(identity, topology, journal)
-    capture = Capture(fabric, topology)
-    try:
-        fabric.create()
-        assert capture.start(tmp_path / "captures")
-        file = tmp_path / "captures" / "service.pcap0"
-        deadline = time.monotonic() + 5
-        while not file.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        with fabric.entered():
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        with sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            # the kernel hands over what has gathered once a second: what is younger at the end is not in the file
-            while file.stat().st_size < 24 + 20 * 50 and time.monotonic() < deadline + 5:
-                sock.sendto(b"x" * 50, ("192.168.98.255", 9))
-                time.sleep(0.02)
-        capture.stop()
-        assert file.stat().st_size >= 24 + 20 * 50  # its header, and the packets
-        assert {path.name for path in (tmp_path / "captures").iterdir()} == {"heartbeat.pcap0", "service.pcap0"}
-    finally:
-        capture.stop()
-        fabric.close()
-        journal.close(remove=True)
+    topology = logs.topology()
+    with real_fabric(topology, tmp_path) as fabric:
+        capture = Capture(fabric, topology)
+        try:
+            assert capture.start(tmp_path / "captures")
+            file = tmp_path / "captures" / "service.pcap0"
+            deadline = time.monotonic() + 5
+            while not file.exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            with fabric.entered():
+                sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            with sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                # the kernel hands over what has gathered once a second: what is younger at the end is not in the file
+                while file.stat().st_size < 24 + 20 * 50 and time.monotonic() < deadline + 5:
+                    sock.sendto(b"x" * 50, ("192.168.98.255", 9))
+                    time.sleep(0.02)
+            capture.stop()
+            assert file.stat().st_size >= 24 + 20 * 50  # its header, and the packets
+            assert {path.name for path in (tmp_path / "captures").iterdir()} == {"heartbeat.pcap0", "service.pcap0"}
+        finally:
+            capture.stop()

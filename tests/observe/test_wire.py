@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 import socket
 import struct
 import time
@@ -13,11 +10,10 @@ from pathlib import Path
 import pytest
 from scapy.layers.l2 import ARP, Ether
 
-from harness.journal import Journal
-from harness.machines.fabric import Fabric
 from harness.model.event import now_ns
 from harness.model.load import load_topology
 from harness.observe.wire import Claim, Throttle, WireObserver, dissect, stamp_of, who_has
+from tests.fabrics import real_fabric, skip_unless
 
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "web-iscsi.yaml"
 VIP, MAC, CLIENT = "192.168.98.244", "52:54:00:fe:01:0b", "192.168.98.9"
@@ -83,18 +79,9 @@ def test_kernel_stamps_become_monotonic():
 
 @pytest.fixture
 def fabric(tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("needs root to make a network namespace")
-    if shutil.which("ip") is None:
-        pytest.skip("ip (iproute2) is not installed")
-    journal = Journal(tmp_path / "j.jsonl")
-    made = Fabric(f"t{secrets.token_hex(3)}", load_topology(TOPOLOGY), journal)
-    try:
-        made.create()
+    skip_unless("ip")
+    with real_fabric(load_topology(TOPOLOGY), tmp_path) as made:
         yield made
-    finally:
-        made.close()
-        journal.close(remove=True)
 
 
 def test_an_owner_is_found_and_his_moves_are_seen(fabric, log, loop):
