@@ -50,6 +50,16 @@ def open_tap(fabric: Fabric, node: str, network: str) -> int:
     return fd
 
 
+@contextlib.contextmanager
+def plugged(fabric: Fabric, node: str, network: str) -> Iterator[int]:
+    """``open_tap``, closed afterwards."""
+    fd = open_tap(fabric, node, network)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
 def arp_answer(frame: bytes, own: bytes, ip: bytes) -> bytes | None:
     """What the card ``own`` with the address ``ip`` says to ``frame``, if that is an ARP request for it (RFC 826)."""
     if frame[12:14] != b"\x08\x06" or frame[20:22] != b"\x00\x01" or frame[38:42] != ip:

@@ -24,7 +24,7 @@ from harness.machines.fabric import Fabric, remove_namespace
 from harness.model.addressing import address, mac
 from harness.model.load import load_topology
 from harness.observe.log import EventLog
-from tests.fabrics import Cable, arp_answer, open_tap, real_fabric
+from tests.fabrics import Cable, arp_answer, plugged, real_fabric
 from tests.meanwhile import meanwhile
 
 pytestmark = pytest.mark.skipif(
@@ -49,16 +49,6 @@ def topology():
 def fabric(topology, tmp_path_factory):
     with real_fabric(topology, tmp_path_factory.mktemp("journal")) as made:
         yield made
-
-
-@contextlib.contextmanager
-def plugged(fabric, node, network):
-    """The machine's end of its cable, as a descriptor for frames."""
-    fd = open_tap(fabric, node, network)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def to_bytes(text: str) -> bytes:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from harness.observe.capture import Capture
-from tests.fabrics import real_fabric
+from tests.fabrics import plugged, real_fabric
 from tests.judge import logs
 
 
@@ -25,7 +25,8 @@ def test_without_tcpdump_nothing_is_captured(tmp_path, monkeypatch):
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("tcpdump") is None, reason="needs root and tcpdump")
 def test_packets_of_the_service_network(tmp_path):
     topology = logs.topology()
-    with real_fabric(topology, tmp_path) as fabric:
+    # a bridge without a plugged cable has no carrier, and sends nothing once the kernel has noticed
+    with real_fabric(topology, tmp_path) as fabric, plugged(fabric, topology.cluster_nodes[0], "service"):
         capture = Capture(fabric, topology)
         try:
             assert capture.start(tmp_path / "captures")
