@@ -1,6 +1,6 @@
 """How far the failover time that the judge reports is off.
 
-    .venv/bin/python -m benchmarks.failover_error [--count 100] [--seed 1] [--cluster TOPOLOGY] [--runs-dir DIR]
+    .venv/bin/python -m benchmarks.failover_error [--count 100] [--seed 1] [--cluster TOPOLOGY]
 
 Injects outages of exactly known length (the client's packets are dropped in the fabric, both ends stamped) and
 compares: count, median, p95 and largest error, and whether each was within its own reported bound. Against a plain

@@ -77,12 +77,16 @@ class KnownOutage:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A known outage and the one that was reported, or None. ``answer`` is how long (s) the service itself took, once
-    the packets passed again, for the answer that ended it: the service's time and not the measurement's."""
+    """A known outage and the one that was reported, or None.
+
+    ``service_time`` is the service's own part of the error (s): how long the first question that failed had already
+    waited for its answer when the packets were dropped, and how long the answer that ended the outage took once they
+    passed again. A guest with one CPU that is busy answers late; no client can tell that from an outage.
+    """
 
     known: KnownOutage
     reported: Outage | None
-    answer: float = 0.0
+    service_time: float = 0.0
 
     @property
     def error(self) -> float | None:
@@ -91,8 +95,8 @@ class Compared:
 
     @property
     def own_error(self) -> float | None:
-        """The error without the time that the service took to answer, s."""
-        return None if self.error is None else self.error - self.answer
+        """The measurement's own part of the error, s."""
+        return None if self.error is None else self.error - self.service_time
 
     @property
     def within_bound(self) -> bool:
@@ -177,8 +181,8 @@ def compare(known: Sequence[KnownOutage], events: Iterable[Event], topology: Top
     """Each known outage with the reported one that covers most of it."""
     events = list(events)
     reported = outages(build_history(events, topology))
-    sent = {(event.data["service"], event.t_ns): event.data["sent_ns"] for event in events
-            if event.kind == "reply" and event.data["ok"]}
+    replies = [event for event in events if event.kind == "reply"]
+    sent = {(event.data["service"], event.t_ns): event.data["sent_ns"] for event in replies if event.data["ok"]}
 
     def shared(one: KnownOutage, other: Outage) -> int:
         until = one.end_after_ns if other.end_ns is None else other.end_ns
@@ -192,7 +196,12 @@ def compare(known: Sequence[KnownOutage], events: Iterable[Event], topology: Top
             continue
         asked_ns = sent.get((best.service, best.end_ns), 0)
         # what was asked before and came through by a repetition is the measurement's own affair
-        found.append(Compared(one, best, (best.end_ns - asked_ns) / 1e9 if asked_ns >= one.end_after_ns else 0.0))
+        answering_ns = best.end_ns - asked_ns if asked_ns >= one.end_after_ns else 0
+        in_vain_ns = min((event.data["sent_ns"] for event in replies if not event.data["ok"]
+                          and event.data["service"] == best.service and event.t_ns > best.start_ns),
+                         default=one.begin_before_ns)
+        waiting_ns = max(0, one.begin_before_ns - max(in_vain_ns, best.start_ns))
+        found.append(Compared(one, best, (answering_ns + waiting_ns) / 1e9))
     return found
 
 

@@ -20,14 +20,22 @@ def test_a_known_outage_is_found_and_its_error_told():
     found, = compare([known(3.99, 5.99)], log.events, log.topology)
     assert found.error == pytest.approx(0.02, abs=0.001)
     assert found.within_bound
-    assert found.answer == pytest.approx(0.004) and found.own_error == pytest.approx(0.016, abs=0.001)
+    assert found.service_time == pytest.approx(0.004) and found.own_error == pytest.approx(0.016, abs=0.001)
     assert summary([found])["own_p95"] == pytest.approx(0.016, abs=0.001)
 
 
 def test_an_answer_that_was_asked_for_before_the_end_is_the_measurements_own_time():
     log = Log().baseline().ready(0.5).good(0.1, 4, A).bad(4, 5.9).request(5.98, 0.4, True, A).good(6.4, 9, A)
     found, = compare([known(3.99, 5.99)], log.events, log.topology)
-    assert found.answer == 0 and found.own_error == found.error
+    assert found.service_time == 0 and found.own_error == found.error
+
+
+def test_what_a_question_had_waited_before_the_packets_were_dropped_is_the_services_time():
+    log = Log().baseline().ready(0.5).good(0.1, 4, A).bad(4, 6).good(6, 9, A)
+    found, = compare([known(4.02, 6)], log.events, log.topology)
+    first_in_vain = min(event.data["sent_ns"] for event in log.events if event.kind == "reply" and not event.data["ok"])
+    assert first_in_vain < ns(4.02)
+    assert found.service_time == pytest.approx((ns(4.02) - first_in_vain) / 1e9 + 0.004)
 
 
 def test_an_outage_that_was_not_reported_is_missed():

@@ -16,6 +16,9 @@ from harness.model.verdict import Outage, Phase
 PHASES = ("detect", "quorum", "fence", "storage", "vip", "service", "first reply")
 #: The last one of an outage that the log does not see the end of.
 NO_REPLY = "no reply"
+#: What is taken for a usual time to answer is the longest of this long (ns) before an outage: a guest with one CPU
+#: stalls for some 20 ms about once in a second, and a shorter look would now and then miss that.
+_USUAL_NS = 3 * SECOND
 
 
 def outages(history: History) -> tuple[Outage, ...]:
@@ -62,7 +65,7 @@ def _begin_error(gap: Gap, requests: list[Request], start_ns: int, end_ns: int) 
     failed = min((request.sent_ns for request in requests if _lost(request)
                   and request.t_ns > start_ns and request.sent_ns <= end_ns), default=start_ns + PROBE_NS)
     under_way = max((request.t_ns - request.sent_ns for request in requests
-                     if request.ok and not request.slow and start_ns - SECOND < request.t_ns <= start_ns), default=0)
+                     if request.ok and not request.slow and start_ns - _USUAL_NS < request.t_ns <= start_ns), default=0)
     return late_ns + max(failed + under_way - start_ns, 0)
 
 

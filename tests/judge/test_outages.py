@@ -77,6 +77,12 @@ def test_the_error_bound_is_one_probe_and_the_stamps():
     assert outage.plus_minus == pytest.approx((0.016 + 0.004 + 0.001) + (0.02 + 0.004 + 0.001))
 
 
+def test_a_service_that_stalls_now_and_then_may_have_been_there_for_as_long_as_its_stalls():
+    stalled = base().good(0, 2, A).request(2.001, 0.09, True, A).good(2.1, 4, A).bad(4, 6).good(6, 9, A)
+    outage, = of(stalled)
+    assert outage.plus_minus == pytest.approx((0.016 + 0.09 + 0.001) + (0.02 + 0.004 + 0.001))
+
+
 def test_a_client_that_asks_seldom_knows_less():
     log = base().good(0, 4, A).bad(4, 8.5, took=1, every=1.02).good(9, 12, A)
     outage, = of(log)
