@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.machines import image, uml_kernel
-from harness.machines.image import ImageError, find_image, read_packages, recipe_key
+from harness.machines import image, rootfs, uml_kernel
+from harness.machines.image import ImageError, find_image, recipe_key
+from harness.machines.rootfs import read_packages
 from harness.machines.uml_kernel import UmlKernelError, debian_source, parse_sources
 
 ONE_LINE = "# main\ndeb [arch=amd64 signed-by=/k.gpg] http://m.test/debian bookworm main contrib # x\ndeb-src x y z\n"
@@ -197,12 +198,12 @@ def test_an_unusable_cache_is_one_clear_message(tmp_path, monkeypatch):
 def test_a_failed_build_is_explained(tmp_path, log, message):
     path = tmp_path / "log"
     path.write_text(log)
-    assert message in image._explain(1, log, path)
+    assert message in rootfs._explain(1, log, path)
 
 
 def test_progress_says_stages_and_remembers_the_first_error():
     said: list[str] = []
-    watch = image._Stages(said.append)
+    watch = rootfs._Stages(said.append)
     for line in ("I: extracting archives...", "Unpacking x", "E: broken", "E: setup failed"):
         watch.line(line)
     watch.tick()
@@ -217,11 +218,11 @@ def test_an_interrupted_build_ends_its_children(tmp_path):
     def stop(_: str) -> None:
         raise Stop
 
-    watch = image._Stages(stop)
+    watch = rootfs._Stages(stop)
     pidfile = tmp_path / "pid"
     script = f"echo $$ >{pidfile}; echo 'I: begun...'; sleep 60"
     with pytest.raises(Stop):
-        image._run_logged(["sh", "-c", script], dict(os.environ), tmp_path / "log", watch)
+        rootfs._run_logged(["sh", "-c", script], dict(os.environ), tmp_path / "log", watch)
     with pytest.raises(ProcessLookupError):
         os.kill(int(pidfile.read_text()), 0)
 
