@@ -10,7 +10,7 @@ from harness.judge.cluster_fs import losses
 from harness.judge.history import build_history
 from harness.model.event import Event, now_ns
 from harness.scene import Scene
-from steps.then import _assert_promise as assert_promise
+from steps.then import assert_promise
 from steps.words import phrase
 
 

@@ -12,7 +12,7 @@ from harness.judge.replicas import SPLIT_BRAIN
 from harness.model.event import Event
 from harness.needs import needs
 from harness.scene import Scene
-from steps.then import _assert_promise as assert_promise
+from steps.then import assert_promise
 from steps.words import phrase
 
 _DRBD = r'"(?P<drbd>[^"]+)"'

@@ -7,7 +7,7 @@ from pytest_bdd import then, when
 from harness.errors import Timeout
 from harness.model.event import Event, now_ns
 from harness.scene import Scene
-from steps.then import _assert_promise as assert_promise
+from steps.then import assert_promise
 from steps.words import phrase
 
 _PROMISE = "no lost acknowledgement"

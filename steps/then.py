@@ -179,7 +179,7 @@ def outage_at_most(scene: Scene, service: str, seconds: str) -> None:
     assert longest <= float(seconds), f"{service} was away for {longest:.2f} s, at most {seconds} s were allowed"
 
 
-def _assert_promise(scene: Scene, promise: str) -> None:
+def assert_promise(scene: Scene, promise: str) -> None:
     finding = scene.finding(promise)
     if finding.verdict is not Verdict.PASS:
         # not `assert`: pytest would add the finding's whole evidence to the words
@@ -188,28 +188,28 @@ def _assert_promise(scene: Scene, promise: str) -> None:
 
 @then("the file system was never mounted on two nodes")
 def single_mount(scene: Scene) -> None:
-    _assert_promise(scene, "single mount")
+    assert_promise(scene, "single mount")
 
 
 @then("the shared disk never had two writers")
 def single_writer(scene: Scene) -> None:
-    _assert_promise(scene, "single writer")
+    assert_promise(scene, "single writer")
 
 
 @then("the VIP never had two owners")
 def single_vip_owner(scene: Scene) -> None:
-    _assert_promise(scene, "single VIP owner")
+    assert_promise(scene, "single VIP owner")
 
 
 @then("no service ran without quorum")
 @needs("quorum")
 def no_service_without_quorum(scene: Scene) -> None:
-    _assert_promise(scene, "no service without quorum")
+    assert_promise(scene, "no service without quorum")
 
 
 @then("nothing was taken over before the fencing")
 def fence_before_takeover(scene: Scene) -> None:
-    _assert_promise(scene, "fence before takeover")
+    assert_promise(scene, "fence before takeover")
 
 
 @then("no node has anything to show that it should not: core files, crashes, full disks, empty logs")
@@ -232,7 +232,7 @@ def same_configuration(scene: Scene) -> None:
 
 @then("every service was where it belongs")
 def in_place(scene: Scene) -> None:
-    _assert_promise(scene, "placement")
+    assert_promise(scene, "placement")
 
 
 @then(phrase(r'the promise "(?P<promise>[^"]+)" is broken within <seconds>'))

@@ -7,7 +7,7 @@ from pytest_bdd import when
 from harness.model.event import is_fencing
 from harness.needs import needs
 from harness.scene import Scene
-from steps.words import phrase
+from steps.words import NUMBER, phrase
 
 
 def _networks(scene: Scene, role: str) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def wakes_up(scene: Scene, node: str) -> None:
     scene.heal("hang", node=scene.node(node))
 
 
-@when(phrase(r"(?P<percent>\d+(?:\.\d+)?) % of the packets on the <network> network are dropped"))
+@when(phrase(rf"(?P<percent>{NUMBER}) % of the packets on the <network> network are dropped"))
 def packets_dropped(scene: Scene, percent: str, network: str) -> None:
     for name in _networks(scene, network):
         scene.inject("packet-drop", network=name, percent=float(percent))
@@ -71,13 +71,13 @@ def cpu_overloaded(scene: Scene, node: str, seconds: str) -> None:
     scene.inject("cpu-overload", node=scene.node(node), seconds=float(seconds))
 
 
-@when(phrase(r'the daemon "(?P<daemon>[^"]+)" is killed on <node>'))
+@when(phrase(r"the daemon <daemon> is killed on <node>"))
 @needs("daemon {daemon}")
 def daemon_killed(scene: Scene, daemon: str, node: str) -> None:
     scene.inject("daemon-kill", node=scene.node(node), daemon=daemon)
 
 
-@when(phrase(r'all processes of the daemon "(?P<daemon>[^"]+)" are killed on <node>'))
+@when(phrase(r"all processes of the daemon <daemon> are killed on <node>"))
 @needs("daemon {daemon}")
 def whole_daemon_killed(scene: Scene, daemon: str, node: str) -> None:
     scene.inject("daemon-kill", node=scene.node(node), daemon=daemon, processes="all")

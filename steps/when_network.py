@@ -9,9 +9,7 @@ from pytest_bdd import when
 from harness.faults import shapes
 from harness.needs import needs
 from harness.scene import Scene
-from steps.words import phrase
-
-_NUMBER = r"\d+(?:\.\d+)?"
+from steps.words import NUMBER, phrase
 
 
 def _networks(scene: Scene, role: str) -> tuple[str, ...]:
@@ -64,7 +62,7 @@ def ring(scene: Scene, network: str) -> None:
     scene.inject("partition-ring", networks=_networks(scene, network))
 
 
-@when(phrase(r"the <network> network of <node> is down for <seconds> and up for (?P<up>\d+(?:\.\d+)?) seconds?, "
+@when(phrase(rf"the <network> network of <node> is down for <seconds> and up for (?P<up>{NUMBER}) seconds?, "
              r"again and again"))
 def flaps(scene: Scene, network: str, node: str, seconds: str, up: str) -> None:
     scene.inject("link-flap", node=scene.node(node), networks=_networks(scene, network), down=float(seconds),
@@ -76,47 +74,47 @@ def stops_flapping(scene: Scene, network: str, node: str) -> None:
     scene.heal("link-flap", node=scene.node(node), networks=_networks(scene, network))
 
 
-@when(phrase(rf"the packets of <node> on the <network> network are (?P<delay>{_NUMBER}) ms late"))
+@when(phrase(rf"the packets of <node> on the <network> network are (?P<delay>{NUMBER}) ms late"))
 def delayed(scene: Scene, node: str, network: str, delay: str) -> None:
     for name in _networks(scene, network):
         scene.inject("packet-delay", node=scene.node(node), network=name, delay=float(delay) / 1000)
 
 
-@when(phrase(rf"the packets of <node> on the <network> network are (?P<delay>{_NUMBER}) ms late, give or take "
-             rf"(?P<jitter>{_NUMBER}) ms"))
+@when(phrase(rf"the packets of <node> on the <network> network are (?P<delay>{NUMBER}) ms late, give or take "
+             rf"(?P<jitter>{NUMBER}) ms"))
 def delayed_with_jitter(scene: Scene, node: str, network: str, delay: str, jitter: str) -> None:
     for name in _networks(scene, network):
         scene.inject("packet-delay", node=scene.node(node), network=name, delay=float(delay) / 1000,
                      jitter=float(jitter) / 1000)
 
 
-@when(phrase(rf"(?P<percent>{_NUMBER}) % of the packets of <node> on the <network> network are duplicated"))
+@when(phrase(rf"(?P<percent>{NUMBER}) % of the packets of <node> on the <network> network are duplicated"))
 def duplicated(scene: Scene, percent: str, node: str, network: str) -> None:
     for name in _networks(scene, network):
         scene.inject("packet-duplicate", node=scene.node(node), network=name, percent=float(percent))
 
 
-@when(phrase(rf"(?P<percent>{_NUMBER}) % of the packets of <node> on the <network> network are reordered"))
+@when(phrase(rf"(?P<percent>{NUMBER}) % of the packets of <node> on the <network> network are reordered"))
 def reordered(scene: Scene, percent: str, node: str, network: str) -> None:
     for name in _networks(scene, network):
         scene.inject("packet-reorder", node=scene.node(node), network=name, percent=float(percent))
 
 
-@when(phrase(rf"(?P<percent>{_NUMBER}) % of the packets of <node> on the <network> network are corrupted"))
+@when(phrase(rf"(?P<percent>{NUMBER}) % of the packets of <node> on the <network> network are corrupted"))
 def corrupted(scene: Scene, percent: str, node: str, network: str) -> None:
     for name in _networks(scene, network):
         scene.inject("packet-corrupt", node=scene.node(node), network=name, percent=float(percent))
 
 
-@when(phrase(rf"(?P<percent>{_NUMBER}) % of the packets of <node> on the <network> network are lost, "
-             rf"(?P<burst>{_NUMBER}) in a row"))
+@when(phrase(rf"(?P<percent>{NUMBER}) % of the packets of <node> on the <network> network are lost, "
+             rf"(?P<burst>{NUMBER}) in a row"))
 def lost_in_bursts(scene: Scene, percent: str, node: str, network: str, burst: str) -> None:
     for name in _networks(scene, network):
         scene.inject("packet-loss-bursts", node=scene.node(node), network=name, percent=float(percent),
                      burst=float(burst))
 
 
-@when(phrase(rf"the packets of <node> on the <network> network are held, and delivered every (?P<period>{_NUMBER}) ms"))
+@when(phrase(rf"the packets of <node> on the <network> network are held, and delivered every (?P<period>{NUMBER}) ms"))
 def held(scene: Scene, node: str, network: str, period: str) -> None:
     for name in _networks(scene, network):
         scene.inject("packet-hold", node=scene.node(node), network=name, period=float(period) / 1000)
@@ -133,7 +131,7 @@ def plugged_in(scene: Scene) -> None:
     scene.heal("cut-one-by-one")
 
 
-@when(phrase(rf"<node> receives at most (?P<kbit>{_NUMBER}) kbit/s on the <network> network"))
+@when(phrase(rf"<node> receives at most (?P<kbit>{NUMBER}) kbit/s on the <network> network"))
 def rate_limited(scene: Scene, node: str, kbit: str, network: str) -> None:
     for name in _networks(scene, network):
         scene.inject("rate-limit", node=scene.node(node), network=name, kbit=float(kbit))

@@ -6,9 +6,7 @@ from pytest_bdd import when
 
 from harness.needs import needs
 from harness.scene import Scene
-from steps.words import phrase
-
-_NUMBER = r"\d+(?:\.\d+)?"
+from steps.words import NUMBER, phrase
 
 
 @when(phrase(r"<node> is reset"))
@@ -46,23 +44,23 @@ def rebooted(scene: Scene, node: str) -> None:
     scene.inject("reboot", node=scene.node(node))
 
 
-@when(phrase(r'the daemon "(?P<daemon>[^"]+)" hangs on <node>'))
+@when(phrase(r"the daemon <daemon> hangs on <node>"))
 def daemon_hangs(scene: Scene, daemon: str, node: str) -> None:
     scene.inject("daemon-stop", node=scene.node(node), daemon=daemon)
 
 
-@when(phrase(r'the daemon "(?P<daemon>[^"]+)" goes on on <node>'))
+@when(phrase(r"the daemon <daemon> goes on on <node>"))
 def daemon_goes_on(scene: Scene, daemon: str, node: str) -> None:
     scene.heal("daemon-stop", node=scene.node(node), daemon=daemon)
 
 
-@when(phrase(r'the daemon "(?P<daemon>[^"]+)" dies again and again on <node>'))
+@when(phrase(r"the daemon <daemon> dies again and again on <node>"))
 @needs("daemon {daemon}")
 def daemon_respawns(scene: Scene, daemon: str, node: str) -> None:
     scene.inject("daemon-respawn-loop", node=scene.node(node), daemon=daemon)
 
 
-@when(phrase(r'the daemon "(?P<daemon>[^"]+)" is left alone on <node>'))
+@when(phrase(r"the daemon <daemon> is left alone on <node>"))
 def daemon_left_alone(scene: Scene, daemon: str, node: str) -> None:
     scene.heal("daemon-respawn-loop", node=scene.node(node), daemon=daemon)
 
@@ -73,7 +71,7 @@ def service_hangs(scene: Scene, service: str) -> None:
     scene.inject("service-stop", node=scene.cluster.owner(service), service=service)
 
 
-@when(phrase(rf"(?P<percent>{_NUMBER}) % of the memory of <node> is taken for <seconds>"))
+@when(phrase(rf"(?P<percent>{NUMBER}) % of the memory of <node> is taken for <seconds>"))
 def memory_taken(scene: Scene, percent: str, node: str, seconds: str) -> None:
     scene.inject("memory-pressure", node=scene.node(node), percent=float(percent), seconds=float(seconds))
 
@@ -103,12 +101,12 @@ def clock_jumps(scene: Scene, node: str, way: str, seconds: str) -> None:
     scene.inject("clock-step", node=scene.node(node), seconds=float(seconds) * (1 if way == "forward" else -1))
 
 
-@when(phrase(rf"the clock of <node> runs (?P<percent>{_NUMBER}) % too (?P<way>fast|slow)"))
+@when(phrase(rf"the clock of <node> runs (?P<percent>{NUMBER}) % too (?P<way>fast|slow)"))
 def clock_drifts(scene: Scene, node: str, percent: str, way: str) -> None:
     scene.inject("clock-drift", node=scene.node(node), percent=float(percent) * (1 if way == "fast" else -1))
 
 
-@when(phrase(rf"the clock of <node> jumps ahead by <seconds> and back, every (?P<period>{_NUMBER}) seconds?"))
+@when(phrase(rf"the clock of <node> jumps ahead by <seconds> and back, every (?P<period>{NUMBER}) seconds?"))
 def clock_strobes(scene: Scene, node: str, seconds: str, period: str) -> None:
     scene.inject("clock-strobe", node=scene.node(node), seconds=float(seconds), period=float(period))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_bdd import given, when
 
 from harness.scene import Scene
-from steps.words import phrase
+from steps.words import NUMBER, phrase
 
 _DISK_FAULTS = ("disk-errors", "disk-delay", "write-cache-lies")
 _LUN = r'the LUN "(?P<lun>[^"]+)"'
@@ -21,7 +21,7 @@ def disk_half_fails(scene: Scene, what: str, lun: str) -> None:
     scene.inject("disk-errors", lun=lun, what=what)
 
 
-@when(phrase(rf"the disk behind {_LUN} is (?P<delay>\d+(?:\.\d+)?) ms late"))
+@when(phrase(rf"the disk behind {_LUN} is (?P<delay>{NUMBER}) ms late"))
 def disk_slow(scene: Scene, lun: str, delay: str) -> None:
     scene.inject("disk-delay", lun=lun, delay=float(delay) / 1000)
 
