@@ -273,13 +273,22 @@ def test_survivors_have_quorum(stage):
     red(then.survivors_have_quorum, stage, match="rs-02 has quorum, but the partition of its DC")
     cluster.stack.changes = {}
     cluster.quorum["rs-02"] = {"quorate": False, "members": ["rs-02"]}
-    red(then.survivors_have_quorum, stage, match="no running node has quorum; running: rs-02")
+    red(then.survivors_have_quorum, stage, match="no node that ran all the time has quorum; these did: rs-02")
     cluster.quorum["rs-02"] = None
     red(then.survivors_have_quorum, stage)
     cluster.quorum["rs-01"] = {"quorate": True, "members": ["rs-01"]}  # what a node that is off once said
     red(then.survivors_have_quorum, stage)
     cluster.machines["rs-02"].state = Power.PAUSED
-    red(then.survivors_have_quorum, stage, match="running: none")
+    red(then.survivors_have_quorum, stage, match="these did: none")
+
+
+def test_a_node_that_was_started_again_is_no_survivor(stage, say):
+    stage.cluster.quorum["rs-02"] = {"quorate": False, "members": ["rs-02"]}
+    green(then.survivors_have_quorum, stage)
+    say("rs-01", "power.on")
+    red(then.survivors_have_quorum, stage, match="these did: rs-02")
+    say("rs-02", "power.on")
+    red(then.survivors_have_quorum, stage, match="these did: none")
 
 
 def test_runs_nowhere(stage):
