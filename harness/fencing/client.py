@@ -48,7 +48,7 @@ def ask_bmc(cluster: Cluster, node: str, *command: str, patience: float = 1.0) -
             capture_output=True, text=True, timeout=2 * patience + _MARGIN, check=False)
     except subprocess.TimeoutExpired:
         return IpmiAnswer(False, "no answer", time.monotonic() - begun)
-    # -v tells why a login is refused, and what it reads and which ciphers it takes, of no use here
-    told = [line.strip("> ") for line in (done.stdout + done.stderr).splitlines()
+    # -v tells why a login is refused; of a call that went well it tells only ipmitool's own doings
+    told = [line.strip("> ") for line in (done.stdout + ("" if done.returncode == 0 else done.stderr)).splitlines()
             if line and not line.startswith(("Loading", "Using best"))]
     return IpmiAnswer(done.returncode == 0, "; ".join(told), time.monotonic() - begun)

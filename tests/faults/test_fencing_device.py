@@ -55,6 +55,14 @@ def test_no_effect_is_not_confirmed(cluster, name, parameters, mode):
         make_fault(name, **parameters).confirm(cluster, 0)
 
 
+@pytest.mark.parametrize(("name", "parameters"), [(name, parameters) for name, parameters, _ in FAULTS if name in (
+    "fence-device-lies", "fence-device-wrong-node")])
+def test_the_evidence_is_what_the_device_answered(cluster, name, parameters):
+    fault = make_fault(name, **parameters)
+    fault.inject(cluster)
+    assert fault.confirm(cluster, 0)["ipmitool"] == "Chassis identify interval: default (15 seconds)"
+
+
 @pytest.mark.parametrize("name", ["fence-device-password", "fence-device-lies", "fence-device-wrong-node",
                                   "fence-device-slow"])
 def test_a_silent_device_is_no_other_fault(cluster, name):
