@@ -233,9 +233,10 @@ class FakeStack:
     def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
         """Knows of a fencing by hand; what it adds to the history is as in fenced-by-hand.xml."""
         self.calls.append(" ".join([*arguments, "on", node or "any"]))
-        if arguments[:2] == ["stonith_admin", "--confirm"] and not self.deaf:
-            self.changes["fencing"] = ({"action": "off", "target": arguments[2], "status": "success",
-                                        "delegate": "a human", "client": "stonith_admin.1", "origin": node or "",
+        _, by_hand, target = arguments[-1].partition("stonith_admin --confirm ")
+        if by_hand and not self.deaf:
+            self.changes["fencing"] = ({"action": "off", "target": target, "status": "success",
+                                        "delegate": "a human", "client": "stonith_admin.1543", "origin": node or "",
                                         "completed": "2026-11-21 09:14:40Z"}, *self.changes.get("fencing", ()))
         return ""
 

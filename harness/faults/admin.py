@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _LEFT = 40.0  # s until a service has left a node that it may not run on
 _SPREAD = 20.0  # s until every member has what was changed
+_CONFIRMED_BY = "/run/fenceline-confirm.pid"
 _IN_STANDBY = 40.0  # s; heartbeat says so when the peer has taken everything over, a database too
 
 
@@ -217,13 +219,17 @@ class ManualFencing:
         return (self.node,)
 
     def inject(self, cluster: Cluster) -> None:
-        cluster.stack.command(["stonith_admin", "--confirm", self.node], self.by)
+        line = f"echo $$ > {_CONFIRMED_BY}; exec stonith_admin --confirm {shlex.quote(self.node)}"
+        cluster.stack.command(["sh", "-c", line], self.by)
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
-        # Pacemaker's history calls the device "a human"
+        # Pacemaker's history calls the device "a human", and the one who asked by program and process: an older
+        # confirmation, which may be the same in all else, is not this one. Its times are the node's, in whole seconds
+        client = f"stonith_admin.{cluster.session(self.by).run(['cat', _CONFIRMED_BY], within=20).out.strip()}"
+
         def told() -> bool:
             return any(event["target"] == self.node and event["delegate"] == "a human" and event["status"] == "success"
-                       for event in cluster.stack.state(self.by).fencing)
+                       and event["client"] == client for event in cluster.stack.state(self.by).fencing)
         cluster.poll(told, 10, f"the fencing history of {self.by} to say that a human fenced {self.node}", FaultError)
         return {"history": f"{self.node} fenced by a human"}
 

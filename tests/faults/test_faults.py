@@ -471,8 +471,9 @@ def test_these_faults_are_there():
 
 
 def test_fencing_by_hand(cluster):
+    cluster.sessions[NODE].answer = lambda command: (0, "1543\n")
     active = cluster.faults.inject(make_fault("manual-fencing", node="rs-02", by=NODE))
-    assert cluster.stack.calls == ["stonith_admin --confirm rs-02 on rs-01"]
+    assert "; exec stonith_admin --confirm rs-02 on rs-01" in cluster.stack.calls[0]
     assert active.evidence == {"history": "rs-02 fenced by a human"} and active.fault.targets == ("rs-02",)
     cluster.faults.heal(active)
 
@@ -482,3 +483,13 @@ def test_fencing_by_hand_that_the_cluster_did_not_take_up(cluster):
     cluster.stack.changes["fencing"] = ({"action": "off", "target": "rs-02", "status": "success", "delegate": "rs-01"},)
     with pytest.raises(FaultError, match="to say that a human fenced rs-02"):
         cluster.faults.inject(make_fault("manual-fencing", node="rs-02", by=NODE))
+
+
+def test_an_old_fencing_by_hand_does_not_confirm_another(cluster):
+    fault = make_fault("manual-fencing", node="rs-02", by=NODE)
+    cluster.sessions[NODE].answer = lambda command: (0, "1543\n")
+    cluster.faults.heal(cluster.faults.inject(fault))
+    cluster.stack.deaf = True
+    cluster.sessions[NODE].answer = lambda command: (0, "1602\n")
+    with pytest.raises(FaultError, match="to say that a human fenced rs-02"):
+        cluster.faults.inject(fault)
