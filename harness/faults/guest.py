@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
 # The kernel's reserve for tasks that are not real-time, 5 % by default; not there, or not to be set, in every kernel.
 _RT_LIMIT = "/proc/sys/kernel/sched_rt_runtime_us"
+# Whoever listens on $port as $name, the masters that left the port to him, and all that descends from these; not who
+# has the same name and another port. Each is stopped before it is asked for its children: it gets no more of them
+_KILL_LISTENER = """\
+stop() { kill -STOP $1 && found="$found $1"; for child in $(pgrep -P $1); do stop $child; done; }
+for pid in $(ss -Hltnp "sport = :$port" | grep -o "\\"$name\\",pid=[0-9]*" | grep -o '[0-9]*$' | sort -u); do
+    case " $found " in *" $pid "*) continue;; esac
+    while above=$(ps -o ppid= -p $pid) && [ "$(ps -o comm= -p $above)" = "$name" ]; do pid=$above; done
+    stop $pid
+done
+[ "$found" ] || exit 1
+kill -KILL $found 2>/dev/null; exit 0
+"""
 _TIDY_UP = 3.0  # s that children of a killed process take to follow it
 
 
@@ -166,10 +178,12 @@ class ServiceKill:
             raise FaultError(f"no service {self.service!r} with a daemon in {cluster.topology.name}")
         # an NFS server is threads of the kernel, which no signal reaches
         command = ("[ $(cat /proc/fs/nfsd/threads) -gt 0 ] && echo 0 > /proc/fs/nfsd/threads"
-                   if settings.daemon.name == "nfs-server" else f"pkill -KILL -x {settings.daemon.process}")
+                   if settings.daemon.name == "nfs-server" else
+                   f"name={settings.daemon.process}; port={settings.daemon.port}\n{_KILL_LISTENER}")
         done = cluster.session(self.node).run(command, within=15, check=False)
         if done.status == 1:
-            raise FaultError(f"{settings.daemon.process} does not run on {self.node}")
+            raise FaultError(f"{settings.daemon.process} does not run on {self.node}, or not on port "
+                             f"{settings.daemon.port}")
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         port = cluster.topology.services[self.service].daemon.port

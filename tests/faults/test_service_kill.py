@@ -1,0 +1,115 @@
+"""Whom the command that kills a service's daemon hits: real processes, with names and ports of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness.errors import FaultError
+from harness.faults import make_fault
+from harness.guest.ssh import Result
+
+# A daemon with two processes: NAME listens, or has its worker do so alone, and says its own pid, the worker's and that
+# of a helper that the worker started under another name
+_DAEMON = """\
+import os, socket, sys, time
+name, port, who = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+def call(name):
+    with open("/proc/self/comm", "w") as file:
+        file.write(name)
+def listen():
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", port))
+    sock.listen()
+    return sock
+call(name)
+sock = listen() if who == "master" else None
+worker = os.fork()
+if worker == 0:
+    if who == "worker":
+        sock = listen()
+    helper = os.fork()
+    if helper == 0:
+        call("fl-helper")
+        if sock:
+            sock.close()
+        time.sleep(60)
+    print(os.getppid(), os.getpid(), helper, flush=True)
+    time.sleep(60)
+time.sleep(60)
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@contextlib.contextmanager
+def daemon(port, who="master", name="fl-web"):
+    """The pids of master, worker and helper."""
+    process = subprocess.Popen([sys.executable, "-S", "-c", _DAEMON, name, str(port), who], stdout=subprocess.PIPE,
+                               text=True)
+    pids = [int(word) for word in process.stdout.readline().split()]
+    try:
+        yield pids
+    finally:
+        for pid in pids:
+            if alive(pid):
+                subprocess.run(["kill", "-KILL", str(pid)], check=False)
+        process.wait(10)
+        process.stdout.close()
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs: neither gone nor dead nor stopped."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZXTt"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def kill(cluster):
+    """Kills the service "web", a daemon of that port and of a name that nothing else here has, on this machine."""
+    def run(command, within=30.0, check=True, text=None):
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=False)
+        return Result(command, done.returncode, done.stdout, done.stderr, 0.0)
+
+    def do(port):
+        web = cluster.topology.services["web"]
+        own = {"name": "fl-web", "port": port}
+        group = tuple(part.model_copy(update=own) if part.kind == "daemon" else part for part in web.group)
+        cluster.topology = cluster.topology.model_copy(
+            update={"services": {"web": web.model_copy(update={"group": group})}})
+        cluster.sessions["rs-01"].run = run
+        make_fault("service-kill", node="rs-01", service="web").inject(cluster)
+    return do
+
+
+@pytest.mark.parametrize("who", ["master", "worker"])
+def test_the_daemon_that_listens_and_all_that_belongs_to_it(kill, who):
+    port = free_port()
+    with daemon(port, who) as own, daemon(free_port()) as other:
+        kill(port)
+        deadline = time.monotonic() + 5  # a signal is sent at once, and takes effect a little later
+        while any(alive(pid) for pid in own) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [alive(pid) for pid in own] == [False] * 3
+        assert [alive(pid) for pid in other] == [True] * 3
+
+
+def test_who_has_the_name_only_or_the_port_only_is_not_hit(kill):
+    port = free_port()
+    with daemon(port, name="fl-stranger") as stranger, daemon(free_port()) as other:
+        with pytest.raises(FaultError, match=f"fl-web does not run on rs-01, or not on port {port}"):
+            kill(port)
+        assert all(alive(pid) for pid in [*stranger, *other])
