@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.background import start_worker, stop_worker, worker_of
-from harness.faults.base import fault, observed
+from harness.faults.base import OnCluster, fault, observed
 from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import parameter
 from harness.machines.fabric import _ETH_P_ARP
@@ -25,12 +25,8 @@ _SERVICE = "a service of the topology that has an address"
 
 
 @dataclass(frozen=True)
-class _AddressFault:
+class _AddressFault(OnCluster):
     service: str = parameter(_SERVICE)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
 
     def _vip(self, cluster: Cluster) -> tuple[str, str]:
         """The address, and its network."""

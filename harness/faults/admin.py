@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
-from harness.faults.base import fault
+from harness.faults.base import OnCluster, OnNode, fault
 from harness.faults.parameters import parameter
 from harness.stacks.pacemaker.cib import cluster_properties
 
@@ -75,16 +75,12 @@ class Ban(Move):
 
 @fault
 @dataclass(frozen=True)
-class ConfigChange:
+class ConfigChange(OnCluster):
     """Somebody changes the cluster's configuration: the property ``key`` gets another ``value``, on all nodes."""
 
     key: str = parameter("a property of the cluster", "cluster-recheck-interval")
     value: str = parameter("its new value", "73s")
     name: ClassVar[str] = "config-change"
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
 
     def inject(self, cluster: Cluster) -> None:
         if not hasattr(cluster.stack, "delete_property"):
@@ -123,15 +119,10 @@ class ConfigChange:
 
 @fault
 @dataclass(frozen=True)
-class Standby:
+class Standby(OnNode):
     """``node`` is put into standby: it stays a member and runs nothing."""
 
-    node: str
     name: ClassVar[str] = "standby"
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
 
     def inject(self, cluster: Cluster) -> None:
         cluster.stack.standby(self.node, on=True)
@@ -153,15 +144,11 @@ class Standby:
 
 
 @dataclass(frozen=True)
-class _ClusterProperty:
+class _ClusterProperty(OnCluster):
     """A property of the whole cluster is set, and taken back."""
 
     property_name: ClassVar[str]
     value: ClassVar[str]
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
 
     def _query(self, cluster: Cluster) -> str:
         return cluster.stack.property(self.property_name) or ""
@@ -207,16 +194,11 @@ class FencingOff(_ClusterProperty):
 
 @fault
 @dataclass(frozen=True)
-class ManualFencing:
+class ManualFencing(OnNode):
     """The operator tells ``by`` that ``node`` is off, which may be true: the cluster takes it for a fencing."""
 
-    node: str
     by: str = parameter("the member that is told")
     name: ClassVar[str] = "manual-fencing"
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
 
     def inject(self, cluster: Cluster) -> None:
         line = f"echo $$ > {_CONFIRMED_BY}; exec stonith_admin --confirm {shlex.quote(self.node)}"

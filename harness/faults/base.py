@@ -31,6 +31,25 @@ class Fault(Protocol):
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]: ...
 
 
+@dataclass(frozen=True)
+class OnNode:
+    """What every fault of one machine has: the machine, which is what it hits."""
+
+    node: str
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.node,)
+
+
+class OnCluster:
+    """What every fault has that hits no machine in particular."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return ()
+
+
 FAULTS: dict[str, type] = {}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
-from harness.faults.base import fault
+from harness.faults.base import OnCluster, fault
 from harness.faults.parameters import check_choice, check_seconds, parameter
 from harness.machines.protocol import Power
 from harness.storage.mapped import DMSETUP, device, find_disk, mapping
@@ -22,14 +22,10 @@ _ERRORS = {"all": "", "reads": " 1 error_reads", "writes": " 1 error_writes"}
 
 
 @dataclass(frozen=True)
-class _Disk:
+class _Disk(OnCluster):
     """Another table under the device that the target exports."""
 
     lun: str = parameter(_LUN)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
 
     def _number(self, cluster: Cluster) -> int:
         iscsi = cluster.topology.storage.iscsi

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
-from harness.faults.base import fault, observed
+from harness.faults.base import OnCluster, OnNode, fault, observed
 from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import parameter
 from harness.judge.replicas import SPLIT_BRAIN
@@ -72,20 +72,12 @@ def repair_split_brain(cluster: Cluster, resource: str, victim: str) -> None:
         f"case $(drbdadm cstate {resource}) in StandAlone) drbdadm connect {resource};; esac", within=30)
 
 
-@dataclass(frozen=True)
-class _OfResource:
-    resource: str = parameter(_RESOURCE)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
-
-
 @fault
 @dataclass(frozen=True)
-class DrbdLinkCut(BridgeRule, _OfResource):
+class DrbdLinkCut(BridgeRule, OnCluster):
     """The replication link of a DRBD ``resource`` is cut; all else on that network passes."""
 
+    resource: str = parameter(_RESOURCE)
     name: ClassVar[str] = "drbd-link-cut"
 
     @property
@@ -136,13 +128,8 @@ table bridge {self._table} {{
 
 
 @dataclass(frozen=True)
-class _OnNode:
-    node: str
+class _OneReplica(OnNode):
     resource: str = parameter(_RESOURCE)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
 
     def _run(self, cluster: Cluster, line: str) -> None:
         cluster.session(self.node).run(line, within=30)
@@ -153,7 +140,7 @@ class _OnNode:
             and event.data["disk"] in states), within, f"{self.node}'s disk of {self.resource} to be "
             f"{' or '.join(states)}", since_ns)
 
-    def _wait_in_sync(self, cluster: Cluster) -> dict[str, Any]:
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         waited = cluster.poll(lambda: is_in_sync(cluster, self.resource), _SYNCED,
                               f"both replicas of {self.resource} to be the same", FaultError)
         return {"disks": "UpToDate", "waited_s": round(waited, 3)}
@@ -161,7 +148,7 @@ class _OnNode:
 
 @fault
 @dataclass(frozen=True)
-class DrbdSplitBrain(_OnNode):
+class DrbdSplitBrain(_OneReplica):
     """A split brain of a DRBD ``resource`` is forced: ``node``, secondary, is cut off, primary for a moment, and comes
     back with a history of its own.
 
@@ -195,13 +182,10 @@ class DrbdSplitBrain(_OnNode):
         if cluster.is_running(self.node) and not is_in_sync(cluster, self.resource):
             repair_split_brain(cluster, self.resource, self.node)
 
-    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
-        return self._wait_in_sync(cluster)
-
 
 @fault
 @dataclass(frozen=True)
-class DrbdDiskFailure(_OnNode):
+class DrbdDiskFailure(_OneReplica):
     """The disk of ``node`` behind a DRBD ``resource`` fails: every read and write of it is an error."""
 
     name: ClassVar[str] = "drbd-disk-failure"
@@ -222,13 +206,10 @@ class DrbdDiskFailure(_OnNode):
             self._run(cluster, f"echo 0 > {_FAULTS}/enable_faults; case $(drbdadm dstate {self.resource}) in "
                                f"Diskless/*) drbdadm attach {self.resource};; esac")
 
-    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
-        return self._wait_in_sync(cluster)
-
 
 @fault
 @dataclass(frozen=True)
-class DrbdResync(_OnNode):
+class DrbdResync(_OneReplica):
     """The replica of a DRBD ``resource`` on ``node`` is invalidated: all of it is copied anew, under whatever load."""
 
     name: ClassVar[str] = "drbd-resync"
@@ -246,6 +227,3 @@ class DrbdResync(_OnNode):
 
     def heal(self, cluster: Cluster) -> None:
         """DRBD heals it."""
-
-    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
-        return self._wait_in_sync(cluster)

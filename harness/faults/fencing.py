@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, Timeout
-from harness.faults.base import fault
+from harness.faults.base import OnNode, fault
 from harness.faults.node import wait_tick
 from harness.faults.parameters import check_seconds, parameter
 from harness.fencing.bmc import BmcMode
@@ -21,15 +21,10 @@ _LAMP = 1.0  # s within which the lamp lights up once the device has answered
 
 
 @dataclass(frozen=True)
-class _DeviceFault:
+class _DeviceFault(OnNode):
     """A BMC that misbehaves until it is healed. One at a time: a device has one mode."""
 
-    node: str
     requires: ClassVar[tuple[str, ...]] = ("program ipmitool",)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
 
     @property
     def mode(self) -> BmcMode:
@@ -78,10 +73,7 @@ class FenceDeviceDead(_DeviceFault):
     """The BMC of ``node`` answers nothing."""
 
     name: ClassVar[str] = "fence-device-dead"
-
-    @property
-    def mode(self) -> BmcMode:
-        return BmcMode.SILENT
+    mode: ClassVar[BmcMode] = BmcMode.SILENT
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         if ask_bmc(cluster, self.node, "power", "status").ok:
@@ -118,10 +110,7 @@ class FenceDevicePassword(_DeviceFault):
     """The BMC of ``node`` refuses the password that the cluster has for it."""
 
     name: ClassVar[str] = "fence-device-password"
-
-    @property
-    def mode(self) -> BmcMode:
-        return BmcMode.WRONG_PASSWORD
+    mode: ClassVar[BmcMode] = BmcMode.WRONG_PASSWORD
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         answer = ask_bmc(cluster, self.node, "power", "status")
@@ -137,10 +126,7 @@ class FenceDeviceLies(_DeviceFault):
     """The BMC of ``node`` says that it did what it was told, and that the power is as it was told; it does nothing."""
 
     name: ClassVar[str] = "fence-device-lies"
-
-    @property
-    def mode(self) -> BmcMode:
-        return BmcMode.LIES
+    mode: ClassVar[BmcMode] = BmcMode.LIES
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         # not by an "off": that would be a lie told to the cluster's judge by us

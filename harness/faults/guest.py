@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
-from harness.faults.base import fault, is_event, observed
+from harness.faults.base import OnNode, fault, is_event, observed
 from harness.faults.node import no_ticks, wait_tick
 from harness.faults.parameters import check_choice, parameter
 from harness.machines.protocol import Power
@@ -35,14 +35,13 @@ _TIDY_UP = 3.0  # s that children of a killed process take to follow it
 
 @fault
 @dataclass(frozen=True)
-class CpuOverload:
+class CpuOverload(OnNode):
     """Real-time load on ``node`` that starves everything else, heartbeats included, for ``seconds``.
 
     SCHED_FIFO 99 is not preempted by corosync's SCHED_RR 99, and the kernel's 5 % for others is switched off. The
     load ends by itself: nothing could reach the node to end it.
     """
 
-    node: str
     seconds: float = 20.0
     name: ClassVar[str] = "cpu-overload"
 
@@ -50,10 +49,6 @@ class CpuOverload:
         object.__setattr__(self, "seconds", parse_duration(self.seconds))
         if not 0 < self.seconds <= 600:
             raise ValueError(f"seconds: {self.seconds:g} is not above 0 and at most 600")
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
 
     def inject(self, cluster: Cluster) -> None:
         # the start is put off a little, so that the answer to this very command still gets out
@@ -82,24 +77,19 @@ class CpuOverload:
 
 @fault
 @dataclass(frozen=True)
-class DaemonKill:
+class DaemonKill(OnNode):
     """A cluster daemon of ``node`` is killed with SIGKILL: its main process, or all of them at once.
 
     Children of a main process may see its end and tidy up: keepalived's take the address away. Killed with it, they
     can't.
     """
 
-    node: str
     daemon: str
     processes: str = parameter("main or all", "main")
     name: ClassVar[str] = "daemon-kill"
 
     def __post_init__(self) -> None:
         check_choice(self, "processes", ("main", "all"))
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
 
     def inject(self, cluster: Cluster) -> None:
         process = cluster.stack.daemons.get(self.daemon)
@@ -160,17 +150,12 @@ class DaemonKill:
 
 @fault
 @dataclass(frozen=True)
-class ServiceKill:
+class ServiceKill(OnNode):
     """The daemon of ``service`` is killed with SIGKILL on ``node``, where it runs; of an NFS server the threads are
     ended."""
 
-    node: str
     service: str
     name: ClassVar[str] = "service-kill"
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
 
     def inject(self, cluster: Cluster) -> None:
         settings = cluster.topology.services.get(self.service)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
-from harness.faults.base import fault
+from harness.faults.base import OnCluster, OnNode, fault
 from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import check_names, check_seconds, parameter
 
@@ -24,19 +24,14 @@ _SIGMAS = 4.0
 
 @fault
 @dataclass(frozen=True)
-class NetworkCut:
+class NetworkCut(OnNode):
     """The cables of ``node`` in ``networks`` are pulled."""
 
-    node: str
     networks: tuple[str, ...]
     name: ClassVar[str] = "network-cut"
 
     def __post_init__(self) -> None:
         check_names(self, "networks")
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
 
     def inject(self, cluster: Cluster) -> None:
         for network in self.known(cluster):
@@ -134,7 +129,7 @@ class CutOneByOne:
 
 @fault
 @dataclass(frozen=True)
-class PacketDrop(BridgeRule):
+class PacketDrop(BridgeRule, OnCluster):
     """``percent`` of the packets that machines send into ``network`` are dropped at random."""
 
     network: str
@@ -145,10 +140,6 @@ class PacketDrop(BridgeRule):
         object.__setattr__(self, "percent", float(self.percent))
         if not 0 < self.percent <= 100:
             raise ValueError(f"percent: {self.percent:g} is not above 0 and at most 100")
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
 
     @property
     def _table(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
-from harness.faults.base import fault
+from harness.faults.base import OnCluster, fault
 from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import check_seconds, parameter
 from harness.model.addressing import management_address
@@ -42,12 +42,7 @@ def answers(cluster: Cluster, address: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _ServerFault:
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
-
+class _ServerFault(OnCluster):
     def _server(self, cluster: Cluster) -> str:
         if cluster.topology.storage.nfs is None:
             raise FaultError(f"{cluster.topology.name} has no NFS storage")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, Timeout
-from harness.faults.base import fault, is_event, observed
+from harness.faults.base import OnNode, fault, is_event, observed
 from harness.machines.protocol import Power
 from harness.model.event import now_ns
 
@@ -40,12 +40,7 @@ def wait_tick(cluster: Cluster, node: str, within: float) -> float:
 
 
 @dataclass(frozen=True)
-class _NodeFault:
-    node: str
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
+class _NodeFault(OnNode):
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         return {"waited_s": round(wait_tick(cluster, self.node, cluster.boot_deadline), 3)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
 from harness.faults import shapes
-from harness.faults.base import fault
+from harness.faults.base import OnCluster, fault
 from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import check_names, parameter
 from harness.machines.frames import Watch, count_frames
@@ -25,15 +25,11 @@ _NETWORKS = "networks of the topology, separated by commas"
 
 
 @dataclass(frozen=True)
-class _LostLinks(BridgeRule):
+class _LostLinks(BridgeRule, OnCluster):
     """Frames from some nodes to some others are dropped in ``networks``. Not a dataclass with fields of its own."""
 
     def __post_init__(self) -> None:
         check_names(self, "networks")
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
 
     def links(self, cluster: Cluster) -> shapes.Links:
         """Who is not heard by whom."""

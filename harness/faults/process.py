@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, MachineError
-from harness.faults.base import fault, is_event
+from harness.faults.base import OnNode, fault, is_event
 from harness.faults.node import wait_tick
 from harness.faults.parameters import parameter
 from harness.faults.resources import _InGuest
@@ -21,12 +21,7 @@ _RESPAWNED = 30.0  # s until what starts a dead daemon again has done so twice
 
 
 @dataclass(frozen=True)
-class _Stopped:
-    node: str
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
+class _Stopped(OnNode):
 
     def process(self, cluster: Cluster) -> str:
         """The process' name, as pgrep -x takes it."""

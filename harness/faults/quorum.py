@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
-from harness.faults.base import fault
+from harness.faults.base import OnCluster, fault
 from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import check_number, parameter
 from harness.guest.ping import parse_ping, ping_command
@@ -64,14 +64,10 @@ def _wait_all(cluster: Cluster, parse: Any, wanted: Any, what: str) -> dict[str,
 
 @fault
 @dataclass(frozen=True)
-class QuorumDeviceStop:
+class QuorumDeviceStop(OnCluster):
     """The quorum device's daemon (corosync-qnetd) is stopped: it gives nobody its vote."""
 
     name: ClassVar[str] = "quorum-device-stop"
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
 
     def _systemctl(self, cluster: Cluster, action: str) -> None:
         device = getattr(cluster.topology.stack.quorum, "device", None)
@@ -97,7 +93,7 @@ class QuorumDeviceStop:
 
 @fault
 @dataclass(frozen=True)
-class ExpectedVotes:
+class ExpectedVotes(OnCluster):
     """The cluster is told to expect ``votes`` votes, by mistake: of too many the majority is lost too soon."""
 
     votes: int = parameter("votes, from 1 to 64; corosync refuses those of which the members are no majority at all")
@@ -106,10 +102,6 @@ class ExpectedVotes:
     def __post_init__(self) -> None:
         check_number(self, "votes", 0, 64)
         object.__setattr__(self, "votes", int(self.votes))
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
 
     def _set(self, cluster: Cluster, votes: int) -> None:
         members = _members(cluster)

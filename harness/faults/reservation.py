@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
-from harness.faults.base import fault
+from harness.faults.base import OnCluster, fault
 from harness.faults.parameters import parameter
 from harness.storage.iscsi import disk_path
 
@@ -50,14 +50,10 @@ def parse_holder(text: str) -> int | None:
 
 
 @dataclass(frozen=True)
-class _Reservation:
+class _Reservation(OnCluster):
     """Something that becomes of the reservation of ``lun``."""
 
     lun: str = parameter("a LUN of storage.iscsi")
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
 
     def _members(self, cluster: Cluster) -> dict[str, int]:
         """The members that run, with the key of each."""

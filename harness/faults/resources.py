@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
-from harness.faults.base import fault
+from harness.faults.base import OnNode, fault
 from harness.faults.node import wait_tick
 from harness.faults.parameters import check_choice, check_number, check_seconds, parameter
 from harness.machines.protocol import Power
@@ -22,14 +22,9 @@ _LOGS = "/var/log"
 
 
 @dataclass(frozen=True)
-class _InGuest:
+class _InGuest(OnNode):
     """Something that is made by a command in ``node``, and gone when that machine was rebooted."""
 
-    node: str
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
 
     def _run(self, cluster: Cluster, line: str, within: float = 20.0) -> str:
         return cluster.session(self.node).run(line, within=within).out

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import ClusterError, FaultError
-from harness.faults.base import fault
+from harness.faults.base import OnCluster, OnNode, fault
 from harness.faults.parameters import check_names, check_number, check_seconds, parameter
 from harness.machines.protocol import Power
 from harness.stacks.nginx import configuration
@@ -111,19 +111,14 @@ class SoftwareStop(_Software):
 
 @fault
 @dataclass(frozen=True)
-class StartInterrupted(_Software):
+class StartInterrupted(OnNode, _Software):
     """The cluster software of ``node`` is restarted, and stopped again ``after`` its first daemon is there."""
 
-    node: str
     after: float = parameter("s (or 500ms, 2s), from 0 to 60", 0.5)
     name: ClassVar[str] = "start-interrupted"
 
     def __post_init__(self) -> None:
         check_seconds(self, "after", 0, 60)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
 
     def inject(self, cluster: Cluster) -> None:
         _on_all(cluster, self.targets, "stop")
@@ -139,16 +134,11 @@ class StartInterrupted(_Software):
 
 @fault
 @dataclass(frozen=True)
-class ConfigurationLost(_Software):
+class ConfigurationLost(OnNode, _Software):
     """The cluster software of ``node`` is stopped and its copy of the configuration removed; healed, it starts
     without one and gets the others'."""
 
-    node: str
     name: ClassVar[str] = "configuration-lost"
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
 
     def inject(self, cluster: Cluster) -> None:
         if cluster.topology.stack.kind != "pacemaker":
@@ -179,7 +169,7 @@ def configurations(cluster: Cluster) -> dict[str, str]:
 
 @fault
 @dataclass(frozen=True)
-class NearQuorum(_Software):
+class NearQuorum(OnCluster, _Software):
     """The cluster software is stopped and started at random, ``rounds`` times, with the partition that is left always
     just above or just below the majority; what is chosen follows from ``seed``."""
 
@@ -191,10 +181,6 @@ class NearQuorum(_Software):
         check_number(self, "rounds", 0, 50)
         object.__setattr__(self, "seed", int(self.seed))
         object.__setattr__(self, "rounds", int(self.rounds))
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
 
     def plan(self, nodes: Sequence[str]) -> list[tuple[str, ...]]:
         """Who runs in each round: one node less than a majority, or a majority, by turns. Somebody runs on from every
@@ -250,17 +236,12 @@ class NearQuorum(_Software):
 
 @fault
 @dataclass(frozen=True)
-class ConfigurationSpoilt:
+class ConfigurationSpoilt(OnNode):
     """Somebody edits the configuration of ``service``'s nginx on ``node`` and makes a mistake: what runs goes on, and
     can't be started again."""
 
-    node: str
     service: str = parameter("a service of the topology, with nginx")
     name: ClassVar[str] = "configuration-spoilt"
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
 
     def _file(self, cluster: Cluster) -> str:
         settings = cluster.topology.services.get(self.service)

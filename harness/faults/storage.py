@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
-from harness.faults.base import fault
+from harness.faults.base import OnCluster, fault
 from harness.faults.resources import _InGuest
 from harness.machines.protocol import Power
 from harness.storage.iscsi import PORT, target_name
@@ -37,14 +37,10 @@ def _target(cluster: Cluster) -> str:
 
 @fault
 @dataclass(frozen=True)
-class TargetStop:
+class TargetStop(OnCluster):
     """The iSCSI target is stopped: every session ends, and nobody can log in."""
 
     name: ClassVar[str] = "target-stop"
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return ()
 
     def _switch(self, cluster: Cluster, on: bool) -> None:
         name = _target(cluster)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
-from harness.faults.base import fault
+from harness.faults.base import OnNode, fault
 from harness.faults.network import PacketDrop
 from harness.faults.parameters import check_choice, check_number, parameter
 from harness.machines.frames import flood
@@ -21,15 +21,10 @@ PERCENT = "% of the packets, above 0 and at most 100"
 
 
 @dataclass(frozen=True)
-class NodeTraffic:
+class NodeTraffic(OnNode):
     """A queueing discipline on ``node``'s card in ``network``."""
 
-    node: str
     network: str = parameter(_NETWORK)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.node,)
 
     def _check_plugged(self, cluster: Cluster) -> None:
         plugged = cluster.topology.networks_of(self.node) if self.node in cluster.topology.nodes else ()
