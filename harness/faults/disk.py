@@ -21,22 +21,28 @@ _WRITTEN = 30.0  # s within which something is written to a LUN that is in use
 _ERRORS = {"all": "", "reads": " 1 error_reads", "writes": " 1 error_writes"}
 
 
+def lun_number(cluster: Cluster, lun: str) -> int:
+    """Which of the LUNs of storage.iscsi ``lun`` is, from 0.
+
+    Raises:
+        FaultError: none of them.
+    """
+    iscsi = cluster.topology.storage.iscsi
+    names = [one.name for one in iscsi.luns] if iscsi else []
+    if lun not in names:
+        raise FaultError(f"no LUN {lun!r} in {cluster.topology.name}; there are {', '.join(names) or 'none'}")
+    return names.index(lun)
+
+
 @dataclass(frozen=True)
 class _Disk(OnCluster):
     """Another table under the device that the target exports."""
 
     lun: str = parameter(_LUN)
 
-    def _number(self, cluster: Cluster) -> int:
-        iscsi = cluster.topology.storage.iscsi
-        names = [lun.name for lun in iscsi.luns] if iscsi else []
-        if self.lun not in names:
-            raise FaultError(f"no LUN {self.lun!r} in {cluster.topology.name}; there are {', '.join(names) or 'none'}")
-        return names.index(self.lun)
-
     def _run(self, cluster: Cluster, script: str, check: bool = True) -> Result:
         """Runs ``script`` on the storage machine; in it $D is the disk, $M the device over it and $N its sectors."""
-        number = self._number(cluster)
+        number = lun_number(cluster, self.lun)
         return cluster.session(cluster.topology.storage.iscsi.target).run(
             f"{find_disk(number)}; M={device(self.lun)}; N=$(blockdev --getsz $D)\n{script}", within=60, check=check)
 
@@ -155,7 +161,7 @@ class WriteCacheLies(_Disk):
 
     def inject(self, cluster: Cluster) -> None:
         self._check_is_free(cluster)
-        number = self._number(cluster)
+        number = lun_number(cluster, self.lun)
         largest = max(lun.size for lun in cluster.topology.storage.iscsi.luns) // 1024
         # the snapshot's own notes need a little room beside the data; memory is taken only as it is written
         size = largest + largest // 32 + 1024

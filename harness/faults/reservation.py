@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import OnCluster, fault
+from harness.faults.disk import lun_number
 from harness.faults.parameters import parameter
 from harness.storage.iscsi import disk_path
 
@@ -57,10 +58,7 @@ class _Reservation(OnCluster):
 
     def _members(self, cluster: Cluster) -> dict[str, int]:
         """The members that run, with the key of each."""
-        iscsi = cluster.topology.storage.iscsi
-        names = [lun.name for lun in iscsi.luns] if iscsi else []
-        if self.lun not in names:
-            raise FaultError(f"no LUN {self.lun!r} in {cluster.topology.name}; there are {', '.join(names) or 'none'}")
+        lun_number(cluster, self.lun)  # or its error
         found = {node: number for number, node in enumerate(cluster.topology.cluster_nodes, 1)
                  if cluster.is_running(node)}
         if not found:
