@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import fault
+from harness.faults.node import InGuest
 from harness.faults.parameters import check_seconds, check_signed_seconds, parameter
-from harness.faults.resources import _InGuest
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -48,7 +48,7 @@ def clock_offset(cluster: Cluster, node: str) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class _Clock(_InGuest):
+class _Clock(InGuest):
     """The clock of ``node`` goes wrong."""
 
     def _is_off_by(self, cluster: Cluster, seconds: float) -> tuple[bool, dict[str, float]]:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, Timeout
 from harness.faults.base import OnNode, fault
-from harness.faults.node import wait_tick
+from harness.faults.node import switch_on, wait_tick
 from harness.faults.parameters import check_seconds, parameter
 from harness.fencing.bmc import BmcMode
 from harness.fencing.client import IpmiAnswer, ask_bmc
-from harness.machines.protocol import Power
 from harness.model.event import now_ns
 
 if TYPE_CHECKING:
@@ -167,8 +166,7 @@ class FenceDeviceWrongNode(_DeviceFault):
 
     def heal(self, cluster: Cluster) -> None:
         super().heal(cluster)
-        if cluster.machine(self.other).power() is Power.OFF:
-            cluster.power_on(self.other)  # shot in the other's place
+        switch_on(cluster, self.other)  # shot in the other's place
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         waited = wait_tick(cluster, self.other, cluster.boot_deadline) if cluster.is_running(self.other) else None

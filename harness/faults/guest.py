@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
 from harness.faults.base import OnNode, fault, is_event, observed
-from harness.faults.node import no_ticks, wait_tick
+from harness.faults.node import NodeFault, no_ticks, reach, wait_back, wait_tick
 from harness.faults.parameters import check_choice, parameter
+from harness.faults.process import daemon_process
 from harness.machines.protocol import Power
 from harness.model.event import now_ns
 from harness.model.units import parse_duration
@@ -35,7 +36,7 @@ _TIDY_UP = 3.0  # s that children of a killed process take to follow it
 
 @fault
 @dataclass(frozen=True)
-class CpuOverload(OnNode):
+class CpuOverload(NodeFault):
     """Real-time load on ``node`` that starves everything else, heartbeats included, for ``seconds``.
 
     SCHED_FIFO 99 is not preempted by corosync's SCHED_RR 99, and the kernel's 5 % for others is switched off. The
@@ -71,9 +72,6 @@ class CpuOverload(OnNode):
             cluster.session(self.node).run(
                 f"[ \"$(cat {_RT_LIMIT} 2>/dev/null)\" != -1 ] || echo 950000 > {_RT_LIMIT}", within=30)
 
-    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
-        return {"waited_s": round(wait_tick(cluster, self.node, cluster.boot_deadline), 3)}
-
 
 @fault
 @dataclass(frozen=True)
@@ -92,10 +90,7 @@ class DaemonKill(OnNode):
         check_choice(self, "processes", ("main", "all"))
 
     def inject(self, cluster: Cluster) -> None:
-        process = cluster.stack.daemons.get(self.daemon)
-        if process is None:
-            raise FaultError(f"no daemon {self.daemon!r} in a {cluster.stack.name} cluster; "
-                             f"there are {', '.join(cluster.stack.daemons)}")
+        process = daemon_process(cluster, self.daemon)
         which = "-o " if self.processes == "main" else ""  # the oldest has forked the others
         # stopped first: none is to see the other's end and still have time for what it does then
         # the new pid, if it was respawned, can't be the old one within this one command
@@ -109,7 +104,7 @@ class DaemonKill(OnNode):
                 out.status, f"{self.daemon} on {self.node} survives SIGKILL ({out.status})"))
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
-        process = cluster.stack.daemons[self.daemon]
+        process = daemon_process(cluster, self.daemon)
         ages: list[int] = []
 
         def is_gone() -> bool:
@@ -130,18 +125,12 @@ class DaemonKill(OnNode):
         return {"process": "respawned" if ages else "gone"}
 
     def heal(self, cluster: Cluster) -> None:
-        if cluster.machine(self.node).power() is Power.OFF:
-            cluster.power_on(self.node)
-        elif cluster.machine(self.node).power() is Power.ON:
-            # it may be booting, after having been fenced: then all is started anyway
-            wait_tick(cluster, self.node, cluster.boot_deadline)
-            cluster.session(self.node).wait(cluster.boot_deadline)
+        if reach(cluster, self.node):
             cluster.stack.start_daemon(self.node, self.daemon)
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
-        waited = wait_tick(cluster, self.node, cluster.boot_deadline)
-        cluster.session(self.node).wait(cluster.boot_deadline)
-        process = cluster.stack.daemons[self.daemon]
+        waited = wait_back(cluster, self.node)
+        process = daemon_process(cluster, self.daemon)
         waited += cluster.poll(lambda: cluster.session(self.node).run(["pgrep", "-x", process], within=15,
                                                                       check=False).ok,
                                cluster.boot_deadline, f"{self.daemon} to run on {self.node}", FaultError)

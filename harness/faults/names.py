@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import fault
-from harness.faults.resources import _InGuest
+from harness.faults.node import InGuest
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -20,7 +20,7 @@ _HANGS = 1.5  # s that a lookup takes at least when it waits for a server
 
 @fault
 @dataclass(frozen=True)
-class DnsGone(_InGuest):
+class DnsGone(InGuest):
     """The name server of ``node`` answers nothing: whoever looks a name up waits, and then does not get it.
 
     A route to nowhere, so that the questions vanish rather than be refused at once.

@@ -39,8 +39,66 @@ def wait_tick(cluster: Cluster, node: str, within: float) -> float:
     return observed(cluster, is_event("tick", node), within, f"a tick of {node}'s agent", now_ns())
 
 
+def wait_back(cluster: Cluster, node: str) -> float:
+    """Waits until ``node``'s agent is heard and SSH answers; returns the seconds waited for the agent.
+
+    Raises:
+        FencelineError: either does not come.
+    """
+    waited = wait_tick(cluster, node, cluster.boot_deadline)
+    cluster.session(node).wait(cluster.boot_deadline)
+    return waited
+
+
+def switch_on(cluster: Cluster, node: str) -> None:
+    """Switches ``node`` on if it is off."""
+    if cluster.machine(node).power() is Power.OFF:
+        cluster.power_on(node)
+
+
+def reach(cluster: Cluster, node: str, later: float = 0.0) -> bool:
+    """Waits for SSH to ``node``, which may be booting, or let nobody in for ``later`` seconds; returns whether there is
+    anything to undo there. One that is off, fenced because of what was done to it, is only switched on: it boots
+    without that."""
+    power = cluster.machine(node).power()
+    if power is Power.OFF:
+        cluster.power_on(node)
+    elif power is Power.ON:
+        cluster.session(node).wait(later + cluster.boot_deadline)
+    return power is Power.ON
+
+
 @dataclass(frozen=True)
-class _NodeFault(OnNode):
+class InGuest(OnNode):
+    """Something that is made by a command in ``node``, and gone when that machine was rebooted."""
+
+    def _run(self, cluster: Cluster, line: str, within: float = 20.0) -> str:
+        return cluster.session(self.node).run(line, within=within).out
+
+    def _undo(self, cluster: Cluster) -> str:
+        """The command that undoes it, and that may be repeated."""
+        raise NotImplementedError
+
+    def heal(self, cluster: Cluster) -> None:
+        if reach(cluster, self.node):
+            self._run(cluster, self._undo(cluster), 30)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        waited = wait_back(cluster, self.node)
+        return {"waited_s": round(waited, 3), **self._gone(cluster)}
+
+    def _gone(self, cluster: Cluster) -> dict[str, Any]:
+        """What shows that it is undone.
+
+        Raises:
+            FaultError: it is not.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class NodeFault(OnNode):
+    """Something that becomes of the machine itself; healed when its agent is heard again."""
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         return {"waited_s": round(wait_tick(cluster, self.node, cluster.boot_deadline), 3)}
@@ -48,7 +106,7 @@ class _NodeFault(OnNode):
 
 @fault
 @dataclass(frozen=True)
-class PowerOff(_NodeFault):
+class PowerOff(NodeFault):
     """The power of ``node`` is cut: nothing is flushed."""
 
     name: ClassVar[str] = "power-off"
@@ -62,8 +120,7 @@ class PowerOff(_NodeFault):
         return {"agent": f"silent for {_SILENCE:g} s"}
 
     def heal(self, cluster: Cluster) -> None:
-        if cluster.machine(self.node).power() is Power.OFF:
-            cluster.power_on(self.node)
+        switch_on(cluster, self.node)
 
 
 @fault
@@ -84,7 +141,7 @@ class Panic(PowerOff):
 
 @fault
 @dataclass(frozen=True)
-class Hang(_NodeFault):
+class Hang(NodeFault):
     """The CPUs of ``node`` stop; healing lets it wake up where it was."""
 
     name: ClassVar[str] = "hang"

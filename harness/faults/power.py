@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError, MachineError
 from harness.faults.background import start_worker, stop_worker
 from harness.faults.base import fault, is_event, observed
-from harness.faults.node import PowerOff, no_ticks, wait_tick
+from harness.faults.node import PowerOff, no_ticks, switch_on, wait_tick
 from harness.faults.parameters import check_names, check_seconds, parameter
 from harness.machines.protocol import Power
 from harness.model.event import Event
@@ -127,8 +127,7 @@ class PowerOffSeveral:
 
     def heal(self, cluster: Cluster) -> None:
         for node in self.nodes:
-            if cluster.machine(node).power() is Power.OFF:
-                cluster.power_on(node)
+            switch_on(cluster, node)
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         return {"waited_s": {node: round(wait_tick(cluster, node, cluster.boot_deadline), 3) for node in self.nodes}}

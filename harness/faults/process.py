@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, MachineError
 from harness.faults.base import OnNode, fault, is_event
-from harness.faults.node import wait_tick
+from harness.faults.node import InGuest, reach, wait_back
 from harness.faults.parameters import parameter
-from harness.faults.resources import _InGuest
 from harness.machines.protocol import Power
 
 if TYPE_CHECKING:
@@ -48,19 +47,13 @@ class _Stopped(OnNode):
         return {"stopped_processes": len(states)}
 
     def heal(self, cluster: Cluster) -> None:
-        if cluster.machine(self.node).power() is Power.OFF:
-            cluster.power_on(self.node)
-        elif cluster.machine(self.node).power() is Power.ON:
-            # it may be booting, after having been fenced: then there is nothing to continue
-            wait_tick(cluster, self.node, cluster.boot_deadline)
-            cluster.session(self.node).wait(cluster.boot_deadline)
+        if reach(cluster, self.node):
             cluster.session(self.node).run(["pkill", "-CONT", "-x", self.process(cluster)], within=15, check=False)
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         if cluster.machine(self.node).power() is not Power.ON:
             raise FaultError(f"{self.node} does not run")
-        wait_tick(cluster, self.node, cluster.boot_deadline)
-        cluster.session(self.node).wait(cluster.boot_deadline)
+        wait_back(cluster, self.node)
         seen = []
 
         def goes_on() -> bool:
@@ -98,7 +91,7 @@ class DaemonStop(_Stopped):
 
 @fault
 @dataclass(frozen=True)
-class DaemonRespawnLoop(_InGuest):
+class DaemonRespawnLoop(InGuest):
     """A cluster daemon of ``node`` dies (SIGKILL) as soon as it has been started again, again and again."""
 
     daemon: str

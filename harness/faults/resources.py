@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
-from harness.faults.base import OnNode, fault
-from harness.faults.node import wait_tick
+from harness.faults.base import fault
+from harness.faults.node import InGuest, reach, wait_tick
 from harness.faults.parameters import check_choice, check_number, check_seconds, parameter
-from harness.machines.protocol import Power
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -22,41 +21,7 @@ _LOGS = "/var/log"
 
 
 @dataclass(frozen=True)
-class _InGuest(OnNode):
-    """Something that is made by a command in ``node``, and gone when that machine was rebooted."""
-
-
-    def _run(self, cluster: Cluster, line: str, within: float = 20.0) -> str:
-        return cluster.session(self.node).run(line, within=within).out
-
-    def _undo(self, cluster: Cluster) -> str:
-        """The command that undoes it, and that may be repeated."""
-        raise NotImplementedError
-
-    def heal(self, cluster: Cluster) -> None:
-        machine = cluster.machine(self.node)
-        if machine.power() is Power.OFF:
-            cluster.power_on(self.node)  # it was fenced because of this
-        elif machine.power() is Power.ON:
-            cluster.session(self.node).wait(cluster.boot_deadline)
-            self._run(cluster, self._undo(cluster), 30)
-
-    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
-        waited = wait_tick(cluster, self.node, cluster.boot_deadline)
-        cluster.session(self.node).wait(cluster.boot_deadline)
-        return {"waited_s": round(waited, 3), **self._gone(cluster)}
-
-    def _gone(self, cluster: Cluster) -> dict[str, Any]:
-        """What shows that it is undone.
-
-        Raises:
-            FaultError: it is not.
-        """
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class _Load(_InGuest):
+class _Load(InGuest):
     """stress-ng in a group of its own, whose number is in a file in /run: a reboot ends both."""
 
     @property
@@ -149,7 +114,7 @@ class IoLoad(_Load):
 
 @fault
 @dataclass(frozen=True)
-class DiskFull(_InGuest):
+class DiskFull(InGuest):
     """The disk of ``node`` that holds its logs, or the service's file system, is full to the last block."""
 
     disk: str = parameter("one of logs, service", "logs")
@@ -209,7 +174,7 @@ class DiskFull(_InGuest):
 
 @fault
 @dataclass(frozen=True)
-class ProcessExhaustion(_InGuest):
+class ProcessExhaustion(InGuest):
     """No process or thread can be started on ``node`` for ``seconds``: not by root either."""
 
     seconds: float = parameter(_SECONDS, 20.0)
@@ -236,12 +201,7 @@ class ProcessExhaustion(_InGuest):
         return {"ssh": "no new process", "tick_after_s": round(waited, 3)}
 
     def heal(self, cluster: Cluster) -> None:
-        machine = cluster.machine(self.node)
-        if machine.power() is Power.OFF:
-            cluster.power_on(self.node)
-        elif machine.power() is Power.ON:
-            # nothing can get in before it ends by itself
-            cluster.session(self.node).wait(self.seconds + cluster.boot_deadline)
+        reach(cluster, self.node, self.seconds)  # nothing can get in before it ends by itself
 
     def _gone(self, cluster: Cluster) -> dict[str, Any]:
         limit = int(self._run(cluster, "cat /proc/sys/kernel/threads-max"))
@@ -252,7 +212,7 @@ class ProcessExhaustion(_InGuest):
 
 @fault
 @dataclass(frozen=True)
-class FileExhaustion(_InGuest):
+class FileExhaustion(InGuest):
     """No file can be opened on ``node`` by anybody but root: the system's table of them is full."""
 
     name: ClassVar[str] = "file-exhaustion"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import ClusterError, FaultError
 from harness.faults.base import OnCluster, OnNode, fault
+from harness.faults.node import switch_on
 from harness.faults.parameters import check_names, check_number, check_seconds, parameter
-from harness.machines.protocol import Power
 from harness.stacks.nginx import configuration
 from harness.stacks.offers import units
 
@@ -53,8 +53,7 @@ def _on_all(cluster: Cluster, nodes: Sequence[str], action: str) -> None:
 def start(cluster: Cluster, nodes: Sequence[str]) -> None:
     """Starts the cluster software of ``nodes`` at once; a node that is off is switched on."""
     for node in nodes:
-        if cluster.machine(node).power() is Power.OFF:
-            cluster.power_on(node)
+        switch_on(cluster, node)
         cluster.session(node).wait(cluster.boot_deadline)
     _on_all(cluster, nodes, "start")
 
@@ -261,8 +260,7 @@ class ConfigurationSpoilt(OnNode):
         return {"nginx -t": done.err.strip()[:300]}
 
     def heal(self, cluster: Cluster) -> None:
-        if cluster.machine(self.node).power() is Power.OFF:
-            cluster.power_on(self.node)
+        switch_on(cluster, self.node)
         cluster.session(self.node).wait(cluster.boot_deadline)
         file = self._file(cluster)
         # a node that booted since has got a good one from its seed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import OnCluster, fault
-from harness.faults.resources import _InGuest
+from harness.faults.node import InGuest
 from harness.machines.protocol import Power
 from harness.storage.iscsi import PORT, target_name
 
@@ -74,7 +74,7 @@ class TargetStop(OnCluster):
 
 @fault
 @dataclass(frozen=True)
-class SessionLogout(_InGuest):
+class SessionLogout(InGuest):
     """The iSCSI session of ``node`` is ended, under what is mounted."""
 
     name: ClassVar[str] = "session-logout"
@@ -129,7 +129,7 @@ _CONNECTIONS = f"ss -Htn state established 'dport = :{PORT}' | awk '{{print $3}}
 
 @fault
 @dataclass(frozen=True)
-class SessionReset(_InGuest):
+class SessionReset(InGuest):
     """The TCP connection of the iSCSI session of ``node`` is reset, under what is mounted; it logs in again by
     itself."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import fault
-from harness.faults.resources import _InGuest
+from harness.faults.node import InGuest
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -42,7 +42,7 @@ for link in glob.glob("/proc/[0-9]*/fd/*"):
 
 @fault
 @dataclass(frozen=True)
-class FenceWatchdogDead(_InGuest):
+class FenceWatchdogDead(InGuest):
     """The watchdog of ``node`` does not fire, whoever stops feeding it."""
 
     name: ClassVar[str] = "fence-watchdog-dead"
