@@ -19,17 +19,49 @@ if TYPE_CHECKING:
 
 # The kernel's reserve for tasks that are not real-time, 5 % by default; not there, or not to be set, in every kernel.
 _RT_LIMIT = "/proc/sys/kernel/sched_rt_runtime_us"
-# Whoever listens on $port as $name, the masters that left the port to him, and all that descends from these; not who
-# has the same name and another port. Each is stopped before it is asked for its children: it gets no more of them
+# Kills whoever listens on a port under a name, the masters that left the port to him, and all that descends from these;
+# not who has the same name and another port. Each is stopped before its children are looked for: it gets no more of
+# them. One program, as a shell's many would take longer than the service takes to be missed
 _KILL_LISTENER = """\
-stop() { kill -STOP $1 && found="$found $1"; for child in $(pgrep -P $1); do stop $child; done; }
-for pid in $(ss -Hltnp "sport = :$port" | grep -o "\\"$name\\",pid=[0-9]*" | grep -o '[0-9]*$' | sort -u); do
-    case " $found " in *" $pid "*) continue;; esac
-    while above=$(ps -o ppid= -p $pid) && [ "$(ps -o comm= -p $above)" = "$name" ]; do pid=$above; done
-    stop $pid
-done
-[ "$found" ] || exit 1
-kill -KILL $found 2>/dev/null; exit 0
+import os, signal, sys
+name, port = sys.argv[1], "%04X" % int(sys.argv[2])
+
+def processes():
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                head, _, rest = file.read().rpartition(")")
+        except OSError:  # it has just ended
+            continue
+        found[int(pid)] = head.partition("(")[2], int(rest.split()[1])
+    return found
+
+def holds(pid, sockets):
+    folder = f"/proc/{pid}/fd"
+    try:
+        return any(os.readlink(f"{folder}/{fd}") in sockets for fd in os.listdir(folder))
+    except OSError:
+        return False
+
+sockets = set()
+for table in filter(os.path.exists, ("/proc/net/tcp", "/proc/net/tcp6")):
+    with open(table) as file:
+        fields = [line.split() for line in file]
+    sockets |= {f"socket:[{line[9]}]" for line in fields if line[3] == "0A" and line[1].endswith(":" + port)}
+known, found, new = processes(), set(), set()
+for pid in [pid for pid, (own, _) in known.items() if own == name and holds(pid, sockets)]:
+    while known.get(known[pid][1], ("",))[0] == name:
+        pid = known[pid][1]
+    new.add(pid)
+while new:
+    for pid in new:
+        os.kill(pid, signal.SIGSTOP)
+    found |= new
+    new = {pid for pid, (_, parent) in processes().items() if parent in found} - found
+for pid in found:
+    os.kill(pid, signal.SIGKILL)
+sys.exit(not found)
 """
 _TIDY_UP = 3.0  # s that children of a killed process take to follow it
 
@@ -150,14 +182,16 @@ class ServiceKill(OnNode):
         settings = cluster.topology.services.get(self.service)
         if settings is None or settings.daemon is None:
             raise FaultError(f"no service {self.service!r} with a daemon in {cluster.topology.name}")
-        # an NFS server is threads of the kernel, which no signal reaches
-        command = ("[ $(cat /proc/fs/nfsd/threads) -gt 0 ] && echo 0 > /proc/fs/nfsd/threads"
-                   if settings.daemon.name == "nfs-server" else
-                   f"name={settings.daemon.process}; port={settings.daemon.port}\n{_KILL_LISTENER}")
-        done = cluster.session(self.node).run(command, within=15, check=False)
-        if done.status == 1:
-            raise FaultError(f"{settings.daemon.process} does not run on {self.node}, or not on port "
-                             f"{settings.daemon.port}")
+        session, daemon = cluster.session(self.node), settings.daemon
+        if daemon.name == "nfs-server":  # threads of the kernel, which no signal reaches
+            done = session.run("[ $(cat /proc/fs/nfsd/threads) -gt 0 ] && echo 0 > /proc/fs/nfsd/threads", within=15,
+                               check=False)
+        else:
+            done = session.run(["python3", "-S", "-", daemon.process, str(daemon.port)], within=15, check=False,
+                               text=_KILL_LISTENER)
+        if done.status > 0:
+            raise FaultError(f"{daemon.process} does not run on {self.node}, or not on port {daemon.port}"
+                             f"{done.err and ': ' + done.err.strip()[-200:]}")
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         port = cluster.topology.services[self.service].daemon.port

@@ -81,8 +81,8 @@ def alive(pid: int) -> bool:
 def kill(cluster):
     """Kills the service "web", a daemon of that port and of a name that nothing else here has, on this machine."""
     def run(command, within=30.0, check=True, text=None):
-        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=False)
-        return Result(command, done.returncode, done.stdout, done.stderr, 0.0)
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=30, check=False)
+        return Result(" ".join(command), done.returncode, done.stdout, done.stderr, 0.0)
 
     def do(port):
         web = cluster.topology.services["web"]
