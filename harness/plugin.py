@@ -185,7 +185,7 @@ def scene(request: pytest.FixtureRequest, cluster_pool: object) -> Iterator[obje
     if scene.has_cluster:
         problems = cluster_pool.release(scene.cluster, scene.run.judgement)
         if problems:
-            scene.cluster.progress("the cluster was taken down, as it did not become whole: " + "; ".join(problems))
+            scene.cluster.progress("the cluster was taken down, as it could not be healed: " + "; ".join(problems))
 
 
 @pytest.hookimpl(wrapper=True)

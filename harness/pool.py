@@ -37,7 +37,10 @@ class ClusterPool:
         if kept is not None and dump_topology(kept.topology) == dump_topology(topology):
             try:
                 self.log.switch(None)
-                prepare(kept)
+                with self.progress.step(f"{topology.name}: made whole again"):
+                    kept.wait_members(kept.boot_deadline)
+                    kept.poll(lambda: _has_forgotten(kept), kept.boot_deadline, "the cluster to forget failures")
+                    prepare(kept)
                 begin()
                 kept.baseline()
                 kept.link_consoles(consoles)
@@ -63,23 +66,19 @@ class ClusterPool:
         return cluster
 
     def release(self, cluster: Cluster, judgement: Judgement | None = None) -> list[str]:
-        """Heals what is in force and keeps ``cluster`` if it becomes whole again; returns what was wrong otherwise.
-        Nothing is kept where ``judgement`` says that a promise was broken, expected or not: a disk that two nodes
-        wrote to looks whole and isn't."""
+        """Heals what is in force and keeps ``cluster``; returns what could not be healed, and keeps nothing then.
+
+        Nor is anything kept where ``judgement`` says that a promise was broken, expected or not: a disk that two nodes
+        wrote to looks whole and isn't. Whether what is kept becomes whole is waited for when it is asked for again: the
+        next scenario may want another topology, and its own cluster sooner.
+        """
         self.log.switch(None)
         if judgement is not None and not judgement.is_clean:
             self.close()
             return []
         problems = cluster.faults.heal_all()
-        if not problems and self._reuse:
-            try:
-                cluster.wait_members(cluster.boot_deadline)
-                cluster.poll(lambda: _has_forgotten(cluster), cluster.boot_deadline, "the cluster to forget failures")
-                cluster.wait_whole(cluster.boot_deadline)
-                return []
-            except FencelineError as error:
-                problems = [error.message]
-        self.close()
+        if problems or not self._reuse:
+            self.close()
         return problems
 
     def close(self) -> None:

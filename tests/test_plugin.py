@@ -326,7 +326,7 @@ def test_what_is_in_force_is_healed_after_the_scenario(run):
 def test_what_can_not_be_healed_is_taken_down_and_said(run):
     assert run.phase("can_not_be_healed")["outcome"] == "passed"
     assert run.phase("can_not_be_healed", "teardown")["outcome"] == "passed"
-    assert "the cluster was taken down, as it did not become whole: standby: " in run.output
+    assert "the cluster was taken down, as it could not be healed: standby: " in run.output
 
 
 def test_a_scenario_for_another_driver_is_skipped_saying_so(run):
