@@ -9,7 +9,7 @@ from harness.errors import FaultError, FencelineError
 from harness.faults.base import OnNode, fault, is_event, observed
 from harness.faults.node import NodeFault, no_ticks, reach, wait_back, wait_tick
 from harness.faults.parameters import check_choice, parameter
-from harness.faults.process import daemon_process
+from harness.faults.process import daemon_process, service_daemon
 from harness.machines.protocol import Power
 from harness.model.event import now_ns
 from harness.model.units import parse_duration
@@ -179,10 +179,7 @@ class ServiceKill(OnNode):
     name: ClassVar[str] = "service-kill"
 
     def inject(self, cluster: Cluster) -> None:
-        settings = cluster.topology.services.get(self.service)
-        if settings is None or settings.daemon is None:
-            raise FaultError(f"no service {self.service!r} with a daemon in {cluster.topology.name}")
-        session, daemon = cluster.session(self.node), settings.daemon
+        session, daemon = cluster.session(self.node), service_daemon(cluster, self.service)
         if daemon.name == "nfs-server":  # threads of the kernel, which no signal reaches
             done = session.run("[ $(cat /proc/fs/nfsd/threads) -gt 0 ] && echo 0 > /proc/fs/nfsd/threads", within=15,
                                check=False)

@@ -14,6 +14,7 @@ from harness.machines.protocol import Power
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Daemon
 
 _HEALED = 15.0  # s until a continued process is seen to run
 _RESPAWNED = 30.0  # s until what starts a dead daemon again has done so twice
@@ -75,6 +76,18 @@ def daemon_process(cluster: Cluster, daemon: str) -> str:
         raise FaultError(f"no daemon {daemon!r} in a {cluster.stack.name} cluster; "
                          f"there are {', '.join(cluster.stack.daemons)}")
     return process
+
+
+def service_daemon(cluster: Cluster, service: str) -> Daemon:
+    """The daemon of ``service``.
+
+    Raises:
+        FaultError: no such service, or one without a daemon.
+    """
+    settings = cluster.topology.services.get(service)
+    if settings is None or settings.daemon is None:
+        raise FaultError(f"no service {service!r} with a daemon in {cluster.topology.name}")
+    return settings.daemon
 
 
 @fault
@@ -153,9 +166,7 @@ class ServiceStop(_Stopped):
     name: ClassVar[str] = "service-stop"
 
     def process(self, cluster: Cluster) -> str:
-        settings = cluster.topology.services.get(self.service)
-        if settings is None or settings.daemon is None:
-            raise FaultError(f"no service {self.service!r} with a daemon in {cluster.topology.name}")
-        if settings.daemon.name == "nfs-server":
+        daemon = service_daemon(cluster, self.service)
+        if daemon.name == "nfs-server":
             raise FaultError(f"{self.service} is threads of the kernel, which no signal stops")
-        return settings.daemon.process
+        return daemon.process
