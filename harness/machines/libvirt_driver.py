@@ -46,7 +46,7 @@ class LibvirtDriver:
         self._ends: queue.SimpleQueue[tuple[LibvirtMachine, Run, str, int] | None] = queue.SimpleQueue()
         self._daemon: Libvirtd | None = None
         self._connection: libvirt.virConnect | None = None
-        self._callback: int | None = None
+        self._callbacks: list[int] = []
         self._worker: threading.Thread | None = None
         ensure_event_loop()
         try:
@@ -58,8 +58,9 @@ class LibvirtDriver:
             self.slowdown = EMULATION_SLOWDOWN if kind == "qemu" else 1.0
             self._host = Hypervisors(context, self._connection, kind, uri or self._daemon.uri, self.slowdown,
                                      self._daemon)
-            self._callback = self._connection.domainEventRegisterAny(
-                None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, None)
+            for kind, listener in ((libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle),
+                                   (libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._on_reboot)):
+                self._callbacks.append(self._connection.domainEventRegisterAny(None, kind, listener, None))
         except libvirt.libvirtError as error:
             self.close()
             raise HostError(f"libvirt at {uri or 'our own daemon'}: {error}") from error
@@ -94,6 +95,14 @@ class LibvirtDriver:
         elif event == libvirt.VIR_DOMAIN_EVENT_CRASHED:
             run.panicked.set()
             self._ends.put((machine, run, "panic", stamp))
+
+    def _on_reboot(self, _connection: libvirt.virConnect, domain: libvirt.virDomain, _opaque: object) -> None:
+        """In libvirt's event thread, as above: the guest reset itself. Starting it again takes a thread of its own, as
+        the end of another machine must not wait for that."""
+        machine = self._by_uuid.get(domain.UUIDString())
+        if machine is not None and (run := machine.last) is not None:
+            threading.Thread(target=machine.reset_itself, args=(run,), name=f"reset-{machine.name}",
+                             daemon=True).start()
 
     def _tell_ends(self) -> None:
         while (end := self._ends.get()) is not None:
@@ -134,8 +143,8 @@ class LibvirtDriver:
             self._worker = None
         if self._connection is not None:
             with contextlib.suppress(libvirt.libvirtError):  # the daemon may have died
-                if self._callback is not None:
-                    self._connection.domainEventDeregisterAny(self._callback)
+                while self._callbacks:
+                    self._connection.domainEventDeregisterAny(self._callbacks.pop())
                 self._connection.close()
             self._connection = None
 

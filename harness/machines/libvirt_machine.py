@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 
 import libvirt
 
-from harness.errors import MachineError
+from harness.errors import HostError, MachineError
 from harness.machines import process
+from harness.machines.console import FileTail, why_reset
 from harness.machines.libvirt_domain import DomainSettings, domain_xml, interface_xml, is_plugged
 from harness.machines.libvirt_run import (
     STOP_LIMIT,
-    FileTail,
     Hypervisors,
     Run,
     base_image,
@@ -136,11 +136,11 @@ class LibvirtMachine:
         """Makes the domain with ``create`` and journals what undoes it. ``libvirtError`` passes through."""
         host, journal = self.host, self.host.context.journal
         self._wait_until_forgotten()
-        entries = []
+        console, entries = FileTail(self.spec.console), []
         if host.daemon is None and host.kind != "test":
             entries.append(journal.begin("domain", uri=host.uri, name=self.domain_name, uuid=self.uuid))
         try:
-            run = Run(create(), entries=entries)
+            run = Run(create(), console, entries=entries)
         except BaseException:
             for entry in entries:
                 journal.done(entry)
@@ -330,6 +330,17 @@ class LibvirtMachine:
             if why == "panic":  # its CPUs may still spin
                 stamp = self.cut(run)
             self.end(why, stamp)
+
+    def reset_itself(self, run: Run) -> None:
+        """libvirt says that the guest of ``run`` reset itself. What boots in that QEMU now is cut off and started anew,
+        so that this is an end and a start like others, with a new agent's stream."""
+        with self.lock:
+            if self.run is not run:
+                return
+            why = why_reset(run.console)
+            self.end(why, self.cut(run))
+            with contextlib.suppress(HostError, MachineError):  # the machine stays off, which is told
+                self.start()
 
     def close(self) -> None:
         with self.lock:

@@ -16,6 +16,7 @@ import libvirt
 
 from harness.errors import HostError, MachineError
 from harness.machines import process
+from harness.machines.console import FileTail
 from harness.machines.libvirt_domain import Hypervisor
 from harness.machines.libvirtd import Libvirtd
 from harness.machines.protocol import DriverContext
@@ -39,9 +40,11 @@ class Hypervisors:
 @dataclass(slots=True, eq=False)
 class Run:
     """A domain from its start to its end. ``pid`` and ``started`` (clock ticks) of its QEMU are None where they
-    can't be known. ``gone`` and ``panicked`` are set by libvirt's event thread, which takes no lock."""
+    can't be known; ``console`` is what it has said. ``gone`` and ``panicked`` are set by libvirt's event thread, which
+    takes no lock."""
 
     domain: libvirt.virDomain
+    console: FileTail
     pid: int | None = None
     started: int | None = None
     entries: list[int] = field(default_factory=list)
@@ -81,23 +84,6 @@ def kill_process(pid: int, started: int | None, within: float = STOP_LIMIT) -> N
             raise MachineError(f"process {pid} survives SIGKILL for {within:g} s")
     finally:
         os.close(fd)
-
-
-class FileTail:
-    """What is written to the file ``path`` from now on."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = path.stat().st_size if path.exists() else 0
-
-    def says(self, words: bytes) -> bool:
-        """Whether ``words`` are in it by now."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                return words in file.read()
-        except OSError:
-            return False
 
 
 def base_image(rootfs: Path) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.errors import HostError, MachineError
 from harness.machines import process
+from harness.machines.console import FileTail, why_reset
 from harness.machines.protocol import DriverContext, Link, MachineSpec, Power
 from harness.model.event import now_ns
 
@@ -19,8 +20,6 @@ from harness.model.event import now_ns
 _RESET = "#!/bin/sh\nexit 86\n"
 _RESET_STATUS = 86
 _EXEC_AS = ["bash", "-c", 'exec -a "$0" "$@"']
-#: What a console says last before its kernel resets, and why that is.
-_LAST_WORDS = (("softdog: Initiating system reboot", "watchdog"), ("reboot: Restarting system", "reboot"))
 
 
 class _UmlLink:
@@ -56,7 +55,7 @@ class UmlMachine:
         self._paused = False
         self._stopped_at = 0
         self._stream: int | None = None
-        self._console_at = 0
+        self._said: FileTail | None = None
         spec.folder.mkdir(parents=True, exist_ok=True)
         self._reset = spec.folder / "reset"
         self._reset.write_text(_RESET)
@@ -94,7 +93,7 @@ class UmlMachine:
                 fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, 2**20)
             try:
                 with self.spec.console.open("ab") as console:
-                    self._console_at = console.tell()
+                    self._said = FileTail(self.spec.console)
                     words = [*_EXEC_AS, str(self._reset), *self.command(write_end)]
                     self._process = subprocess.Popen(
                         self.context.fabric.command(words), stdin=subprocess.DEVNULL, stdout=console,
@@ -126,16 +125,9 @@ class UmlMachine:
             if status != _RESET_STATUS:
                 self._ended("crash", now_ns())
                 return
-            self._ended(self._why_reset(), now_ns())
+            self._ended(why_reset(self._said), now_ns())
             with contextlib.suppress(HostError):  # no longer there: the machine stays off, which is told
                 self.start()
-
-    def _why_reset(self) -> str:
-        """What made the kernel reset itself: its watchdog, a clean reboot, or else SysRq."""
-        with self.spec.console.open("rb") as console:
-            console.seek(self._console_at)
-            said = console.read().decode(errors="replace")
-        return next((why for words, why in _LAST_WORDS if words in said), "sysrq")
 
     def _ended(self, why: str, stamp: int) -> None:
         self._process = None

@@ -35,14 +35,18 @@ class FakeFabric:
 
 
 @pytest.fixture
-def world(tmp_path):
-    """A driver on the fake, and all that was told to its listener."""
+def world(tmp_path, monkeypatch):
+    """A driver on the fake, all that was told to its listener, and what the driver hears of libvirt, by event."""
+    heard = {}
+    register = libvirt.virConnect.domainEventRegisterAny
+    monkeypatch.setattr(libvirt.virConnect, "domainEventRegisterAny", lambda connection, domain, event, *callback: (
+        heard.setdefault(event, callback[0]), register(connection, domain, event, *callback))[1])
     image = SimpleNamespace(rootfs=tmp_path / "rootfs", qemu_kernel=tmp_path / "vmlinuz", qemu_initrd=None)
     events = []
     journal = Journal(tmp_path / "journal.jsonl")
     context = DriverContext(image, FakeFabric(), journal, lambda *event: events.append(event), tmp_path)
     driver = LibvirtDriver(context, FAKE)
-    yield SimpleNamespace(driver=driver, events=events, journal=journal, folder=tmp_path, context=context)
+    yield SimpleNamespace(driver=driver, events=events, journal=journal, folder=tmp_path, context=context, heard=heard)
     driver.close()
     journal.close(remove=True)
 
@@ -124,6 +128,34 @@ def test_a_machine_that_ends_by_itself_has_crashed(world, machine):
     wait_for(lambda: machine.power() is Power.OFF)
     assert world.events[-1][1:2] + world.events[-1][3:] == ("power.off", {"why": "crash"})
     machine.start()  # its name is free again
+
+
+@pytest.mark.parametrize(("words", "why"), [
+    # as Linux 6.1 says it on QEMU: softdog's last word, that of a clean reboot, and of an SBD that swallowed its pill
+    ("softdog: Initiating system reboot", "watchdog"), ("reboot: Restarting system", "reboot"),
+    ("sysrq: Resetting", "sysrq")])
+def test_a_guest_that_resets_itself_is_seen_and_starts_again(world, machine, words, why):
+    machine.spec.console.write_text("softdog: Initiating system reboot\n")  # of an earlier life
+    machine.start()
+    first = os.dup(machine.agent_stream())
+    with machine.spec.console.open("a") as console:
+        console.write(f"{words}\n")
+    # as libvirt tells it of QEMU; the fake itself has no such event
+    world.heard[libvirt.VIR_DOMAIN_EVENT_ID_REBOOT](None, machine.run.domain, None)
+    wait_for(lambda: len(world.events) == 3)
+    assert [(event[1], event[3]) for event in world.events] == [
+        ("power.on", {}), ("power.off", {"why": why}), ("power.on", {})]
+    assert machine.power() is Power.ON
+    assert os.read(first, 100) == b""  # the agent's lines of the new life come over a new stream
+    os.close(first)
+
+
+def test_a_reset_of_a_machine_that_is_off_by_now_is_of_no_meaning(world, machine):
+    machine.start()
+    run = machine.run
+    machine.power_off("fence")
+    machine.reset_itself(run)
+    assert kinds(world) == ["power.on", "power.off"] and machine.power() is Power.OFF
 
 
 def test_an_end_of_our_own_is_told_once(world, machine):

@@ -1,0 +1,30 @@
+"""What a machine's kernel says on its console, and what that tells of its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+#: What a kernel says last before it resets itself, and why that is; one that says neither was told to by SysRq.
+_LAST_WORDS = ((b"softdog: Initiating system reboot", "watchdog"), (b"reboot: Restarting system", "reboot"))
+
+
+class FileTail:
+    """What is written to the file ``path`` from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = path.stat().st_size if path.exists() else 0
+
+    def says(self, words: bytes) -> bool:
+        """Whether ``words`` are in it by now."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                return words in file.read()
+        except OSError:
+            return False
+
+
+def why_reset(console: FileTail) -> str:
+    """What made the kernel that writes to ``console`` reset itself: its watchdog, a clean reboot, or else SysRq."""
+    return next((why for words, why in _LAST_WORDS if console.says(words)), "sysrq")
