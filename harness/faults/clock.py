@@ -26,6 +26,8 @@ while True:
         time.clock_settime(time.CLOCK_REALTIME, time.time() + way)
         time.sleep(period)
 """
+# by what the clock says at that moment, too: a command that is slow to begin does not set it to a time that is past
+_SHIFT = "import sys, time; time.clock_settime(time.CLOCK_REALTIME, time.time() + float(sys.argv[1]))"
 # struct timex of 64-bit Linux, see adjtimex(2): modes is its first field, tick the 12th, with a gap after the
 # first, fifth and ninth; ADJ_TICK. A tick is 10000 us when the clock is right
 _SET_TICK = """\
@@ -56,9 +58,13 @@ class _Clock(InGuest):
         offset, error = clock_offset(cluster, self.node)
         return abs(offset - seconds) <= 1.0 + error, {"offset_s": round(offset, 3), "plus_minus_s": round(error, 3)}
 
+    def _shift(self, cluster: Cluster, seconds: float) -> str:
+        """The command after which the clock is ahead of the host's by ``seconds``."""
+        offset, _error = clock_offset(cluster, self.node)
+        return f"python3 -S -c {shlex.quote(_SHIFT)} {seconds - offset:.3f}"
+
     def _undo(self, cluster: Cluster) -> str:
-        # the host's time at the moment at which the command is sent
-        return f"date -s @{time.time():.3f} >/dev/null"
+        return self._shift(cluster, 0.0)
 
     def _gone(self, cluster: Cluster) -> dict[str, Any]:
         is_right, seen = self._is_off_by(cluster, 0.0)
@@ -81,7 +87,7 @@ class ClockStep(_Clock):
             raise ValueError(f"seconds: a step of {self.seconds:g} s could not be told from none; take 2 s or more")
 
     def inject(self, cluster: Cluster) -> None:
-        self._run(cluster, f"date -s @{time.time() + self.seconds:.3f} >/dev/null")
+        self._run(cluster, self._shift(cluster, self.seconds))
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         is_off, seen = self._is_off_by(cluster, self.seconds)
@@ -165,9 +171,12 @@ class ClockStrobe(_Clock):
         cluster.poll(both, 20 + 4 * self.period, f"the clock of {self.node} to go there and back", FaultError)
         return seen
 
-    def _undo(self, cluster: Cluster) -> str:
-        return (f"[ ! -e {_STROBE_PID} ] || {{ kill -KILL $(cat {_STROBE_PID}) 2>/dev/null; rm -f {_STROBE_PID}; }}; "
-                f"{super()._undo(cluster)}")
+    def heal(self, cluster: Cluster) -> None:
+        if cluster.is_running(self.node):
+            cluster.session(self.node).wait(cluster.boot_deadline)
+            self._run(cluster, f"[ ! -e {_STROBE_PID} ] || {{ kill -KILL $(cat {_STROBE_PID}) 2>/dev/null; "
+                      f"rm -f {_STROBE_PID}; }}")
+        super().heal(cluster)
 
     def _gone(self, cluster: Cluster) -> dict[str, Any]:
         time.sleep(min(self.period, 2.0))  # one that goes on would have jumped

@@ -263,3 +263,13 @@ def test_a_daemon_that_nobody_starts_again_is_started_once_it_may_live(cluster):
     make_fault("daemon-respawn-loop", node="rs-01", daemon="corosync").heal(cluster)
     assert started == [("rs-01", "corosync")]
     assert "kill -KILL -- -$(cat /run/fenceline-respawn-corosync.pid)" in cluster.guests["rs-01"].asked[-1]
+
+
+@pytest.mark.parametrize("slow", [0.0, -3.0])
+def test_a_clock_is_stepped_by_its_own_time(cluster, slow):
+    """A guest may need seconds to begin with the command: the time that was right when it was sent is then past."""
+    guest = cluster.guests["rs-01"]
+    guest.says("date +%s.%N", lambda: f"{time.time() + slow:.6f}")
+    make_fault("clock-step", node="rs-01", seconds=60).inject(cluster)
+    (line,) = [line for line in guest.asked if "clock_settime" in line]
+    assert float(line.split()[-1]) == pytest.approx(60 - slow, abs=0.2)
