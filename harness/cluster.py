@@ -277,7 +277,8 @@ class Cluster:
     def versions(self) -> dict[str, str]:
         """What the cluster runs: the image and its kernel, and the packages that decide about a failover."""
         packages = dict(line.partition("=")[::2] for line in self.image.packages.read_text().splitlines())
-        kernel = self.image.uml_kernel_version if self.driver.name == "uml" else packages.get("linux-image-amd64", "")
+        qemu = [name.removeprefix("linux-image-") for name in packages if name.startswith("linux-image-")]
+        kernel = self.image.uml_kernel_version if self.driver.name == "uml" else qemu[0] if qemu else ""
         return {"image": self.image.key, "kernel": kernel} | {
             name: packages[name] for name in _TELLING_PACKAGES if name in packages}
 

@@ -22,14 +22,14 @@ def load() -> dict[str, dict[str, Any]]:
 
 
 def of_run(folder: Path) -> dict[str, dict[str, Any]]:
-    """What the run in ``folder`` shows; nothing where it is no finished run, or not of UML or libvirt."""
+    """What the run in ``folder`` shows; nothing where no machines were made, or it can't be read."""
     try:
         info = json.loads((folder / "run.json").read_text())
         lines = (folder / "events.jsonl").read_text().splitlines()
     except (OSError, ValueError):
         return {}
     versions = info.get("versions") or {}
-    driver = versions.get("driver") or ("uml" if "-" not in versions.get("kernel", "-") else "")
+    driver = info.get("driver_used")
     if not driver:
         return {}
     begun: dict[Any, dict] = {}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from harness.cluster import Cluster
 from harness.errors import MachineError
 from harness.judge.verdict import judge_folder
 from harness.model.load import load_topology
@@ -85,3 +87,12 @@ def test_a_broken_harness_is_said_and_decides(run, error, reason):
     judgement = run.end()
     assert judgement.verdict is Verdict.BROKEN and reason in judgement.reason
     assert judge_folder(run.folder).verdict is Verdict.BROKEN
+
+
+@pytest.mark.parametrize(("driver", "kernel"), [("uml", "7.2.7"), ("libvirt", "6.1.0-56-amd64")])
+def test_the_kernel_that_is_written_down_is_that_of_the_machines(tmp_path, driver, kernel):
+    packages = tmp_path / "packages.txt"
+    packages.write_text("corosync=3.1.7-1\nlinux-image-6.1.0-56-amd64=6.1.192-2\n")
+    image = SimpleNamespace(packages=packages, uml_kernel_version="7.2.7", key="k")
+    told = Cluster.versions(SimpleNamespace(image=image, driver=SimpleNamespace(name=driver)))
+    assert told == {"image": "k", "kernel": kernel, "corosync": "3.1.7-1"}

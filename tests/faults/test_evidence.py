@@ -15,9 +15,10 @@ HANG = [{"kind": "fault.begin", "data": {"id": 1, "fault": "hang", "params": {"n
         {"kind": "fault.confirmed", "data": {"id": 1, "evidence": {"agent": "silent for 0.6 s"}}}]
 
 
-def run(folder, events, begun="2026-01-01T00:00:00+00:00", kernel="7.2.7"):
+def run(folder, events, begun="2026-01-01T00:00:00+00:00", kernel="7.2.7", driver="uml"):
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps({"scenario": "S", "begun": begun, "versions": {"kernel": kernel}}))
+    (folder / "run.json").write_text(json.dumps({"scenario": "S", "begun": begun, "versions": {"kernel": kernel},
+                                                 "driver": "auto", "driver_used": driver}))
     (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     return folder
 
@@ -26,6 +27,11 @@ def test_what_was_confirmed_is_kept(tmp_path):
     found = of_run(run(tmp_path / "r", HANG))
     assert found["hang uml"]["evidence"] == {"agent": "silent for 0.6 s"}
     assert found["hang uml"]["kernel"] == "7.2.7" and found["hang uml"]["params"] == {"node": "rs-01"}
+
+
+def test_it_is_of_the_machines_that_there_were(tmp_path):
+    assert list(of_run(run(tmp_path / "r", HANG, driver="libvirt", kernel="6.1.0-56-amd64"))) == ["hang libvirt"]
+    assert of_run(run(tmp_path / "none", HANG, driver=None)) == {}
 
 
 def test_what_was_not_confirmed_is_not(tmp_path):
