@@ -61,6 +61,9 @@ fault that a killed run left behind.
 
 What stands after "confirmed on" is what that observation was the last time that the fault was injected into a real
 cluster of those machines (`docs/fault-evidence.json`, gathered from run folders by `python -m steps.fault_evidence`).
+Most faults are made in the fabric, in the BMC or by the guest's own commands, by the same code whatever the machines
+are. On libvirt those count in which the machines' driver has a part (cables, power, pauses): what was seen there by now
+has a line that says so.
 
 Any `When` below can be anchored: `200 ms after fencing starts: the power of the standby is cut`; the moments are
 """
