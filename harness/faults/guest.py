@@ -9,7 +9,7 @@ from harness.errors import FaultError, FencelineError
 from harness.faults.base import OnNode, fault, is_event, observed
 from harness.faults.node import NodeFault, no_ticks, reach, wait_back, wait_tick
 from harness.faults.parameters import check_choice, parameter
-from harness.faults.process import daemon_process, service_daemon
+from harness.faults.process import daemon_process, service_daemon, signal_service
 from harness.machines.protocol import Power
 from harness.model.event import now_ns
 from harness.model.units import parse_duration
@@ -19,50 +19,6 @@ if TYPE_CHECKING:
 
 # The kernel's reserve for tasks that are not real-time, 5 % by default; not there, or not to be set, in every kernel.
 _RT_LIMIT = "/proc/sys/kernel/sched_rt_runtime_us"
-# Kills whoever listens on a port under a name, the masters that left the port to him, and all that descends from these;
-# not who has the same name and another port. Each is stopped before its children are looked for: it gets no more of
-# them. One program, as a shell's many would take longer than the service takes to be missed
-_KILL_LISTENER = """\
-import os, signal, sys
-name, port = sys.argv[1], "%04X" % int(sys.argv[2])
-
-def processes():
-    found = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                head, _, rest = file.read().rpartition(")")
-        except OSError:  # it has just ended
-            continue
-        found[int(pid)] = head.partition("(")[2], int(rest.split()[1])
-    return found
-
-def holds(pid, sockets):
-    folder = f"/proc/{pid}/fd"
-    try:
-        return any(os.readlink(f"{folder}/{fd}") in sockets for fd in os.listdir(folder))
-    except OSError:
-        return False
-
-sockets = set()
-for table in filter(os.path.exists, ("/proc/net/tcp", "/proc/net/tcp6")):
-    with open(table) as file:
-        fields = [line.split() for line in file]
-    sockets |= {f"socket:[{line[9]}]" for line in fields if line[3] == "0A" and line[1].endswith(":" + port)}
-known, found, new = processes(), set(), set()
-for pid in [pid for pid, (own, _) in known.items() if own == name and holds(pid, sockets)]:
-    while known.get(known[pid][1], ("",))[0] == name:
-        pid = known[pid][1]
-    new.add(pid)
-while new:
-    for pid in new:
-        os.kill(pid, signal.SIGSTOP)
-    found |= new
-    new = {pid for pid, (_, parent) in processes().items() if parent in found} - found
-for pid in found:
-    os.kill(pid, signal.SIGKILL)
-sys.exit(not found)
-"""
 _TIDY_UP = 3.0  # s that children of a killed process take to follow it
 
 
@@ -179,16 +135,12 @@ class ServiceKill(OnNode):
     name: ClassVar[str] = "service-kill"
 
     def inject(self, cluster: Cluster) -> None:
-        session, daemon = cluster.session(self.node), service_daemon(cluster, self.service)
-        if daemon.name == "nfs-server":  # threads of the kernel, which no signal reaches
-            done = session.run("[ $(cat /proc/fs/nfsd/threads) -gt 0 ] && echo 0 > /proc/fs/nfsd/threads", within=15,
-                               check=False)
-        else:
-            done = session.run(["python3", "-S", "-", daemon.process, str(daemon.port)], within=15, check=False,
-                               text=_KILL_LISTENER)
-        if done.status > 0:
-            raise FaultError(f"{daemon.process} does not run on {self.node}, or not on port {daemon.port}"
-                             f"{done.err and ': ' + done.err.strip()[-200:]}")
+        if service_daemon(cluster, self.service).name != "nfs-server":
+            signal_service(cluster, self.node, self.service, "SIGSTOP", "SIGKILL")
+        elif not cluster.session(self.node).run(  # threads of the kernel, which no signal reaches
+                "[ $(cat /proc/fs/nfsd/threads) -gt 0 ] && echo 0 > /proc/fs/nfsd/threads", within=15,
+                check=False).ok:
+            raise FaultError(f"no NFS server runs on {self.node}")
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         port = cluster.topology.services[self.service].daemon.port

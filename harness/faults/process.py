@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, MachineError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from harness.cluster import Cluster
     from harness.model.topology import Daemon
 
+_SERVICE_PROCESSES = Path(__file__).parent.parent / "guest" / "service_processes.py"
 _HEALED = 15.0  # s until a continued process is seen to run
 _RESPAWNED = 30.0  # s until what starts a dead daemon again has done so twice
 
@@ -23,33 +25,36 @@ _RESPAWNED = 30.0  # s until what starts a dead daemon again has done so twice
 @dataclass(frozen=True)
 class _Stopped(OnNode):
 
-    def process(self, cluster: Cluster) -> str:
-        """The process' name, as pgrep -x takes it."""
+    def _process(self, cluster: Cluster) -> str:
+        """The process' name."""
+        raise NotImplementedError
+
+    def _signal(self, cluster: Cluster, name: str) -> None:
+        """Sends the signal ``name`` to the processes.
+
+        Raises:
+            FaultError: there are none.
+        """
+        raise NotImplementedError
+
+    def _states(self, cluster: Cluster) -> str:
+        """The letters of /proc/PID/stat of every such process: "TT"."""
         raise NotImplementedError
 
     def inject(self, cluster: Cluster) -> None:
-        process = self.process(cluster)
-        done = cluster.session(self.node).run(["pkill", "-STOP", "-x", process], within=15, check=False)
-        if not done.ok:
-            raise FaultError(f"{process} does not run on {self.node}")
-
-    def _states(self, cluster: Cluster, within: float = 15.0) -> str:
-        """The letters of /proc/PID/stat of every such process: "TT"."""
-        out = cluster.session(self.node).run(
-            f"for p in $(pgrep -x {self.process(cluster)}); do sed 's/.*) \\(.\\).*/\\1/' /proc/$p/stat; done",
-            within=within, check=False).out
-        return "".join(out.split())
+        self._signal(cluster, "SIGSTOP")
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         states = self._states(cluster)
         if not states or set(states) != {"T"}:
-            raise FaultError(f"not confirmed: the processes {self.process(cluster)} of {self.node} are in the states "
+            raise FaultError(f"not confirmed: the processes {self._process(cluster)} of {self.node} are in the states "
                              f"{states or 'none'}, not all stopped")
         return {"stopped_processes": len(states)}
 
     def heal(self, cluster: Cluster) -> None:
         if reach(cluster, self.node):
-            cluster.session(self.node).run(["pkill", "-CONT", "-x", self.process(cluster)], within=15, check=False)
+            with contextlib.suppress(FaultError):  # it ended meanwhile, as it hung
+                self._signal(cluster, "SIGCONT")
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         if cluster.machine(self.node).power() is not Power.ON:
@@ -61,7 +66,7 @@ class _Stopped(OnNode):
             with contextlib.suppress(MachineError):  # what went on may have reset the node at once, as it was told
                 seen[:] = [self._states(cluster)]
             return bool(seen) and "T" not in seen[0]
-        cluster.poll(goes_on, _HEALED, f"{self.process(cluster)} on {self.node} to go on", FaultError)
+        cluster.poll(goes_on, _HEALED, f"{self._process(cluster)} on {self.node} to go on", FaultError)
         return {"states": seen[0]}
 
 
@@ -90,6 +95,22 @@ def service_daemon(cluster: Cluster, service: str) -> Daemon:
     return settings.daemon
 
 
+def signal_service(cluster: Cluster, node: str, service: str, *signals: str) -> str:
+    """Sends at most two ``signals``, one after the other, to the processes of ``service`` on ``node``, and to no others
+    of their name; returns the letters of /proc/PID/stat of them all.
+
+    Raises:
+        FaultError: there are none.
+    """
+    daemon = service_daemon(cluster, service)
+    done = cluster.session(node).run(["python3", "-S", "-", daemon.process, str(daemon.port), *signals], within=15,
+                                     check=False, text=_SERVICE_PROCESSES.read_text())
+    if done.status > 0:  # below 0 where the node was lost over it
+        raise FaultError(f"{daemon.process} does not run on {node}, or not on port {daemon.port}"
+                         f"{done.err and ': ' + done.err.strip()[-200:]}")
+    return "".join(done.out.split())
+
+
 @fault
 @dataclass(frozen=True)
 class DaemonStop(_Stopped):
@@ -98,8 +119,19 @@ class DaemonStop(_Stopped):
     daemon: str
     name: ClassVar[str] = "daemon-stop"
 
-    def process(self, cluster: Cluster) -> str:
+    def _process(self, cluster: Cluster) -> str:
         return daemon_process(cluster, self.daemon)
+
+    def _signal(self, cluster: Cluster, name: str) -> None:
+        process = self._process(cluster)
+        if not cluster.session(self.node).run(["pkill", f"-{name}", "-x", process], within=15, check=False).ok:
+            raise FaultError(f"{process} does not run on {self.node}")
+
+    def _states(self, cluster: Cluster) -> str:
+        out = cluster.session(self.node).run(
+            f"for p in $(pgrep -x {self._process(cluster)}); do sed 's/.*) \\(.\\).*/\\1/' /proc/$p/stat; done",
+            within=15, check=False).out
+        return "".join(out.split())
 
 
 @fault
@@ -165,8 +197,17 @@ class ServiceStop(_Stopped):
     service: str = parameter("a service of the topology")
     name: ClassVar[str] = "service-stop"
 
-    def process(self, cluster: Cluster) -> str:
+    def _process(self, cluster: Cluster) -> str:
         daemon = service_daemon(cluster, self.service)
         if daemon.name == "nfs-server":
             raise FaultError(f"{self.service} is threads of the kernel, which no signal stops")
         return daemon.process
+
+    def _signal(self, cluster: Cluster, name: str) -> None:
+        self._process(cluster)
+        signal_service(cluster, self.node, self.service, name)
+
+    def _states(self, cluster: Cluster) -> str:
+        with contextlib.suppress(FaultError):
+            return signal_service(cluster, self.node, self.service)
+        return ""

@@ -86,7 +86,8 @@ CASES = [
     ("clock-drift", {"percent": 8}, "date +%s", {"out": lambda: f"{time.time():.6f}"},
      {"out": lambda: f"{time.time() + 0.08 * (time.monotonic() % 1000):.6f}"}),
     ("daemon-stop", {"daemon": "corosync"}, "/stat", {"out": "S\nT\n"}, {"out": "T\nT\n"}),
-    ("service-stop", {"service": "web"}, "/stat", {"out": ""}, {"out": "T\nT\n"}),
+    ("service-stop", {"service": "web"}, "python3 -S -", {"status": 1}, {"out": "T T\n"}),
+    ("service-stop", {"service": "web"}, "python3 -S -", {"out": "S T\n"}, {"out": "T T\n"}),
     ("session-logout", {}, "iscsi_session", {"out": "LOGGED_IN\n"}, {"out": ""}),
     ("fence-watchdog-dead", {}, "python3 -S -", {"out": "3\n"}, {"out": "65535\n"}),
     ("daemon-respawn-loop", {"daemon": "corosync"}, "pgrep -x corosync; sleep", {"out": "900\n900\n"},
@@ -175,7 +176,7 @@ def test_what_is_not_there(cluster):
         make_fault("service-stop", node="rs-01", service="mail").inject(cluster)
     with pytest.raises(FaultError, match="no service 'mail'"):
         make_fault("vip-stranger", service="mail").inject(cluster)
-    cluster.guests["rs-01"].says("pkill -STOP", status=1)
+    cluster.guests["rs-01"].says("pkill -SIGSTOP", status=1)
     with pytest.raises(FaultError, match="does not run"):
         make_fault("daemon-stop", node="rs-01", daemon="corosync").inject(cluster)
 

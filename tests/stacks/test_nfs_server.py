@@ -86,4 +86,4 @@ def test_no_signal_stops_a_thread_of_the_kernel():
     class Cluster:
         topology = TOPOLOGY
     with pytest.raises(FaultError, match="threads of the kernel"):
-        make_fault("service-stop", node="nfs-01", service="nfs").process(Cluster)
+        make_fault("service-stop", node="nfs-01", service="nfs").inject(Cluster)

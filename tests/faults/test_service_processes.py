@@ -1,4 +1,4 @@
-"""Whom the command that kills a service's daemon hits: real processes, with names and ports of their own."""
+"""Whom the command that kills or stops a service's daemon hits: real processes, with names and ports of their own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from harness.errors import FaultError
 from harness.faults import make_fault
+from harness.faults.process import signal_service
 from harness.guest.ssh import Result
 
 # A daemon with two processes: NAME listens, or has its worker do so alone, and says its own pid, the worker's and that
@@ -78,28 +79,31 @@ def alive(pid: int) -> bool:
 
 
 @pytest.fixture
-def kill(cluster):
-    """Kills the service "web", a daemon of that port and of a name that nothing else here has, on this machine."""
+def hit(cluster):
+    """Injects a fault of the service "web", a daemon of that port and of a name that nothing else here has, on this
+    machine; returns it."""
     def run(command, within=30.0, check=True, text=None):
         done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=30, check=False)
         return Result(" ".join(command), done.returncode, done.stdout, done.stderr, 0.0)
 
-    def do(port):
+    def do(name, port):
         web = cluster.topology.services["web"]
         own = {"name": "fl-web", "port": port}
         group = tuple(part.model_copy(update=own) if part.kind == "daemon" else part for part in web.group)
         cluster.topology = cluster.topology.model_copy(
             update={"services": {"web": web.model_copy(update={"group": group})}})
         cluster.sessions["rs-01"].run = run
-        make_fault("service-kill", node="rs-01", service="web").inject(cluster)
+        fault = make_fault(name, node="rs-01", service="web")
+        fault.inject(cluster)
+        return fault
     return do
 
 
 @pytest.mark.parametrize("who", ["master", "worker"])
-def test_the_daemon_that_listens_and_all_that_belongs_to_it(kill, who):
+def test_the_daemon_that_listens_and_all_that_belongs_to_it(hit, who):
     port = free_port()
     with daemon(port, who) as own, daemon(free_port()) as other:
-        kill(port)
+        hit("service-kill", port)
         deadline = time.monotonic() + 5  # a signal is sent at once, and takes effect a little later
         while any(alive(pid) for pid in own) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -107,9 +111,22 @@ def test_the_daemon_that_listens_and_all_that_belongs_to_it(kill, who):
         assert [alive(pid) for pid in other] == [True] * 3
 
 
-def test_who_has_the_name_only_or_the_port_only_is_not_hit(kill):
+def test_what_hangs_is_that_service_and_it_goes_on(hit, cluster):
+    port = free_port()
+    with daemon(port) as own, daemon(free_port()) as other:
+        fault = hit("service-stop", port)
+        assert fault.confirm(cluster, 0) == {"stopped_processes": 3}
+        assert [alive(pid) for pid in other] == [True] * 3
+        signal_service(cluster, "rs-01", "web", "SIGCONT")
+        assert [alive(pid) for pid in own] == [True] * 3
+        with pytest.raises(FaultError, match="not all stopped"):
+            fault.confirm(cluster, 0)
+
+
+@pytest.mark.parametrize("name", ["service-kill", "service-stop"])
+def test_who_has_the_name_only_or_the_port_only_is_not_hit(hit, name):
     port = free_port()
     with daemon(port, name="fl-stranger") as stranger, daemon(free_port()) as other:
         with pytest.raises(FaultError, match=f"fl-web does not run on rs-01, or not on port {port}"):
-            kill(port)
+            hit(name, port)
         assert all(alive(pid) for pid in [*stranger, *other])
