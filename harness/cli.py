@@ -220,10 +220,10 @@ def _add_fault(words: _Words) -> None:
     heal = fault.add("heal", _lazy("faults", "heal"), "heal a fault and wait until it is seen to be healed")
     heal.add_argument(
         "fault",
-        metavar="ID",
+        metavar="FAULT",
         nargs="?",
         default="all",
-        help="the number that `inject` and `status` show, or all (default: all)",
+        help="the number that `inject` and `status` show, a name (all faults of that name), or all (default: all)",
     )
     _add_cluster_option(heal)
 

@@ -245,7 +245,7 @@ class Supervisor:
         with self._one_fault_at_a_time:
             self._refuse_at_the_end()
             active = list(reversed(self._cluster.faults.active))
-            chosen = [one for one in active if fault in ("all", str(one.id))]
+            chosen = [one for one in active if fault in ("all", str(one.id), one.fault.name)]
             if not chosen and fault != "all":
                 there = ", ".join(f"{one.id} ({one.fault.name})" for one in active) or "none"
                 raise ClusterError(f"no fault {fault} is in force; there are: {there}")

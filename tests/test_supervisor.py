@@ -255,7 +255,7 @@ class TestRequests:
         assert [fault["id"] for fault in control.ask(entry, "status")["faults"]] == [first]
         control.ask(entry, "inject", fault="itch", parameters={"node": "rs-02"})
         assert [fault["id"] for fault in control.ask(entry, "heal", fault=str(first))] == [first]
-        assert [fault["id"] for fault in control.ask(entry, "heal", fault="all")] == [first + 1]
+        assert [fault["id"] for fault in control.ask(entry, "heal", fault="itch")] == [first + 1]
         assert control.ask(entry, "heal", fault="all") == []
         assert "fault.healed" in self.kinds(entry)
 
@@ -311,6 +311,8 @@ def test_what_cannot_be_healed_is_said(tmp_path):
         control.ask(entry, "heal", fault="all")
     with pytest.raises(control.Refused, match=r"no fault 7 is in force; there are: 1 \(itch\)"):
         control.ask(entry, "heal", fault="7")
+    with pytest.raises(control.Refused, match=r"no fault hang is in force; there are: 1 \(itch\)"):
+        control.ask(entry, "heal", fault="hang")
 
 
 def test_everybody_who_asks_for_the_end_is_answered(tmp_path):
