@@ -388,8 +388,8 @@ class Cluster:
 
     def _stays_off(self, node: str) -> bool:
         try:
-            self.log.wait_for(lambda event: event.kind == "power.on" and event.node == node, 5.0,
-                              f"{node} to be switched on", now_ns())
+            self.log.wait_for(lambda event: event.kind == "power.on" and event.node == node,
+                              self._stretched(5.0), f"{node} to be switched on", now_ns())
         except Timeout:
             return self.machines[node].power() is Power.OFF
         return False
