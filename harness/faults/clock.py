@@ -15,7 +15,10 @@ from harness.faults.parameters import check_seconds, check_signed_seconds, param
 if TYPE_CHECKING:
     from harness.cluster import Cluster
 
-_DRIFT_WINDOW = 2.0  # s over which a drift is measured
+_DRIFT_WINDOW = 2.0  # s over which a drift is measured, again and again until it is known
+_DRIFT_KNOWN = 0.9  # % that it may be off: with the 1 % that is tolerated still less than the least drift of 2 %
+_DRIFT_PATIENCE = 60.0  # s until it must be known
+_OFFSET_KNOWN = 0.9  # s that a clock's reading may be off, likewise less than the least step
 _STROBE_PID = "/run/fenceline-clock-strobe.pid"
 # there and back by what the clock says at that moment: what passes in between is not lost
 _STROBE = """\
@@ -42,11 +45,20 @@ sys.exit(0 if libc.adjtimex(buffer) >= 0 else ctypes.get_errno())
 
 
 def clock_offset(cluster: Cluster, node: str) -> tuple[float, float]:
-    """By how much the clock of ``node`` is ahead of the host's, and the error of that, in s."""
-    before = time.time()
-    told = float(cluster.session(node).run(["date", "+%s.%N"], within=20).out)
-    after = time.time()
-    return told - (before + after) / 2, (after - before) / 2
+    """By how much the clock of ``node`` is ahead of the host's, and the error of that, in s; the best of three tries.
+
+    Raises:
+        FaultError: ``node`` answers so slowly that its clock can't be told from one that is 2 s off.
+    """
+    best = (0.0, float("inf"))
+    for _ in range(3):
+        before = time.time()
+        told = float(cluster.session(node).run(["date", "+%s.%N"], within=20).out)
+        after = time.time()
+        best = min(best, (told - (before + after) / 2, (after - before) / 2), key=lambda reading: reading[1])
+        if best[1] <= _OFFSET_KNOWN:
+            return best
+    raise FaultError(f"the clock of {node} can't be read: it answers within {2 * best[1]:.1f} s")
 
 
 @dataclass(frozen=True)
@@ -124,12 +136,23 @@ class ClockDrift(_Clock):
         return {"percent": round(drift, 2), "plus_minus": round(error, 2)}
 
     def _measured(self, cluster: Cluster) -> tuple[float, float]:
+        """The drift and its error, in %.
+
+        Raises:
+            FaultError: ``node`` answers too slowly for it to be known.
+        """
         begun = time.monotonic()
         first, error = clock_offset(cluster, self.node)
-        time.sleep(_DRIFT_WINDOW)  # a drift shows only over time
-        second, other = clock_offset(cluster, self.node)
-        gone = time.monotonic() - begun
-        return 100 * (second - first) / gone, 100 * (error + other) / gone
+        while True:
+            time.sleep(_DRIFT_WINDOW)  # a drift shows only over time
+            second, other = clock_offset(cluster, self.node)
+            gone = time.monotonic() - begun
+            drift, known = 100 * (second - first) / gone, 100 * (error + other) / gone
+            if known <= _DRIFT_KNOWN:
+                return drift, known
+            if gone > _DRIFT_PATIENCE:
+                raise FaultError(f"whether the clock of {self.node} drifts can't be told after {gone:.0f} s: "
+                                 f"{drift:.2f} %, give or take {known:.2f}")
 
     def heal(self, cluster: Cluster) -> None:
         if cluster.is_running(self.node):

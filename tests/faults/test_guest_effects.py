@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.errors import FaultError, MachineError
-from harness.faults import make_fault
+from harness.faults import clock, make_fault
 from harness.faults.background import worker_of
 from harness.faults.clock import _SET_TICK
 from harness.guest.ssh import Result
@@ -136,6 +136,31 @@ def test_healed_only_when_it_is_gone(cluster, name, parameters, part, healed, le
         fault.confirm_healed(cluster)
     cluster.guests["rs-01"].says(part, **healed)
     assert fault.confirm_healed(cluster)
+
+
+def slow_clock(seconds):
+    """A right clock that takes so long to answer."""
+    def out():
+        time.sleep(seconds)
+        return f"{time.time():.6f}"
+    return out
+
+
+def test_a_guest_that_answers_too_slowly_for_its_drift_to_be_known_confirms_nothing(cluster, monkeypatch):
+    monkeypatch.setattr(clock, "_DRIFT_WINDOW", 0.2)
+    monkeypatch.setattr(clock, "_DRIFT_PATIENCE", 0.5)
+    cluster.guests["rs-01"].says("date +%s", out=slow_clock(0.1))
+    fault = make_fault("clock-drift", node="rs-01", percent=5)
+    for look in (lambda: fault.confirm(cluster, 0), lambda: fault.confirm_healed(cluster)):
+        with pytest.raises(FaultError, match="whether the clock of rs-01 drifts can't be told"):
+            look()
+
+
+def test_a_guest_that_answers_too_slowly_for_its_clock_to_be_known_confirms_nothing(cluster, monkeypatch):
+    monkeypatch.setattr(clock, "_OFFSET_KNOWN", 0.04)
+    cluster.guests["rs-01"].says("date +%s", out=slow_clock(0.1))
+    with pytest.raises(FaultError, match="the clock of rs-01 can't be read"):
+        make_fault("clock-step", node="rs-01", seconds=2).confirm(cluster, 0)
 
 
 def test_target_stop_is_seen_by_every_initiator(cluster):
