@@ -371,7 +371,7 @@ def test_a_daemon_whose_node_does_not_come_back(cluster):
 
 def test_a_service_that_is_killed(cluster):
     fault, since = inject(cluster, "service-kill", node=NODE, service="web")
-    assert cluster.sessions[NODE].commands == [["python3", "-S", "-", "nginx", "80"]]
+    assert cluster.sessions[NODE].commands == [["python3", "-S", "-", "nginx", "80", "SIGSTOP", "SIGKILL"]]
     cluster.log.record("guest", "rs-02", "listen", {"port": 80, "present": False})
     cluster.log.record("guest", NODE, "listen", {"port": 81, "present": False})
     cluster.log.record("guest", NODE, "listen", {"port": 80, "present": True})
