@@ -11,6 +11,7 @@ seconds, its least and most, and the verdicts that were not PASS with what was b
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import subprocess
@@ -54,13 +55,14 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     found = {topology.name: Figures() for topology in topologies}
-    for number in range(options.runs):
-        for topology in topologies:
-            print(f"run {number + 1} of {options.runs}: {topology.name} ...", file=sys.stderr, flush=True)
-            measure(topology, options.driver, found[topology.name])
-    print(f"{'topology':24}" + "".join(f"{name:>26}" for name in (BRING_UP, *FAULTS)) + f"   n={options.runs}")
+    with contextlib.suppress(KeyboardInterrupt):  # what was measured until then is told all the same
+        for number in range(options.runs):
+            for topology in topologies:
+                print(f"run {number + 1} of {options.runs}: {topology.name} ...", file=sys.stderr, flush=True)
+                measure(topology, options.driver, found[topology.name])
+    print(f"{'topology':24}" + "".join(f"{name:>31}" for name in (BRING_UP, *FAULTS)))
     for name, figures in found.items():
-        print(f"{name:24}" + "".join(f"{spread(figures.seconds[figure]):>26}" for figure in (BRING_UP, *FAULTS)))
+        print(f"{name:24}" + "".join(f"{spread(figures.seconds[figure]):>31}" for figure in (BRING_UP, *FAULTS)))
         for figure, troubles in figures.troubles.items():
             for trouble, count in troubles.items():
                 print(f"    {figure}, {count} of {options.runs}: {trouble}")
@@ -68,8 +70,24 @@ def main() -> int:
 
 
 def spread(values: list[float]) -> str:
-    """``median (least to most)``, s; a dash where nothing was measured."""
-    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})" if values else "-"
+    """``median (least to most), n=how many``, s; a dash where nothing was measured."""
+    if not values:
+        return "-"
+    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f}), n={len(values)}"
+
+
+def faults_of(topology: Topology) -> dict[str, str]:
+    """The faults that ``topology`` has an answer to, as sentences."""
+    service = topology.services[chosen(topology)]
+    # of a service on all nodes a node is lost, and its figure is how long the other freezes
+    on_all = service.active == "all"
+    faults = dict(FAULTS)
+    if on_all or service.daemon is None:
+        del faults["service kill"]
+    if topology.fencing.method == "none":  # both sides would serve, or nothing would happen
+        del faults["heartbeat cut"]
+    return {name: fault.replace("the active node", "the second node") if on_all else fault
+            for name, fault in faults.items()}
 
 
 def expected(topology: Topology, fault: str) -> str:
@@ -88,7 +106,9 @@ def chosen(topology: Topology) -> str:
 def outcome(topology: Topology, fault: str) -> str:
     """What must come of ``fault``, as a step; a stack that does not watch its services leaves a dead one dead."""
     if topology.services[chosen(topology)].active == "all":
-        return '"{service}" is written through the first node again within 60 seconds'
+        # until the node is fenced nothing may have been noticed yet
+        return ("the second node is fenced within 60 seconds\n"
+                '    And "{service}" is written through the first node again within 60 seconds')
     if fault == "service kill" and "restart" in offers(topology):
         return '"{service}" is restarted in place on the active node within 60 seconds'
     if fault == "service kill" and topology.stack.kind == "heartbeat":
@@ -100,15 +120,10 @@ def outcome(topology: Topology, fault: str) -> str:
 def measure(topology: Topology, driver: str, figures: Figures) -> None:
     """One run: adds what it measured to ``figures``."""
     service = chosen(topology)
-    # of a service on all nodes a node is lost, and its figure is how long the other freezes
-    on_all = topology.services[service].active == "all"
-    faults = {name: fault.replace("the active node", "the second node") if on_all else fault
-              for name, fault in FAULTS.items()
-              if name != "service kill" or topology.services[service].daemon and not on_all}
     scenarios = [f'  Scenario: {name}\n    Given the topology "{topology.name}" is up and "{service}" is answering\n'
                  f"{expected(topology, name)}    When {fault}\n    Then {outcome(topology, name)}\n"
                  .format(service=service)
-                 for name, fault in faults.items()]
+                 for name, fault in faults_of(topology).items()]
     with tempfile.TemporaryDirectory(prefix="fl-bench-") as scratch:
         feature = Path(scratch, "figures.feature")
         feature.write_text("Feature: Figures\n\n" + "\n".join(scenarios))
