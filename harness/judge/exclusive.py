@@ -51,7 +51,7 @@ def single_vip_owner(history: History) -> Finding:
                       key=lambda piece: (piece.start.latest_ns, piece.node))
         for one, other in pairs(live):
             verdict, at_ns = overlap(one, other)
-            if verdict is not Verdict.PASS and not _handed_over(history, one, other):
+            if verdict is not Verdict.PASS and not _settled(history, one, other):
                 tally.add(verdict, at_ns, f"{key[1]} {_was(verdict)} configured on two executing nodes: "
                           f"{_span(history, one)} and {_span(history, other)}", *one.events, *other.events)
     _judge_claims(history, tally)
@@ -59,11 +59,25 @@ def single_vip_owner(history: History) -> Finding:
     return tally.finding(f"never had two owners: {vips}")
 
 
-def _handed_over(history: History, before: Interval, now: Interval) -> bool:
-    """Whether ``before`` let go of an address as its stack's protocol has it: on hearing that ``now`` took it."""
-    within = history.topology.stack.handover * SECOND
-    return (before.key[0] == "address" and before.end is not None and before.ended is Ended.RELEASED
-            and within > 0 and before.end.latest_ns - now.start.latest_ns <= within)
+def _settled(history: History, before: Interval, now: Interval) -> bool:
+    """Whether two had an address no longer than their stack's protocol takes: ``before`` let go of it on hearing that
+    ``now`` took it, or ``now`` gave in."""
+    return _let_go(before, now.start, _handover_ns(history, now)) or _gave_in(history, before, now)
+
+
+def _gave_in(history: History, before: Interval, now: Interval) -> bool:
+    """Whether both took an address at once, before either could hear of the other, and ``now`` let go of it then."""
+    within_ns = _handover_ns(history, now)
+    return (now.start.latest_ns - before.start.latest_ns <= within_ns) and _let_go(now, now.start, within_ns)
+
+
+def _let_go(interval: Interval, since: Edge, within_ns: float) -> bool:
+    return (within_ns > 0 and interval.ended is Ended.RELEASED and interval.end is not None
+            and interval.end.latest_ns - since.latest_ns <= within_ns)
+
+
+def _handover_ns(history: History, interval: Interval) -> float:
+    return history.topology.stack.handover * SECOND if interval.key[0] == "address" else 0.0
 
 
 def fence_before_takeover(history: History) -> Finding:
@@ -145,7 +159,7 @@ def _judge_claims(history: History, tally: Tally) -> None:
             lost[ip, str(before.data["mac"]).lower()] = (before, claim)
         if (ip, mac) in lost:
             own, rival = lost.pop((ip, mac))
-            if not _acquired(owned[ip], claim, rival):
+            if not (_acquired(owned[ip], claim, rival) or _outlived(history, owned[ip], claim, rival)):
                 tally.add(Verdict.FAIL, claim.t_ns,
                           f"{claim.node} ({mac}) claimed {ip} at {history.at(claim.t_ns)}, though {rival.node} had "
                           f"claimed it at {history.at(rival.t_ns)} and {claim.node} had not got it again",
@@ -158,9 +172,17 @@ def _acquired(intervals: Iterable[Interval], claim: Event, rival: Event) -> bool
                and interval.start.earliest_ns <= claim.t_ns + SECOND for interval in intervals)
 
 
+def _outlived(history: History, intervals: Iterable[Interval], claim: Event, rival: Event) -> bool:
+    """Whether the claim's node has the address since it and the rival took it at once, and the rival gave in."""
+    return any(own.node == claim.node and other.node == rival.node and _gave_in(history, own, other)
+               and other.start.earliest_ns - SECOND <= rival.t_ns <= other.end.latest_ns
+               and own.start.latest_ns <= other.start.latest_ns and (own.end is None or own.end.latest_ns >= claim.t_ns)
+               for own in intervals for other in intervals)
+
+
 def _judge_takeover(history: History, tally: Tally, key: Key, before: Interval, now: Interval) -> None:
     came_after = False if before.end is None else after(before.end, now.start)
-    if came_after or _handed_over(history, before, now):
+    if came_after or _settled(history, before, now):
         return
     at_ns = now.start.latest_ns
     power = history.power_at(before.node, at_ns)

@@ -120,6 +120,27 @@ def test_what_changes_hands_by_vrrp_has_two_owners_no_longer_than_an_advert(what
     assert judged(log.vip(10, B).vip(10.1, A, False), OWNER).verdict is FAIL
 
 
+def elected() -> Log:
+    """A log of directors that boot together: both become master before either has heard the other's first advert."""
+    log = Log(topology().model_copy(update={"stack": Keepalived(kind="keepalived", advert_interval=0.2)}))
+    return log.arp(0.990, A, "gratuitous").vip(1, A).arp(1.004, B, "gratuitous").vip(1.01, B).arp(1.05, A, "gratuitous")
+
+
+@pytest.mark.parametrize(("what", "build", "verdict"), [
+    ("the second gives in at once", lambda log: log.vip(1.01, B, False).arp(1.9, A), PASS),
+    ("the second gives in on the advert", lambda log: log.vip(1.15, B, False).arp(1.9, A), PASS),
+    ("the first gives in on the advert", lambda log: log.vip(1.15, A, False).arp(1.9, B), PASS),
+    ("neither gives in", lambda log: log.arp(1.9, A), FAIL),
+    ("the second gives in too late", lambda log: log.vip(1.5, B, False).arp(1.9, A), FAIL),
+    ("the second gives in, and is off later", lambda log: log.vip(1.15, B, False).off(9, B, "power_off"), PASS),
+    ("the second comes back for a moment", lambda log: log.vip(1.15, B, False).vip(9, B).vip(9.1, B, False), FAIL),
+    ("the second is switched off with it", lambda log: log.off(1.1, B, "power_off"), FAIL),
+])
+def test_two_that_take_an_address_at_once_settle_it_within_an_advert(what, build, verdict):
+    worst = {judged(build(elected()), check).verdict for check in (OWNER, FENCE)}
+    assert worst == {PASS} if verdict is PASS else FAIL in worst
+
+
 @pytest.mark.parametrize(("what", "build", "verdict"), [
     ("resumed, and dropped within the bounds", lambda log: log.power(9, A, "paused").vip(12, B)
         .power(20, A, "resumed").vip(20.5, A, False, late=11), UNKNOWN),

@@ -1,5 +1,7 @@
 """keepalived.conf and haproxy.cfg, read back into blocks."""
 
+import subprocess
+
 import pytest
 
 from harness.guest.seed import Seed
@@ -44,6 +46,21 @@ def test_the_preferred_director_has_the_higher_priority():
         assert f"priority {config.priority(topology, 'web', node)}" in instance
         assert block(instance, "unicast_peer") == [peer]
         assert block(instance, "virtual_ipaddress") == ["192.168.70.200/24 dev eth1"]
+
+
+def test_the_last_state_that_keepalived_tells_is_the_one_that_is_kept(tmp_path):
+    """Its notify scripts would run side by side: of two states within a millisecond the first could be written last."""
+    (tmp_path / "fifo").write_text('INSTANCE "web" BACKUP 200\nINSTANCE "mail" FAULT 200\nGROUP "all" MASTER 200\n'
+                                   'INSTANCE "web" MASTER 200\nINSTANCE "web" MASTER_RX_LOWER_PRI 200\n'
+                                   'INSTANCE "web" BACKUP 200\nINSTANCE "web" BACKUP_PRIORITY 190\n')
+    script = tmp_path / "notify"
+    script.write_text(config.NOTIFY_SCRIPT.replace(config.RUN, str(tmp_path)))
+    subprocess.run(["sh", script, tmp_path / "fifo"], check=True, timeout=20)
+    told = {path.name: path.read_text() for path in tmp_path.glob("vrrp-*")}
+    assert told == {"vrrp-web": "BACKUP\n", "vrrp-mail": "FAULT\n"}
+    for node in ("lb1", "lb2"):
+        told = block(blocks(config.keepalived_conf(changed(), node)), "global_defs")
+        assert f"vrrp_notify_fifo_script {config.NOTIFY}" in told
 
 
 @pytest.mark.parametrize("failback", [True, False])

@@ -8,10 +8,16 @@ from harness.model.topology import Service, Topology, VirtualServer
 RUN = "/run/fenceline"
 NOTIFY = "/usr/lib/fenceline/notify-vrrp"
 LOGS = ("/var/log/keepalived.log",)
-#: keepalived calls it with INSTANCE, the name, the state and the priority. Renamed into place: never half written.
+#: keepalived starts it with the name of its FIFO, in which it writes `INSTANCE "NAME" STATE PRIORITY`, line after line
+#: (a notify script is a process per state: of two that follow at once the first may end last). Each state is
+#: renamed into place: never half written.
 NOTIFY_SCRIPT = f"""\
 #!/bin/sh
-echo "$3" > {RUN}/.vrrp-$2 && mv {RUN}/.vrrp-$2 {RUN}/vrrp-$2
+while read -r kind name state priority; do
+  case "$kind-$state" in INSTANCE-MASTER | INSTANCE-BACKUP | INSTANCE-FAULT | INSTANCE-STOP) ;; *) continue ;; esac
+  name=${{name#?}} name=${{name%?}}  # its quotes
+  echo "$state" > {RUN}/.vrrp-$name && mv {RUN}/.vrrp-$name {RUN}/vrrp-$name
+done < "$1"
 """
 #: In a track file: the instance goes into FAULT and gives its address away.
 GIVE_AWAY = -254
@@ -23,7 +29,8 @@ def keepalived_conf(topology: Topology, node: str) -> str:
     lines = ["global_defs {", f"    router_id {node}", "    vrrp_version 3", "    script_user root",
              "    enable_script_security", "    checker_log_all_failures true",
              # a single burst may be lost with the switch's own start; it is repeated once, a second later
-             "    vrrp_garp_master_delay 1", "}"]
+             "    vrrp_garp_master_delay 1",
+             f"    vrrp_notify_fifo {RUN}/notify.fifo", f"    vrrp_notify_fifo_script {NOTIFY}", "}"]
     for name, script in topology.stack.track_scripts.items():
         lines += [f"vrrp_script {name} {{", f'    script "{script.script}"', f"    interval {script.interval:g}",
                   f"    fall {script.fall}", f"    rise {script.rise}",
@@ -93,7 +100,7 @@ def _instance(topology: Topology, node: str, name: str, service: Service, router
         scripts.append(f"check-{name}")
     if scripts:
         lines += ["    track_script {", *(f"        {script}" for script in scripts), "    }"]
-    return [*lines, f"    notify {NOTIFY}", "}"]
+    return [*lines, "}"]
 
 
 def _virtual_server(topology: Topology, service: Service, part: VirtualServer) -> list[str]:
