@@ -78,7 +78,7 @@ class BmcRack:
     "identify" lights the lamp of the machine that the device is wired to: an event ``bmc.lamp`` of that machine.
     Each command is a ``bmc.request`` when it arrives and a ``bmc.done`` when its answer is known ("on": when
     the machine was started). A BMC that misbehaves adds ``mode`` to ``bmc.done``; ``ok`` is what its client
-    hears.
+    hears. What the machine's driver can't do makes the run ``broken``.
 
     Raises:
         HostError: an address can't be bound, or the thread can't enter the fabric.
@@ -220,7 +220,7 @@ class BmcRack:
             else:
                 self._cut(device, mode, machine, action, answer)
         except Exception as error:  # whatever the driver raises: the client must hear that it failed
-            self._done(device, mode, action, str(error) or repr(error))
+            self._done(device, mode, action, self._broken(machine, action, error))
             answer(FAILED, False)
 
     def _cut(self, device: _Device, mode: BmcMode, machine: Machine, action: str, answer: Answer) -> None:
@@ -242,8 +242,15 @@ class BmcRack:
                 if not self._closed and machine.power() is Power.OFF:
                     machine.start()
         except Exception as error:  # whatever the driver raises
-            return str(error) or repr(error)
+            return self._broken(machine, "on", error)
         return None
+
+    def _broken(self, machine: Machine, action: str, error: Exception) -> str:
+        """What the driver could not do with ``machine`` is no fault of the cluster that asked for it."""
+        why = str(error) or repr(error)
+        self._log.record("scenario", None, "broken",
+                         {"reason": f"a fencing device could not switch {machine.name} ({action}): {why}"})
+        return why
 
     def _done(self, device: _Device, mode: BmcMode, action: str, error: str | None) -> None:
         data: dict[str, Any] = {"action": action, "ok": error is None, "error": error}

@@ -157,6 +157,7 @@ class LibvirtMachine:
         """Tells of a QEMU that ended by itself, sooner than libvirt does."""
         while not process.wait_exit(run.pid, 3600):
             pass
+        process.reap(run.pid)
         self.ended_by_itself(run, "crash", now_ns())
 
     @contextlib.contextmanager
@@ -193,8 +194,8 @@ class LibvirtMachine:
         return stamp
 
     def _wait_until_forgotten(self) -> None:
-        """Until libvirt has noticed that the last run is over: only then is the domain's name free. It may wait for
-        the host's init to reap QEMU, so nobody but the next start waits for it."""
+        """Until libvirt has noticed that the last run is over: only then is the domain's name free. Nobody but the
+        next start waits for it."""
         last = self.last
         if last is not None and not last.gone.wait(STOP_LIMIT):
             try:

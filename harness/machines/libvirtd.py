@@ -138,6 +138,8 @@ class Libvirtd:
             raise HostError(f"{self.folder} is too long a path for a Unix socket: set TMPDIR to a shorter one")
         self._entries.append(self._journal.begin("folder", path=str(self.folder)))
         cache = self._make_files()
+        # libvirt takes a QEMU for alive until it is reaped, and gives its name to no other before
+        process.adopt_orphans()
         with self._log.open("ab") as log:
             # `ip netns exec` and sh exec: the pid is libvirtd's. Its domains leave its session by themselves.
             self._process = subprocess.Popen(
@@ -226,3 +228,4 @@ class Libvirtd:
                     os.kill(int(entry), signal.SIGKILL)
                 if not process.wait_exit(int(entry), 5.0):
                     raise MachineError(f"process {entry} of libvirtd survives SIGKILL for 5 s")
+                process.reap(int(entry))

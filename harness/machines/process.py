@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import select
 import signal
@@ -9,6 +11,20 @@ import time
 from pathlib import Path
 
 from harness.errors import MachineError
+
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+
+def adopt_orphans() -> None:
+    """From now on what our children started, and left behind when they ended, is our child (prctl(2)): we learn of its
+    end at once, and ``reap`` it, however long the host's init takes for that."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap(pid: int) -> None:
+    """Takes away the zombie of ``pid``, if it is one, and ours."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
 
 
 def start_time(pid: int) -> int | None:

@@ -45,6 +45,8 @@ class FakeMachine:
 
     def start(self) -> None:
         self.calls.append("start")
+        if self.broken:
+            raise RuntimeError("the driver is gone")
         time.sleep(self.start_takes)
         self.state = Power.ON
         self.started.set()
@@ -94,4 +96,5 @@ def bench(shared_bench):
         FakeMachine.__init__(machine, node)
     shared_bench.log.switch(None)
     yield shared_bench
-    assert not shared_bench.told("broken")
+    is_broken = any(machine.broken for machine in shared_bench.machines.values())
+    assert bool(shared_bench.told("broken")) is is_broken

@@ -70,6 +70,16 @@ def test_a_driver_that_fails_is_heard_by_the_client(bench):
     bench.machines[ONE].broken = True
     assert bench.power(ONE, "off")[0] != 0
     assert bench.told("bmc.done") == [(ONE, {"action": "off", "ok": False, "error": "the driver is gone"})]
+    (broken,) = bench.told("broken")
+    assert f"could not switch {ONE} (off): the driver is gone" in broken[1]["reason"]
+
+
+def test_a_start_that_fails_breaks_the_run_as_its_client_was_told_that_it_is_done(bench):
+    bench.machines[ONE].state, bench.machines[ONE].broken = Power.OFF, True
+    assert bench.power(ONE, "on")[0] == 0
+    bench.log.wait_for(lambda e: e.kind == "bmc.done" and not e.data["ok"], 2, "the end of the start")
+    (broken,) = bench.told("broken")
+    assert f"could not switch {ONE} (on)" in broken[1]["reason"]
 
 
 def test_a_wrong_password_is_refused(bench):

@@ -158,6 +158,15 @@ def test_a_reset_of_a_machine_that_is_off_by_now_is_of_no_meaning(world, machine
     assert kinds(world) == ["power.on", "power.off"] and machine.power() is Power.OFF
 
 
+def test_a_qemu_that_ended_is_reaped_at_once_whatever_the_hosts_init_does(machine):
+    """libvirt gives its name to no other before: seen as a fenced node that did not start for two minutes."""
+    machine.start()
+    child = os.posix_spawn("/bin/true", ["true"], {})
+    machine._watch(libvirt_run.Run(machine.run.domain, machine.run.console, pid=child))
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
 def test_an_end_of_our_own_is_told_once(world, machine):
     for _ in range(3):
         machine.start()

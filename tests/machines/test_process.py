@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 
@@ -103,3 +104,27 @@ def test_waiting_for_an_end(start):
     timer.join()
     child.wait()
     assert process.wait_exit(child.pid, 0) is True  # gone for good
+
+
+ORPHAN = """
+import os, signal, subprocess
+from harness.machines import process
+process.adopt_orphans()
+shell = ["sh", "-c", "sleep 100 > /dev/null & echo $!"]
+orphan = int(subprocess.run(shell, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout)
+assert f"PPid:\\t{os.getpid()}\\n" in open(f"/proc/{orphan}/status").read()
+os.kill(orphan, signal.SIGKILL)
+assert process.wait_exit(orphan, 5)
+os.kill(orphan, 0)  # still there, as a zombie
+process.reap(orphan)
+try:
+    os.kill(orphan, 0)
+except ProcessLookupError:
+    print("reaped")
+process.reap(orphan)
+"""
+
+
+def test_what_a_child_leaves_behind_is_ours_to_reap():
+    done = subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("reaped\n", "")
