@@ -205,6 +205,13 @@ class Scene:
             self.run.log.record("fault", None, "fault.unconfirmed", {"id": name, "reason": error.message})
             raise FaultError(error.message) from error
 
+    @property
+    def in_force_ns(self) -> int:
+        """Since when (ns) the last fault is in force: what a client asked in the moments that its injection took may
+        still have been answered as before it."""
+        return max((event.t_ns for event in self.run.log.events()
+                    if event.kind == "fault.injected" and event.t_ns >= self.last_fault_ns), default=self.last_fault_ns)
+
     # -- expectations --------------------------------------------------------------------------------------
 
     def expect(self, predicate: Callable[[Event], bool], within: float, what: str) -> float:

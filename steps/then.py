@@ -63,7 +63,7 @@ def relocates(scene: Scene, service: str, node: str, seconds: str) -> None:
     name = scene.node(node)
     settings = scene.cluster.topology.services[service]
     if not settings.real_servers:
-        scene.expect(good_reply(service, scene.last_fault_ns, name), float(seconds), f"{service} answered by {name}")
+        scene.expect(good_reply(service, scene.in_force_ns, name), float(seconds), f"{service} answered by {name}")
         return
     # the answer comes from a real server: the node is the one that has the address, and answers come after that
     vip = str(settings.vip.address)
@@ -75,7 +75,7 @@ def relocates(scene: Scene, service: str, node: str, seconds: str) -> None:
 
 @then(phrase(r"<service> answers within <seconds>"))
 def answers(scene: Scene, service: str, seconds: str) -> None:
-    scene.expect(good_reply(service, scene.last_fault_ns), float(seconds), f"{service} answering")
+    scene.expect(good_reply(service, scene.in_force_ns), float(seconds), f"{service} answering")
 
 
 @then(phrase(r"<service> stops answering within <seconds>"))
@@ -85,7 +85,7 @@ def stops_answering(scene: Scene, service: str, seconds: str) -> None:
 
 @then(phrase(r"<service> stays on <node> for <seconds>"))
 def stays(scene: Scene, service: str, node: str, seconds: str) -> None:
-    name, since = scene.node(node), scene.last_fault_ns
+    name, since = scene.node(node), scene.in_force_ns
     settings = scene.cluster.topology.services[service]
     if settings.real_servers:
         # whoever answers, it is by way of the node with the address
@@ -122,7 +122,7 @@ def restarted_in_place(scene: Scene, service: str, node: str, seconds: str) -> N
         return (event.kind == "listen" and event.node == name and event.data["port"] == port
                 and event.data["present"])
     scene.expect(listens_again, float(seconds), f"{service}'s daemon restarted on {name}")
-    scene.expect(good_reply(service, scene.last_fault_ns, None if settings.real_servers else name), float(seconds),
+    scene.expect(good_reply(service, scene.in_force_ns, None if settings.real_servers else name), float(seconds),
                  f"{service} answered by {name}")
 
 

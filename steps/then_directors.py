@@ -28,4 +28,4 @@ def only_answers(scene: Scene, node: str, service: str, seconds: str) -> None:
 @then(phrase(r"<node> answers for <service> within <seconds>"))
 def machine_answers(scene: Scene, node: str, service: str, seconds: str) -> None:
     name = scene.node(node)
-    scene.expect(good_reply(service, scene.last_fault_ns, name), float(seconds), f"{service} answered by {name}")
+    scene.expect(good_reply(service, scene.in_force_ns, name), float(seconds), f"{service} answered by {name}")

@@ -220,6 +220,26 @@ def test_stays_of_what_real_servers_answer(tmp_path, monkeypatch):
         red(then.stays, scene, "web", A, "0.1", match="192.168.70.200 on another node than lb1")
 
 
+def test_what_was_asked_while_the_fault_was_being_injected_tells_nothing(stage, say, reply):
+    """Seen: 185 ms of a busy host between the decision to cut the power and the cut."""
+    fault_was(stage, 5)
+    reply("rs-01", asked=4.9)
+    reply("rs-02", asked=4.9)
+    say(None, "fault.injected", seconds_ago=4.8, id=1)
+    say("rs-01", "listen", port=80, present=True)
+    red(then.answers, stage, "web", "5.2", match="web answering: not within")
+    red(then.relocates, stage, "web", B, "5.2", match="web answered by rs-02: not within")
+    red(then.restarted_in_place, stage, "web", A, "5.2", match="web answered by rs-01: not within")
+    red(directors.machine_answers, stage, A, "web", "5.2", match="web answered by rs-01: not within")
+    end = keep(reply, "rs-01")
+    try:
+        green(then.stays, stage, "web", A, "0.1")
+        reply("rs-02", asked=4.7)
+        red(then.stays, stage, "web", A, "0.1", match="web was answered by another node than rs-01")
+    finally:
+        end()
+
+
 def test_silence_is_no_staying(stage, reply, monkeypatch):
     real = stage.run.log.wait_for
     monkeypatch.setattr(stage.run.log, "wait_for", lambda p, within, *rest: real(p, min(within, 0.1), *rest))
