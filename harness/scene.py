@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -367,6 +368,17 @@ class Scene:
         events = [event for event in self.run.log.events() if event.kind != "expect"]
         # this check alone: the observers share the interpreter with us, and this may be asked ten times a second
         return check(promise, build_history(events, self.cluster.topology))
+
+    def settled_finding(self, promise: str) -> Finding:
+        """As ``finding``; where that is open, the events of the next 2 s may decide it."""
+        found: list[Finding] = []
+
+        def is_decided() -> bool:
+            found[:] = [self.finding(promise)]
+            return found[0].verdict is not Verdict.UNKNOWN
+        with contextlib.suppress(NotInTime):
+            self.cluster.poll(is_decided, 2.0, f"a finding on {promise}", NotInTime)
+        return found[0]
 
     def is_broken(self, promise: str) -> bool:
         """Whether the log so far shows ``promise`` to be broken, expected or not."""

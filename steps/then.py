@@ -184,7 +184,7 @@ def outage_at_most(scene: Scene, service: str, seconds: str) -> None:
 
 
 def assert_promise(scene: Scene, promise: str) -> None:
-    finding = scene.finding(promise)
+    finding = scene.settled_finding(promise)
     if finding.verdict is not Verdict.PASS:
         # not `assert`: pytest would add the finding's whole evidence to the words
         raise AssertionError(f"{promise}: {finding.reason}")

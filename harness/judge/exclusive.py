@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.judge.findings import Tally, after, overlap
+from harness.judge.findings import TRUSTED_LATE_NS, Tally, after, overlap
 from harness.judge.history import (
     OFF,
     ON,
@@ -52,6 +52,7 @@ def single_vip_owner(history: History) -> Finding:
         for one, other in pairs(live):
             verdict, at_ns = overlap(one, other)
             if verdict is not Verdict.PASS and not _settled(history, one, other):
+                verdict = Verdict.UNKNOWN if _may_yet_settle(history, one, other) else verdict
                 tally.add(verdict, at_ns, f"{key[1]} {_was(verdict)} configured on two executing nodes: "
                           f"{_span(history, one)} and {_span(history, other)}", *one.events, *other.events)
     _judge_claims(history, tally)
@@ -69,6 +70,13 @@ def _gave_in(history: History, before: Interval, now: Interval) -> bool:
     """Whether both took an address at once, before either could hear of the other, and ``now`` let go of it then."""
     within_ns = _handover_ns(history, now)
     return (now.start.latest_ns - before.start.latest_ns <= within_ns) and _let_go(now, now.start, within_ns)
+
+
+def _may_yet_settle(history: History, before: Interval, now: Interval) -> bool:
+    """Whether the log ends, or is looked at, before the one who has to let go can have been heard to."""
+    within_ns = _handover_ns(history, now)
+    return (within_ns > 0 and before.end is None and now.end is None
+            and history.log_end_ns - now.start.latest_ns <= within_ns + TRUSTED_LATE_NS)
 
 
 def _let_go(interval: Interval, since: Edge, within_ns: float) -> bool:
@@ -190,8 +198,10 @@ def _judge_takeover(history: History, tally: Tally, key: Key, before: Interval, 
     fate = {Ended.OPEN: "it never released it", Ended.RELEASED: "it released it only",
             Ended.OFF: "it was powered off only", Ended.VOID: "its agent restarted"}[before.ended]
     when = "" if before.end is None else f" at {history.at(before.end.latest_ns)}"
-    doubt = "" if came_after is False else "; within the error bounds it may have been the other way round"
-    tally.add(Verdict.FAIL if came_after is False else Verdict.UNKNOWN, at_ns,
+    may_settle = _may_yet_settle(history, before, now)
+    doubt = ("; but there the log ends" if may_settle else "" if came_after is False
+             else "; within the error bounds it may have been the other way round")
+    tally.add(Verdict.FAIL if came_after is False and not may_settle else Verdict.UNKNOWN, at_ns,
               f"{now.node} {action(key)} at {history.at(at_ns)} while {before.node}, which had it since "
               f"{history.at(before.start.latest_ns)}, {doing}: {fate}{when}{doubt}", *before.events, *now.events)
 

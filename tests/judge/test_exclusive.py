@@ -120,6 +120,13 @@ def test_what_changes_hands_by_vrrp_has_two_owners_no_longer_than_an_advert(what
     assert judged(log.vip(10, B).vip(10.1, A, False), OWNER).verdict is FAIL
 
 
+def test_a_log_that_ends_before_an_advert_can_have_been_heard_leaves_it_open():
+    for check in (OWNER, FENCE):
+        for end, verdict in ((10.05, UNKNOWN), (10.6, UNKNOWN), (11, FAIL)):
+            assert vrrp().vip(10, B).end(end).finding(check).verdict is verdict, (check, end)
+        assert base().vip(10, B).end(10.05).finding(check).verdict is FAIL
+
+
 def elected() -> Log:
     """A log of directors that boot together: both become master before either has heard the other's first advert."""
     log = Log(topology().model_copy(update={"stack": Keepalived(kind="keepalived", advert_interval=0.2)}))
