@@ -7,7 +7,7 @@ Feature: A database whose clients commit rows
     Given the topology "<topology>" is up and "mysql" is answering
     When 50 records have been acknowledged by "mysql" within 30 seconds
     And the power of the active node is cut
-    Then "mysql" relocates to the standby within 30 seconds
+    Then "mysql" relocates to the standby within 45 seconds
     And 20 more records are acknowledged by "mysql" within 30 seconds
     And no acknowledged record of "mysql" is lost
     And the file system was never mounted on two nodes
