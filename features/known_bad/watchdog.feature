@@ -6,6 +6,7 @@ Feature: A watchdog that does not fire
     Given the topology "web-iscsi-sbd" is up and "web" is answering
     And the promise "fence before takeover" is expected to break
     And the promise "single mount" is expected to break
+    And the promise "single writer" is expected to break
     And the promise "single VIP owner" is expected to break
     And the watchdog of the active node does not fire
     When the daemon "sbd" hangs on the active node
@@ -13,3 +14,4 @@ Feature: A watchdog that does not fire
     Then "web" relocates to the standby within 40 seconds
     And the promise "fence before takeover" is broken within 30 seconds
     And the promise "single mount" is broken within 30 seconds
+    And the promise "single writer" is broken within 60 seconds

@@ -10,6 +10,8 @@ from harness.model.verdict import Finding, Verdict
 
 #: For so long (ns) the client may have been kept from asking.
 STALL_NS = SECOND
+#: So long (ns) a client waits for an answer.
+PATIENCE_NS = SECOND
 #: A log whose last questions are older than this (ns) does not say how it ended.
 TAIL_NS = 10 * SECOND
 #: A guest that is heard so long (ns) after its power was cut was not off: its pipe is drained in an instant.
@@ -58,7 +60,9 @@ def _judge_clients(history: History, tally: Tally) -> None:
             tally.add(Verdict.INVALID, history.start_ns, f"no client asked {name}: without load nothing is proven")
             continue
         for begin_ns, length_ns in stalls(requests, STALL_NS):
-            if begin_ns + length_ns > ready_ns:
+            # what was asked last may still wait for its answer, and is not in the log
+            length_ns = min(length_ns, history.log_end_ns - PATIENCE_NS - begin_ns)
+            if length_ns > STALL_NS and begin_ns + length_ns > ready_ns:
                 tally.add(Verdict.BROKEN, begin_ns, f"the observer was stalled for {length_ns / SECOND:.1f} s from "
                           f"{history.at(begin_ns)}: it did not ask {name}")
         last_ns = max(request.t_ns for request in requests)

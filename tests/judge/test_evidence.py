@@ -70,6 +70,12 @@ def test_evidence(what, log, verdict, word):
     assert word in finding.reason
 
 
+@pytest.mark.parametrize(("end", "verdict"), [(11.12, PASS), (12.3, BROKEN)])
+def test_questions_that_wait_for_their_answer_when_the_log_ends_were_asked(end, verdict):
+    log = Log().baseline().ready(0.05).ticks(0, 11, A, B).good(0.1, 10, A).good(11.05, 11.1, A)
+    assert log.end(end).finding("evidence").verdict is verdict
+
+
 def test_what_the_tear_down_does_is_not_held_against_the_run():
     log = base().end(30).off(31, A, "crash").good(45, 46, A)
     assert log.finding("evidence").verdict is PASS
