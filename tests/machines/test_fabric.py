@@ -20,6 +20,7 @@ import pytest
 from harness.errors import FaultError, HostError
 from harness.faults import make_fault
 from harness.journal import Journal, open_entries
+from harness.machines import fabric as fabric_module
 from harness.machines.fabric import Fabric, remove_namespace
 from harness.model.addressing import address, mac
 from harness.model.load import load_topology
@@ -153,6 +154,23 @@ def test_close_leaves_nothing_and_may_be_repeated(tmp_path, topology):
     assert not place.exists() and open_entries(journal.path) == []
     journal.close(remove=True)
     remove_namespace(made.namespace)  # nothing to remove is fine
+
+
+@pytest.mark.parametrize("ask", [remove_namespace, fabric_module.namespace_pids])
+def test_a_namespace_that_another_removes_meanwhile_has_gone_and_one_that_stays_is_an_error(tmp_path, monkeypatch, ask):
+    monkeypatch.setattr(fabric_module, "_NETNS_DIR", tmp_path)
+    name, place = f"fl-{secrets.token_hex(4)}", None
+
+    def refused(command):
+        if place:
+            place.unlink()
+        raise HostError("no such file")
+    monkeypatch.setattr(fabric_module, "_run", refused)
+    (tmp_path / name).touch()
+    with pytest.raises(HostError):
+        ask(name)
+    place = tmp_path / name
+    assert not ask(name)
 
 
 def test_a_thread_enters_alone_and_comes_back(fabric):
