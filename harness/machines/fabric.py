@@ -200,21 +200,21 @@ class Fabric:
 
 def namespace_pids(name: str) -> list[int]:
     """The processes in the namespace ``name``; none if it is not there."""
-    return [int(pid) for pid in _unless_gone(name, ["ip", "netns", "pids", name]).split()]
+    return [int(pid) for pid in _unless_gone("pids", name).split()]
 
 
 def remove_namespace(name: str) -> None:
     """Removes the namespace ``name`` if it is there; the kernel removes its devices when no process uses it."""
-    _unless_gone(name, ["ip", "netns", "del", name])
+    _unless_gone("del", name)
 
 
-def _unless_gone(name: str, command: list[str]) -> str:
-    """What ``command`` prints; nothing if the namespace ``name`` is not there, or goes meanwhile: the last command of a
-    run that was killed may be about to remove it."""
+def _unless_gone(verb: str, name: str) -> str:
+    """What `ip netns VERB NAME` prints; nothing if that namespace is not there, or goes meanwhile: the last
+    command of a run that was killed may be about to remove it."""
     if not (_NETNS_DIR / name).exists():
         return ""
     try:
-        return _run(command)
+        return _run(["ip", "netns", verb, name])
     except HostError:
         if (_NETNS_DIR / name).exists():
             raise

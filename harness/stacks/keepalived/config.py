@@ -58,11 +58,6 @@ def track_file(service: str) -> str:
     return f"{RUN}/weight-{service}"
 
 
-def state_file(service: str) -> str:
-    """Where the notify script leaves the state of ``service``'s instance."""
-    return f"{RUN}/vrrp-{service}"
-
-
 def _checks(topology: Topology, name: str, service: Service) -> list[str]:
     lines = [f"track_file weight-{name} {{", f"    file {track_file(name)}", "    weight 1", "}"]
     if service.daemon and topology.stack.check == "process":
