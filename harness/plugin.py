@@ -20,6 +20,7 @@ from harness.model.verdict import Judgement, Verdict
 _SCENE = pytest.StashKey()
 _POOL = pytest.StashKey()
 _PLACE = pytest.StashKey()
+_EXAMPLE = "_pytest_bdd_example"  # pytest-bdd's name for the row of an Examples table
 _FIGURES = "fenceline_outage_s"  # the name of the property that carries a scenario's figure, also from a worker
 
 
@@ -83,18 +84,19 @@ def pytest_bdd_apply_tag(tag: str, function: Callable[..., object]) -> bool | No
 
 
 def pytest_terminal_summary(terminalreporter: object, config: pytest.Config) -> None:
-    """The distribution of each scenario that ran more than once."""
-    found: dict[str, list[float]] = {}
+    """The distribution of each scenario that ran more than once: of one row of an outline, on one topology."""
+    found: dict[tuple[str, str], list[float]] = {}
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             if name == _FIGURES:
-                found.setdefault(value[0], []).append(value[1])
-    repeated = {title: values for title, values in found.items() if len(values) > 1}
+                test, title, seconds = value
+                found.setdefault((test, title), []).append(seconds)
+    repeated = [(title, values) for (_, title), values in found.items() if len(values) > 1]
     if not repeated:
         return
     from reports.stats import distribution
     terminalreporter.section("failover times")
-    for title, values in repeated.items():
+    for title, values in repeated:
         known = distribution(values, seed=config.getoption("--fenceline-seed"))
         terminalreporter.write_line(
             f"{title}: n={known.n} median {known.median:.2f} s (95 % interval {known.low:.2f} to {known.high:.2f}), "
@@ -259,13 +261,22 @@ def _remember(item: pytest.Function, scene: object, judgement: Judgement) -> Non
     from reports import history
     outage = max(judgement.outages, key=lambda one: one.seconds, default=None)
     if judgement.verdict is Verdict.PASS and outage is not None and outage.end_ns is not None:
-        item.user_properties.append((_FIGURES, (scene.run.info.scenario, outage.seconds)))
+        item.user_properties.append((_FIGURES, (item.nodeid.partition("[")[0], _title(item, scene), outage.seconds)))
     path = item.config.getoption("--history") or scene.run.folder.parent.parent / history.NAME
     try:
         with history.opened(path) as db:
             history.record_run(db, scene.run.folder)
     except (sqlite3.Error, OSError, history.NoRunFolder) as error:  # must not cost the verdict
         scene.say(f"not in the history {path}: {error}")
+
+
+def _title(item: pytest.Item, scene: object) -> str:
+    """The scenario with what tells it from the other rows of its outline, and its topology."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    told = [*map(str, (params.get(_EXAMPLE) or {}).values())]
+    if scene.run.topology is not None and scene.run.topology.name not in told:
+        told.append(scene.run.topology.name)
+    return f"{scene.run.info.scenario} ({', '.join(told)})" if told else scene.run.info.scenario
 
 
 def pytest_bdd_before_scenario(request: pytest.FixtureRequest, scenario: object) -> None:

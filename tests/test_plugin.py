@@ -28,7 +28,7 @@ import json, pathlib, pytest
 from pytest_bdd import given, then, when, parsers
 import harness.pool, harness.run
 from harness.errors import ClusterError, FaultError, HostError
-from harness.model.verdict import Finding, Judgement, Verdict
+from harness.model.verdict import Finding, Judgement, Outage, Verdict
 from tests.fakes import FakeCluster
 
 from harness.judge.verdict import judge as real_judge
@@ -52,7 +52,8 @@ def judge(events, topology):
     if any(event.kind == "broken" for event in events):
         verdict = Verdict.BROKEN
     figures = {} if "bare" in tags else real.figures
-    return Judgement(verdict, (Finding("single mount", verdict, "as the tag says"),), (), figures)
+    outages = (Outage("web", 0, 10**9, 1.0 * len(topology.nodes), 0.1),) if "away" in tags else ()
+    return Judgement(verdict, (Finding("single mount", verdict, "as the tag says"),), outages, figures)
 
 harness.pool.Cluster = make
 harness.run.judge = judge
@@ -395,6 +396,37 @@ def test_a_scenario_is_repeated_as_its_tag_or_the_option_says(tmp_path, options,
     done = session(tmp_path, REPEATED, options=options)
     assert tuple(len(list(tmp_path.glob(f"runs/*-{slug}"))) for slug in ("three-times", "once")) == runs, done.output
     assert "PytestUnknownMarkWarning" not in done.output
+
+
+AWAY = """
+    Feature: Away
+      @away
+      Scenario Outline: Away
+        Given the topology "<topology>" is up and "<service>" is answering
+        Examples:
+          | topology    | service    |
+          | web-iscsi   | web        |
+          | web-iscsi-3 | webservice |
+      @away
+      Scenario: Once
+        Given the topology "web-iscsi" is up and "web" is answering
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_the_summary_keeps_the_rows_of_an_outline_apart(tmp_path, workers):
+    """Figures are one scenario's on one topology: no n=2 of two clusters."""
+    summary = session(tmp_path, AWAY, options=workers).output.partition("failover times")[2]
+    assert "Away" not in summary and "Once" not in summary
+    summary = session(tmp_path, AWAY, options=(*workers, "--repeat", "2")).output.partition("failover times")[2]
+    assert "Away (web-iscsi, web): n=2 median 3.00 s" in summary
+    assert "Away (web-iscsi-3, webservice): n=2 median 4.00 s" in summary
+    assert "Once (web-iscsi): n=2 median 3.00 s" in summary
+
+
+def test_two_features_may_have_a_scenario_of_the_same_name(tmp_path):
+    summary = session(tmp_path, AWAY, AWAY, options=("-k", "Once")).output.partition("failover times")[2]
+    assert "Once" not in summary
 
 
 def test_the_picture_is_saved_beside_the_page(tmp_path):
