@@ -28,7 +28,7 @@ from harness.machines.image import ensure_image
 from harness.machines.protocol import DriverContext, Machine, MachineSpec, Nic, Power
 from harness.machines.uml_driver import console_tail
 from harness.model.addressing import management_address
-from harness.model.event import now_ns
+from harness.model.event import Event, now_ns
 from harness.model.load import dump_topology
 from harness.model.topology import Topology
 from harness.observe.capture import Capture
@@ -47,6 +47,11 @@ from harness.storage import database, drbd, iscsi, nfs
 
 _TELLING_PACKAGES = ("pacemaker", "corosync", "resource-agents", "fence-agents", "open-iscsi", "drbd-utils",
                      "heartbeat", "keepalived", "nfs-kernel-server", "nginx-light", "mariadb-server")
+
+#: For so long (s; longer where machines are emulated) the cluster may take to say where a service runs.
+OWNER_WITHIN = 20.0
+#: For so long (s; likewise) a client's answer is waited for that says who serves.
+ANSWER_WITHIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -283,15 +288,58 @@ class Cluster:
             name: packages[name] for name in _TELLING_PACKAGES if name in packages}
 
     def owner(self, service: str) -> str:
-        """The node on which ``service`` runs.
+        """The node on which ``service`` runs, in the cluster's own view. That comes after the fact: a client has its
+        answer before Pacemaker has noted that the daemon was started. So it is waited for.
 
         Raises:
-            ClusterError: it runs nowhere.
+            ClusterError: it runs nowhere, or nobody can tell, for ``OWNER_WITHIN`` seconds.
         """
-        owner = self.state().owner(service)
-        if owner is None:
-            raise ClusterError(f"the service {service!r} runs on no node as a whole")
-        return owner
+        found: list[str] = []
+        last = ["nobody was asked"]
+
+        def is_told() -> bool:
+            try:
+                owner = self.state().owner(service)
+            except FencelineError as error:  # in the middle of a failover the one that is asked may not answer
+                last[:] = [error.message]
+                return False
+            last[:] = [f"the service {service!r} runs on no node as a whole"]
+            found[:] = [owner] if owner is not None else []
+            return bool(found)
+        try:
+            self.poll(is_told, self._stretched(OWNER_WITHIN), f"the cluster to say where {service} runs")
+        except ClusterError as error:
+            raise ClusterError(f"{last[0]} ({error.message})") from error
+        return found[0]
+
+    def serving(self, service: str) -> str:
+        """The node that serves ``service`` now, as those outside see it: it answers what a client asks from now on; or
+        it has the address, where answers come from the real servers behind it. Where no client can tell, the one that
+        the cluster says.
+
+        Raises:
+            ClusterError: nobody serves, and the cluster says that it runs nowhere.
+        """
+        settings = self.topology.services[service]
+        if service not in self.client.services or settings.active == "all":
+            return self.owner(service)
+        since = now_ns()
+
+        def answered(event: Event) -> bool:
+            return (event.kind == "reply" and event.data["service"] == service and event.data["ok"]
+                    and event.data["sent_ns"] > since)
+        try:
+            event, _ = self.log.wait_for(answered, self._stretched(ANSWER_WITHIN), f"{service} to answer", since)
+        except Timeout:
+            return self.owner(service)
+        holders = [event.data["from"]]
+        if settings.real_servers:
+            vip = f"address {settings.vip.address}"
+            holders = [node for node in self.topology.cluster_nodes
+                       if self.is_running(node) and vip in self.holdings_of(node)]
+        if len(holders) == 1 and holders[0] in self.topology.service_nodes:
+            return holders[0]
+        return self.owner(service)
 
     def quorum_of(self, node: str) -> dict | None:
         """What ``node`` itself last said of quorum: {quorate, members}; None where it has said nothing."""

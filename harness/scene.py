@@ -73,7 +73,7 @@ class Scene:
             self._roles = {f"the {ordinal} node": node for ordinal, node in zip(
                 ("first", "second", "third", "fourth"), topology.preferred_nodes(service), strict=False)}
         else:
-            active = self.cluster.owner(service)
+            active = self.cluster.serving(service)
             self._roles = {"the active node": active, "the node that holds the VIP": active}
             others = [node for node in topology.preferred_nodes(service) if node != active]
             if others:

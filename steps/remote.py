@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from pytest_bdd import then, when
 
+from harness.cluster import OWNER_WITHIN
 from harness.errors import ClusterError
-from harness.scene import Scene
+from harness.scene import NotInTime, Scene
 from steps.words import phrase
 
 
@@ -24,10 +27,16 @@ def holder_of(scene: Scene, remote: str) -> str | None:
 
 @when(phrase(r"the member with the connection to <node> goes into standby"))
 def holder_into_standby(scene: Scene, node: str) -> None:
-    holder = holder_of(scene, scene.node(node))
-    if holder is None:
-        raise ClusterError(f"nobody holds the connection to {scene.node(node)}")
-    scene.inject("standby", node=holder)
+    name, found = scene.node(node), []
+
+    def is_told() -> bool:
+        found[:] = [holder_of(scene, name)]  # one that is only being made is nobody's yet
+        return found[0] is not None
+    with contextlib.suppress(NotInTime):
+        scene.cluster.poll(is_told, OWNER_WITHIN, f"a member to hold the connection to {name}", NotInTime)
+    if found[0] is None:
+        raise ClusterError(f"nobody holds the connection to {name}")
+    scene.inject("standby", node=found[0])
 
 
 @then(phrase(r"the connection to <node> is held by another member within <seconds>"))

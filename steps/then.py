@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
 
 from pytest_bdd import then, when
@@ -13,7 +14,8 @@ from harness.machines.protocol import Power
 from harness.model.event import Event, is_fencing
 from harness.model.verdict import Verdict
 from harness.needs import needs
-from harness.scene import Scene
+from harness.scene import NotInTime, Scene
+from harness.stacks.state import ClusterState
 from steps.words import phrase
 
 
@@ -144,8 +146,15 @@ def survivors_have_quorum(scene: Scene) -> None:
                  if scene.cluster.is_running(node) and node not in started]
     quorate = [node for node in survivors if (scene.cluster.quorum_of(node) or {}).get("quorate")]
     assert quorate, f"no node that ran all the time has quorum; these did: {', '.join(survivors) or 'none'}"
-    state = scene.cluster.stack.state(quorate[0])
-    assert state.quorate, f"{quorate[0]} has quorum, but the partition of its DC {state.coordinator} does not"
+    seen: list[ClusterState] = []
+
+    def is_told() -> bool:
+        # Pacemaker learns it from corosync, and is asked after that: it may be a moment behind
+        seen[:] = [scene.cluster.stack.state(quorate[0])]
+        return seen[0].quorate
+    with contextlib.suppress(NotInTime):
+        scene.cluster.poll(is_told, 5.0, f"Pacemaker on {quorate[0]} to know of its quorum", NotInTime)
+    assert seen[0].quorate, f"{quorate[0]} has quorum, but the partition of its DC {seen[0].coordinator} does not"
 
 
 @then(phrase(r"<service> runs nowhere within <seconds>"))

@@ -86,7 +86,7 @@ def whole_daemon_killed(scene: Scene, daemon: str, node: str) -> None:
 @when(phrase(r"the process of <service> is killed"))
 @needs("process {service}")
 def service_killed(scene: Scene, service: str) -> None:
-    scene.inject("service-kill", node=scene.cluster.owner(service), service=service)
+    scene.inject("service-kill", node=scene.cluster.serving(service), service=service)
 
 
 @when(phrase(r"<service> is moved to <node>"))

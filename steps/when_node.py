@@ -68,7 +68,7 @@ def daemon_left_alone(scene: Scene, daemon: str, node: str) -> None:
 @when(phrase(r"the process of <service> hangs"))
 @needs("process {service}")
 def service_hangs(scene: Scene, service: str) -> None:
-    scene.inject("service-stop", node=scene.cluster.owner(service), service=service)
+    scene.inject("service-stop", node=scene.cluster.serving(service), service=service)
 
 
 @when(phrase(rf"(?P<percent>{NUMBER}) % of the memory of <node> is taken for <seconds>"))

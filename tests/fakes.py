@@ -161,7 +161,8 @@ class FakeFabric:
 
 
 class FakeObserver:
-    """The capture and the ledger: they do nothing; ``broken`` makes their end fail."""
+    """The capture, the ledger and the client: they do nothing; ``broken`` makes their end fail. The client asks
+    ``services``: what it got, a test says."""
 
     services: tuple[str, ...] = ()
 
@@ -286,6 +287,8 @@ class FakeCluster:
     power_on = Cluster.power_on
     state = Cluster.state
     owner = Cluster.owner
+    serving = Cluster.serving
+    _stretched = Cluster._stretched
     wait_members = Cluster.wait_members
     problems = Cluster.problems
 
@@ -299,7 +302,7 @@ class FakeCluster:
         self.sessions = {node: FakeSession(node) for node in topology.nodes}
         self.fabric = FakeFabric(self)
         self.bmcs = FakeBmcs()
-        self.capture, self.ledger = FakeObserver(), FakeObserver()
+        self.capture, self.ledger, self.client = FakeObserver(), FakeObserver(), FakeObserver()
         self.driver = SimpleNamespace(name="uml", slowdown=1.0)
         self.bmc_password = "secret"
         self.owners = {service: topology.preferred_nodes(service)[0] for service in topology.services}

@@ -1,5 +1,7 @@
 """Who holds the connection to a remote node."""
 
+import threading
+
 import pytest
 
 from harness.errors import ClusterError
@@ -38,5 +40,15 @@ def test_what_is_no_connection(stage):
     with pytest.raises(ClusterError, match="node2 is no remote node"):
         remote.holder_into_standby(stage, "node node2")
     hold(stage)
+    stage.cluster.pace = 0.01
     with pytest.raises(ClusterError, match="nobody holds the connection to remote1"):
         remote.holder_into_standby(stage, "node remote1")
+
+
+def test_a_connection_that_is_only_being_made_is_waited_for(stage):
+    hold(stage)
+    timer = threading.Timer(0.2, lambda: hold(stage, "node2"))
+    timer.start()
+    remote.holder_into_standby(stage, "node remote1")
+    timer.join()
+    assert stage.cluster.stack.calls == ["standby node2 True"]
