@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 _END_WITHIN = 10.0  # s that one turn of a loop may take to end
 
 
+#: One round of a loop: False ends it, a number is the pause (s) to the next round where it is not the usual one.
+Turn = Callable[[], bool | float | None]
+
+
 class Worker:
     """Calls ``turn`` every ``pause`` seconds until it is stopped, ``turn`` fails, or returns False."""
 
-    def __init__(self, name: str, turn: Callable[[], bool | None], pause: float) -> None:
+    def __init__(self, name: str, turn: Turn, pause: float) -> None:
         self._turn, self._pause = turn, pause
         self._stop = threading.Event()
         self.problem: str | None = None
@@ -27,8 +31,9 @@ class Worker:
 
     def _loop(self) -> None:
         try:
-            while self._turn() is not False and not self._stop.wait(self._pause):
-                pass
+            while (said := self._turn()) is not False:
+                if self._stop.wait(self._pause if said is None or said is True else max(0.0, said)):
+                    return
         except (FencelineError, OSError) as error:  # its cluster may be gone; whoever heals is told
             self.problem = str(error)
 
@@ -55,7 +60,7 @@ class Worker:
 _workers: weakref.WeakKeyDictionary[Any, dict[Any, Worker]] = weakref.WeakKeyDictionary()
 
 
-def start_worker(cluster: Cluster, fault: Any, turn: Callable[[], bool | None], pause: float) -> None:
+def start_worker(cluster: Cluster, fault: Any, turn: Turn, pause: float) -> None:
     """Begins the background work of ``fault``.
 
     Raises:

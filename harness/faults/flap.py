@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
+from harness.errors import FaultError, Timeout
 from harness.faults.background import start_worker, stop_worker
-from harness.faults.base import fault, is_event, observed
+from harness.faults.base import fault, is_event
 from harness.faults.network import NetworkCut
 from harness.faults.parameters import check_seconds, parameter
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+
+
+class Phases:
+    """A cable that is out for ``down`` s and in for ``up`` s in turn, by a timetable: what one phase began late (a busy
+    host) is not added to those that follow."""
+
+    def __init__(self, down: float, up: float) -> None:
+        self._lengths = {True: down, False: up}
+        self._is_down = False
+        self._due: float | None = None
+
+    def next(self) -> bool:
+        """The next phase begins; returns whether the cable is out in it."""
+        self._is_down = not self._is_down
+        return self._is_down
+
+    def left(self, now: float) -> float:
+        """The time (s) that the present phase has left at ``now``, when its cable has just been switched."""
+        self._due = (now if self._due is None else self._due) + self._lengths[self._is_down]
+        return max(0.0, self._due - now)
 
 
 @fault
@@ -31,34 +53,37 @@ class LinkFlap(NetworkCut):
 
     def inject(self, cluster: Cluster) -> None:
         links = [cluster.machine(self.node).link(network) for network in self.known(cluster)]
-        worker_pause = min(self.down, self.up)
-        state = {"down": False, "left": 0.0}
+        phases = Phases(self.down, self.up)
 
-        def turn() -> None:
-            state["left"] -= worker_pause
-            if state["left"] > 1e-9:
-                return
-            state["down"] = not state["down"]
-            state["left"] = self.down if state["down"] else self.up
+        def turn() -> float:
+            is_down = phases.next()
             for link in links:
-                link.down() if state["down"] else link.up()
+                link.down() if is_down else link.up()
+            return phases.left(time.monotonic())
 
-        start_worker(cluster, self, turn, worker_pause)
+        start_worker(cluster, self, turn, 0.0)
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         within = 2 * (self.down + self.up) + 2
-        seen = {}
-        for kind in ("link.down", "link.up"):
-            seen[kind] = round(observed(cluster, is_event(kind, self.node), within, f"a {kind} of {self.node}",
-                                        since_ns), 3)
-        # by what the other side of the cable notices: no answer, and then one again
         network = self.networks[0]
+        # what the cable was seen to do, three times: once out and once in, from end to end
+        stamps: list[int] = []
+        for kind in ("link.down", "link.up", "link.down"):
+            after = stamps[-1] + 1 if stamps else since_ns
+            try:
+                event, _ = cluster.log.wait_for(is_event(kind, self.node, network=network), within,
+                                                f"a {kind} of {self.node}", after)
+            except Timeout as error:
+                raise FaultError(f"not confirmed: {error.message}") from error
+            stamps.append(event.t_ns)
+        out, back = ((after - before) / 1e9 for before, after in itertools.pairwise(stamps))
+        # by what the other side of the cable notices: no answer, and then one again
         silent = any(not cluster.fabric.answers_arp(self.node, network, 0.05)
                      for _ in range(max(4, round(within / 0.05))))
         if not silent or not cluster.fabric.answers_arp(self.node, network, within):
             raise FaultError(f"not confirmed: {self.node} {'never answers' if silent else 'always answers'} ARP on "
                              f"{network}")
-        return {"arp": "comes and goes", **seen}
+        return {"arp": "comes and goes", "down_s": round(out, 3), "up_s": round(back, 3)}
 
     def heal(self, cluster: Cluster) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.cluster import Cluster
 
 _WINDOW = 0.6  # s for which frames are counted: a totem token comes every few ms
+_ASKING = 2.5  # s for which they are counted where somebody was made to speak: Linux repeats an ARP question after 1 s
 _NETWORKS = "networks of the topology, separated by commas"
 
 
@@ -67,11 +68,14 @@ table bridge {self._table} {{
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         ports = self._ports(cluster)
-        sent, heard = self._count(cluster, ports)
+        sent, heard = self._count(cluster, ports, _WINDOW)
         if not all(sent):
-            for _, sender, receiver in (port for port, count in zip(ports, sent, strict=True) if not count):
-                self._call_out(cluster, sender, receiver)
-            again = self._count(cluster, ports, call=True)
+            silent = {port[1:] for port, count in zip(ports, sent, strict=True) if not count}
+
+            def provoke() -> None:
+                for sender, receiver in silent:
+                    self._call_out(cluster, sender, receiver)
+            again = self._count(cluster, ports, _ASKING, provoke)
             sent, heard = ([a + b for a, b in zip(*pair, strict=True)]
                            for pair in ((sent, again[0]), (heard, again[1])))
         for (network, sender, receiver), said, got in zip(ports, sent, heard, strict=True):
@@ -81,15 +85,16 @@ table bridge {self._table} {{
                 raise FaultError(f"not confirmed: {sender} sent {receiver} nothing on {network}: nothing to lose")
         return {"links": len(ports), "frames_sent": sum(sent), "frames_heard": sum(heard)}
 
-    def _count(self, cluster: Cluster, ports: Sequence[tuple[str, str, str]],
-               call: bool = False) -> tuple[list[int], list[int]]:
-        """Frames that each sender sent to each receiver, and those that came there."""
+    def _count(self, cluster: Cluster, ports: Sequence[tuple[str, str, str]], window: float,
+               provoke: Callable[[], None] | None = None) -> tuple[list[int], list[int]]:
+        """Frames that each sender sent to each receiver or to everybody within ``window`` s (a machine that it does not
+        know yet it asks for by a broadcast), and those that came there."""
         fabric = cluster.fabric
         watches = [Watch(fabric.tap(sender, network), fabric.mac(sender, network), fabric.mac(receiver, network))
                    for network, sender, receiver in ports]
         watches += [Watch(fabric.tap(receiver, network), fabric.mac(sender, network)) for network, sender, receiver
                     in ports]
-        counts = count_frames(fabric, watches, _WINDOW)
+        counts = count_frames(fabric, watches, window, provoke)
         return counts[:len(ports)], counts[len(ports):]
 
     def _call_out(self, cluster: Cluster, sender: str, receiver: str) -> None:
@@ -111,7 +116,7 @@ table bridge {self._table} {{
             for sender, receiver in {(port[1], port[2]) for port in ports}:
                 with contextlib.suppress(FencelineError):  # while it boots
                     self._call_out(cluster, sender, receiver)
-            _, heard = self._count(cluster, ports)
+            _, heard = self._count(cluster, ports, _WINDOW)
             silent = [port for port, count in zip(ports, heard, strict=True) if not count]
             if not silent:
                 return {"rule": "gone", "links": len(ports), "frames_heard": sum(heard)}

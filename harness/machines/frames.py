@@ -9,7 +9,7 @@ from __future__ import annotations
 import selectors
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,8 +34,9 @@ def _mac_bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
-def count_frames(fabric: Fabric, watches: Sequence[Watch], seconds: float) -> list[int]:
-    """How many frames each of ``watches`` saw within ``seconds``."""
+def count_frames(fabric: Fabric, watches: Sequence[Watch], seconds: float,
+                 provoke: Callable[[], None] | None = None) -> list[int]:
+    """How many frames each of ``watches`` saw within ``seconds``, and while ``provoke`` made somebody send them."""
     counts = [0] * len(watches)
     by_tap: dict[str, list[tuple[int, bytes, bytes | None]]] = {}
     for number, watch in enumerate(watches):
@@ -48,6 +49,8 @@ def count_frames(fabric: Fabric, watches: Sequence[Watch], seconds: float) -> li
                 sock = _packet_socket(fabric, tap)
                 sockets.append(sock)
                 selector.register(sock, selectors.EVENT_READ, wanted)
+            if provoke is not None:
+                provoke()
             deadline = time.monotonic() + seconds
             while (left := deadline - time.monotonic()) > 0:
                 for key, _ in selector.select(left):

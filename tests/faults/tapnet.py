@@ -35,6 +35,10 @@ class TapGuest:
                 for other in self.others:
                     os.write(self._fd, other + self.own + b"\x88\xb6" + bytes(60))
 
+    def ask(self) -> None:
+        """Asks everybody, once, for an address that nobody has."""
+        os.write(self._fd, b"\xff" * 6 + self.own + b"\x08\x06" + bytes(46))
+
     def close(self) -> None:
         self._stop.set()
         self._thread.join(2)

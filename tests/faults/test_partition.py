@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from harness.errors import FaultError
 from harness.faults import make_fault
 from harness.faults.background import worker_of
+from harness.faults.flap import Phases
 from harness.model.load import load_topology
 
 BOTH = ("heartbeat-a", "heartbeat-b")
@@ -57,6 +59,21 @@ def test_silence_is_no_proof(net):
     try:
         with pytest.raises(FaultError, match="nothing to lose"):
             fault.confirm(net.cluster, 0)
+    finally:
+        guest.talks = True
+        fault.heal(net.cluster)
+
+
+def test_who_never_spoke_to_it_asks_for_it_first_and_the_question_is_what_is_lost(net, monkeypatch):
+    """Linux asks once a second by a broadcast: the first one leaves with the call, before anybody could have waited."""
+    guest = net.guests["node1", "heartbeat-a"]
+    guest.talks = False
+    monkeypatch.setattr(net.cluster, "session", lambda node: SimpleNamespace(run=lambda *a, **k: guest.ask()))
+    fault = make_fault("one-way", sender="node1", receiver="node2", networks="heartbeat-a")
+    fault.inject(net.cluster)
+    try:
+        evidence = fault.confirm(net.cluster, 0)
+        assert evidence["frames_sent"] >= 1 and evidence["frames_heard"] == 0
     finally:
         guest.talks = True
         fault.heal(net.cluster)
@@ -120,7 +137,12 @@ def test_flap_comes_and_goes_and_ends(net):
     try:
         with pytest.raises(FaultError, match="already"):
             fault.inject(net.cluster)
-        assert fault.confirm(net.cluster, begun)["arp"] == "comes and goes"
+        evidence = fault.confirm(net.cluster, begun)
+        assert evidence["arp"] == "comes and goes"
+        told = [event.t_ns for event in net.cluster.log.events()
+                if event.t_ns >= begun and event.kind in ("link.down", "link.up")][:3]
+        assert evidence["down_s"] == round((told[1] - told[0]) / 1e9, 3)
+        assert evidence["up_s"] == round((told[2] - told[1]) / 1e9, 3)
     finally:
         fault.heal(net.cluster)
     fault.heal(net.cluster)
@@ -129,6 +151,19 @@ def test_flap_comes_and_goes_and_ends(net):
     count = len(net.cluster.log.events())
     time.sleep(0.8)
     assert len(net.cluster.log.events()) == count
+
+
+def test_flap_keeps_each_of_its_two_times():
+    """By a timetable: 0.5 s out and 0.7 s in, whatever the switching takes; a late phase is made up for."""
+    phases, now = Phases(0.5, 0.7), 100.0
+    seen = []
+    for late in (0.02, 0.02, 0.02, 0.3, 0.02, 0.02):
+        is_down = phases.next()
+        now += late
+        left = phases.left(now)
+        seen.append((is_down, round(now - 100, 3)))
+        now += left
+    assert seen == [(True, 0.02), (False, 0.54), (True, 1.24), (False, 2.02), (True, 2.44), (False, 2.94)]
 
 
 def test_rate_limit_is_measured(net):
