@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, HostError
 from harness.faults.base import fault
+from harness.faults.node import wait_running
 from harness.faults.parameters import check_number, check_seconds, parameter
 from harness.faults.traffic import PERCENT, NodeTraffic
 from harness.guest.ping import Ping, parse_ping, ping_command
-from harness.machines.protocol import Power
 from harness.model.addressing import address, device
 
 if TYPE_CHECKING:
@@ -85,15 +85,15 @@ class _Netem(NodeTraffic):
     def heal(self, cluster: Cluster) -> None:
         self._free_tap(cluster, "netem")
         # a machine that is off, hangs or was rebooted has lost it, or is switched on without it
-        if cluster.machine(self.node).power() is Power.ON:
+        if wait_running(cluster, self.node):
             card = device(cluster.topology, self.node, self.network)
             cluster.session(self.node).run(f"tc qdisc show dev {card} root | grep -qw netem || exit 0; "
-                                           f"tc qdisc del dev {card} root", within=cluster.boot_deadline)
+                                           f"tc qdisc del dev {card} root", within=20)
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         if "netem" in self._on_tap(cluster):
             raise FaultError(f"netem is still on the port of {self.node} in {self.network}")
-        if cluster.machine(self.node).power() is not Power.ON:
+        if not wait_running(cluster, self.node):
             return {"netem": "gone with the machine"}
         card = device(cluster.topology, self.node, self.network)
         if "netem" in cluster.session(self.node).run(["tc", "qdisc", "show", "dev", card], within=20).out:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError, FencelineError
 from harness.faults.base import OnCluster, fault
 from harness.faults.bridge_rule import BridgeRule
+from harness.faults.node import wait_running
 from harness.faults.parameters import check_seconds, parameter
 from harness.model.addressing import management_address
 from harness.model.event import now_ns
@@ -90,8 +91,9 @@ class NfsRestart(_ServerFault):
 
     def heal(self, cluster: Cluster) -> None:
         """It comes back by itself; whoever can't wait starts it."""
-        cluster.session(self._server(cluster)).run(
-            f"pgrep -x nfsd >/dev/null || {nfs.start_command(cluster.topology.storage.nfs)}", within=30)
+        if wait_running(cluster, self._server(cluster)):
+            cluster.session(self._server(cluster)).run(
+                f"pgrep -x nfsd >/dev/null || {nfs.start_command(cluster.topology.storage.nfs)}", within=30)
 
 
 @fault
@@ -173,7 +175,8 @@ class NfsStale(_ServerFault):
         return {"clients": dict(seen)}
 
     def heal(self, cluster: Cluster) -> None:
-        self._export(cluster, 0)
+        if wait_running(cluster, self._server(cluster)):  # one that is off boots with its exports as they were
+            self._export(cluster, 0)
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         super().confirm_healed(cluster)

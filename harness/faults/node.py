@@ -56,6 +56,18 @@ def switch_on(cluster: Cluster, node: str) -> None:
         cluster.power_on(node)
 
 
+def wait_running(cluster: Cluster, node: str) -> bool:
+    """Whether ``node`` runs. One that does may be booting, after having been fenced: SSH is waited for.
+
+    Raises:
+        FencelineError: it does not boot in its time.
+    """
+    if not cluster.is_running(node):
+        return False
+    cluster.session(node).wait(cluster.boot_deadline)
+    return True
+
+
 def reach(cluster: Cluster, node: str, later: float = 0.0) -> bool:
     """Waits for SSH to ``node``, which may be booting, or let nobody in for ``later`` seconds; returns whether there is
     anything to undo there. One that is off, fenced because of what was done to it, is only switched on: it boots

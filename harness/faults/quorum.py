@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError, FencelineError
 from harness.faults.base import OnCluster, fault
 from harness.faults.bridge_rule import BridgeRule
+from harness.faults.node import wait_running
 from harness.faults.parameters import check_number, parameter
 from harness.guest.ping import parse_ping, ping_command
-from harness.machines.protocol import Power
 from harness.model.addressing import CLIENT_NAME, ping_address
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class QuorumDeviceStop(OnCluster):
         device = getattr(cluster.topology.stack.quorum, "device", None)
         if device is None:
             raise FaultError(f"{cluster.topology.name} has no quorum device")
-        if cluster.machine(device).power() is Power.ON:
+        if wait_running(cluster, device):
             cluster.session(device).run(["systemctl", action, "corosync-qnetd.service"], within=40)
 
     def inject(self, cluster: Cluster) -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import OnCluster, fault
-from harness.faults.node import InGuest
-from harness.machines.protocol import Power
+from harness.faults.node import InGuest, wait_running
 from harness.storage.iscsi import PORT, target_name
 
 if TYPE_CHECKING:
@@ -61,11 +60,13 @@ class TargetStop(OnCluster):
         return {"sessions": seen, "waited_s": round(waited, 3)}
 
     def heal(self, cluster: Cluster) -> None:
-        host = cluster.topology.storage.iscsi.target
-        if cluster.machine(host).power() is Power.ON:
+        if wait_running(cluster, cluster.topology.storage.iscsi.target):
             self._switch(cluster, True)
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        for node in _initiators(cluster):
+            wait_running(cluster, node)
+
         def is_back() -> bool:
             return all("LOGGED_IN" in session_states(cluster, node) for node in _initiators(cluster))
         waited = cluster.poll(is_back, _BACK, "every initiator to be logged in again", FaultError)

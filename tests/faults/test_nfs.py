@@ -34,6 +34,7 @@ def cluster(monkeypatch):
     monkeypatch.setattr(nfs, "answers", lambda cluster, address: cluster.is_answering)
     return SimpleNamespace(
         topology=TOPOLOGY, guests=guests, session=guests.__getitem__, poll=poll, is_running=lambda node: True,
+        boot_deadline=1.0,
         holdings_of=lambda node: ["mount /var/www/html"] if node == "node1" else [], is_answering=True)
 
 
