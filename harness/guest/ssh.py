@@ -66,7 +66,9 @@ class Session:
         import io
         self._key = paramiko.Ed25519Key.from_private_key(io.StringIO(key.private))
         self._transport: paramiko.Transport | None = None
-        self._lock = threading.Lock()
+        self._closed = 0  # times: what was begun before the last is no connection to the present guest
+        self._lock = threading.Lock()  # of these two; never held while something is waited for
+        self._connecting = threading.Lock()
 
     def run(self, command: str | Sequence[str], within: float = 30.0, check: bool = True,
             text: str | None = None) -> Result:
@@ -80,7 +82,7 @@ class Session:
         line = command if isinstance(command, str) else shlex.join(command)
         begun = time.monotonic()
         deadline = begun + within
-        channel = self._channel(deadline)
+        transport, channel = self._channel(deadline)
         try:
             channel.settimeout(max(0.1, deadline - time.monotonic()))
             channel.exec_command(line)
@@ -92,7 +94,7 @@ class Session:
                 raise Timeout(f"{self.node}: `{line}` did not end within {within:g} s", time.monotonic() - begun)
             result = Result(line, channel.exit_status, out, err, time.monotonic() - begun)
         except (TimeoutError, paramiko.SSHException, EOFError, OSError) as error:
-            self.close()
+            self._drop(transport)
             waited = time.monotonic() - begun
             if isinstance(error, TimeoutError):
                 raise Timeout(f"{self.node}: `{line}` did not end within {within:g} s", waited) from error
@@ -108,11 +110,13 @@ class Session:
     def _collect(channel: paramiko.Channel, deadline: float, line: str) -> tuple[str, str]:
         out, err = [], []
         while True:
+            # looked at first: what came before the end is there by now
+            ended = channel.eof_received or channel.closed
             if channel.recv_ready():
                 out.append(channel.recv(65536))
             elif channel.recv_stderr_ready():
                 err.append(channel.recv_stderr(65536))
-            elif channel.eof_received or channel.closed:
+            elif ended:
                 break
             else:
                 left = deadline - time.monotonic()
@@ -124,25 +128,47 @@ class Session:
                     data = channel.recv(65536)
                     if data:
                         out.append(data)
-        channel.settimeout(0.2)
-        while channel.recv_stderr_ready():
-            err.append(channel.recv_stderr(65536))
         return b"".join(out).decode(errors="replace"), b"".join(err).decode(errors="replace")
 
-    def _channel(self, deadline: float) -> paramiko.Channel:
-        with self._lock:
-            for attempt in (1, 2):
-                if self._transport is None or not self._transport.is_active():
-                    self._transport = self._open(deadline)
-                try:
-                    return self._transport.open_session(timeout=max(0.5, deadline - time.monotonic()))
-                except (paramiko.SSHException, EOFError, OSError) as error:
-                    # a transport to a machine that has been rebooted looks alive until it is used
-                    self._transport.close()
-                    self._transport = None
-                    if attempt == 2 or time.monotonic() >= deadline:
-                        raise MachineError(f"{self.node}: no SSH session: {error!r}") from error
+    def _channel(self, deadline: float) -> tuple[paramiko.Transport, paramiko.Channel]:
+        for attempt in (1, 2):
+            transport = self._connected(deadline)
+            try:
+                return transport, transport.open_session(timeout=max(0.5, deadline - time.monotonic()))
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                # a transport to a machine that has been rebooted looks alive until it is used
+                self._drop(transport)
+                if attempt == 2 or time.monotonic() >= deadline:
+                    raise MachineError(f"{self.node}: no SSH session: {error!r}") from error
         raise AssertionError("unreachable")
+
+    def _connected(self, deadline: float) -> paramiko.Transport:
+        """The connection, made if need be: by one caller, for whom the others wait."""
+        if not self._connecting.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise MachineError(f"{self.node}: no SSH: another command is still connecting")
+        try:
+            while True:
+                with self._lock:
+                    if self._transport is not None and self._transport.is_active():
+                        return self._transport
+                    closed = self._closed
+                made = self._open(deadline)
+                with self._lock:
+                    if closed == self._closed:
+                        self._transport = made
+                        return made
+                made.close()
+                if time.monotonic() >= deadline:
+                    raise MachineError(f"{self.node}: no SSH: the connection was dropped while it was made")
+        finally:
+            self._connecting.release()
+
+    def _drop(self, transport: paramiko.Transport) -> None:
+        """``transport`` is of no use any more."""
+        with self._lock:
+            if self._transport is transport:
+                self._transport = None
+        transport.close()
 
     def _open(self, deadline: float) -> paramiko.Transport:
         left = max(0.5, deadline - time.monotonic())
@@ -185,11 +211,13 @@ class Session:
         raise Timeout(f"{self.node} did not answer on SSH within {within:g} s ({last})", time.monotonic() - begun)
 
     def close(self) -> None:
-        """Drops the connection; the next command makes a new one."""
+        """Drops the connection, and one that is being made; the next command makes a new one. Waits for nobody: who
+        answers that a machine is off must not wait for somebody else's attempt to reach it."""
         with self._lock:
-            if self._transport is not None:
-                self._transport.close()
-                self._transport = None
+            self._closed += 1
+            transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
 
 
 def write_private_key(key: KeyPair, path: Path) -> None:

@@ -152,6 +152,39 @@ def test_output_that_is_no_text(make):
     assert make().run("garbage").out == "\ufffd\ufffd"
 
 
+class LastMoment:
+    """A channel whose output and end come together, between two looks at it: ``stderr``, on that stream."""
+
+    def __init__(self, stderr: bool) -> None:
+        self.has, self.stderr = 0, stderr
+        self.eof_received = self.closed = False
+
+    def recv_ready(self):
+        if not self.has and not self.eof_received:
+            self.has, self.eof_received = 1, True
+            return False
+        return self.has and not self.stderr
+
+    def recv_stderr_ready(self):
+        return self.has and self.stderr and self.eof_received
+
+    def recv(self, nbytes):
+        self.has = 0
+        return b"all of it"
+
+    recv_stderr = recv
+
+    def settimeout(self, seconds):
+        pass
+
+
+@pytest.mark.parametrize("stderr", [False, True])
+def test_what_comes_together_with_the_end_is_not_lost(stderr):
+    """Seen as a result "" with status 0."""
+    got = Session._collect(LastMoment(stderr), time.monotonic() + 5, "true")
+    assert got == (("", "all of it") if stderr else ("all of it", ""))
+
+
 def test_a_command_that_fails(make):
     session = make()
     with pytest.raises(ClusterError, match="rs-01: `fail` gave 3") as caught:
@@ -220,6 +253,52 @@ def test_a_port_at_which_nobody_speaks_ssh(keys):
         with pytest.raises((MachineError, Timeout)):
             session.run("true", within=0.6)
         assert time.monotonic() - begun < 5
+
+
+def test_closing_does_not_wait_for_a_connect(keys, server):
+    """A fencing device answered 9.7 s after it had cut the power, as somebody tried to reach the victim meanwhile."""
+    trying, go_on = threading.Event(), threading.Event()
+
+    def connect(within):
+        trying.set()
+        assert go_on.wait(10)
+        return socket.create_connection(server.address, within)
+    session = Session("rs-01", connect, *keys)
+    results = []
+    thread = threading.Thread(target=lambda: results.append(session.run("true", within=10)))
+    thread.start()
+    try:
+        assert trying.wait(5)
+        closer = threading.Thread(target=session.close, daemon=True)
+        closer.start()
+        closer.join(2)
+        assert not closer.is_alive(), "close() waits for the connect"
+    finally:
+        go_on.set()
+        thread.join(10)
+    # what was being connected when the session was closed may lead to a machine that is off by now: it is dropped
+    assert len(server.transports) == 2 and not server.transports[0].is_active()
+    assert results[0].ok
+    session.close()
+
+
+def test_who_waits_for_anothers_connect_waits_no_longer_than_he_may(keys):
+    trying, go_on = threading.Event(), threading.Event()
+
+    def connect(within):
+        trying.set()
+        go_on.wait(10)
+        raise ConnectionRefusedError(111, "Connection refused")
+    session = Session("rs-01", connect, *keys)
+    thread = threading.Thread(target=lambda: pytest.raises(MachineError, session.run, "true"))
+    thread.start()
+    try:
+        assert trying.wait(5)
+        with pytest.raises(MachineError, match="another command is still connecting"):
+            session.run("true", within=0.1)
+    finally:
+        go_on.set()
+        thread.join(10)
 
 
 def test_waiting_for_a_guest(keys, server):
