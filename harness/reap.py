@@ -6,10 +6,9 @@ import fcntl
 import os
 import re
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,17 +74,12 @@ def reap_one(path: Path) -> Reaped:
 
 def _undo_process(entry: Entry) -> str:
     pid, started = entry.undo["pid"], entry.undo["start_time"]
-    if not process.is_ours(pid, started):
-        # the leader is gone, its group may not be: only processes with our group and session are ours
-        if entry.undo.get("group") and process.start_time(pid) is None:
-            process.kill_group(pid)
-        return ""
-    if entry.undo.get("group"):
-        process.kill_group(pid)
-    else:
-        os.kill(pid, signal.SIGKILL)
-        process.wait_exit(pid, 5)
-    return f"process {pid}"
+    if not entry.undo.get("group"):
+        return f"process {pid}" if process.kill(pid, started) else ""
+    # the leader may be gone and its group not; who leads a group of that number now is a stranger
+    killed = process.kill_all(lambda: process.group_members(pid)
+                              if process.start_time(pid) in (None, started) else [])
+    return f"process {pid}" if pid in killed else ""
 
 
 def _undo_netns(entry: Entry) -> str:
@@ -93,10 +87,7 @@ def _undo_netns(entry: Entry) -> str:
     if not _NAMESPACE.fullmatch(name):
         raise HostError(f"refused: {name!r} is not a namespace of a run")
     # a machine whose run was killed between starting it and writing down its pid is in no journal, but it is in here
-    for pid in namespace_pids(name):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-            process.wait_exit(pid, 5)
+    process.kill_all(lambda: namespace_pids(name))
     remove_namespace(name)
     return f"namespace {name}"
 

@@ -69,7 +69,8 @@ class SlowBoot(PowerOff):
                 waits_until[:] = [time.monotonic() + self.seconds]
             elif waits_until and time.monotonic() >= waits_until[0]:
                 waits_until.clear()
-                machine.resume()
+                with contextlib.suppress(MachineError):  # it was fenced while it waited
+                    machine.resume()
         start_worker(cluster, self, turn, 0.02)
         cluster.log.listeners.append(listen)  # it says nothing any more once the worker has ended
         machine.reset()

@@ -22,7 +22,6 @@ from harness.machines.libvirt_run import (
     Hypervisors,
     Run,
     base_image,
-    kill_process,
     machine_errors,
     make_overlay,
 )
@@ -183,7 +182,7 @@ class LibvirtMachine:
         """Takes the power from ``run``; returns the stamp (ns) by which it had stopped executing."""
         if run.pid is not None:
             # libvirt's own destroy asks QEMU to quit, which flushes, and waits for it
-            kill_process(run.pid, run.started)
+            process.kill(run.pid, run.started, STOP_LIMIT)
             stamp = now_ns()
         else:
             with contextlib.suppress(libvirt.libvirtError):  # it may have ended by itself

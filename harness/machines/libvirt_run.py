@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
-import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +13,6 @@ from pathlib import Path
 import libvirt
 
 from harness.errors import HostError, MachineError
-from harness.machines import process
 from harness.machines.console import FileTail
 from harness.machines.libvirt_domain import Hypervisor
 from harness.machines.libvirtd import Libvirtd
@@ -59,31 +56,6 @@ def machine_errors(what: str, detail: Callable[[], str] = lambda: "") -> Iterato
         yield
     except libvirt.libvirtError as error:
         raise MachineError(f"{what}: {error}", detail()) from error
-
-
-def kill_process(pid: int, started: int | None, within: float = STOP_LIMIT) -> None:
-    """SIGKILL to ``pid`` if it is still the process that started at ``started`` (clock ticks); returns when it
-    executes no more.
-
-    Raises:
-        MachineError: it is still there after ``within`` seconds.
-    """
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        # the descriptor is tied to the process before its identity is looked at: no other can slip in between
-        if not process.is_ours(pid, started):
-            return
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(fd, signal.SIGKILL)
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        if not poll.poll(within * 1000):
-            raise MachineError(f"process {pid} survives SIGKILL for {within:g} s")
-    finally:
-        os.close(fd)
 
 
 def base_image(rootfs: Path) -> Path:

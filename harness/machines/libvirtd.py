@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import threading
 import time
@@ -217,15 +216,13 @@ class Libvirtd:
 
     def _kill_children(self) -> None:
         """Kills what libvirtd started and did not end, by the mount namespace that only it and they are in."""
+        for pid in process.kill_all(self._children):
+            process.reap(pid)
+
+    def _children(self) -> list[int]:
+        found = []
         for entry in os.listdir("/proc"):
-            try:
-                is_child = entry.isdigit() and bool(self._mounts) and (
-                    os.readlink(f"/proc/{entry}/ns/mnt") == self._mounts)
-            except OSError:
-                continue
-            if is_child:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(entry), signal.SIGKILL)
-                if not process.wait_exit(int(entry), 5.0):
-                    raise MachineError(f"process {entry} of libvirtd survives SIGKILL for 5 s")
-                process.reap(int(entry))
+            with contextlib.suppress(OSError):
+                if entry.isdigit() and self._mounts and os.readlink(f"/proc/{entry}/ns/mnt") == self._mounts:
+                    found.append(int(entry))
+        return found

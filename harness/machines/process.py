@@ -1,4 +1,8 @@
-"""Processes that we started, told apart from a stranger that later got the same pid."""
+"""Processes that we started, told apart from a stranger that later got the same pid.
+
+Two ways of killing, and no third: the group of a child of ours that was not waited for yet, whose number is therefore
+nobody else's; and everything else through a pidfd, which is tied to a process, not to its number.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ import ctypes
 import os
 import select
 import signal
+import threading
 import time
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from harness.errors import MachineError
@@ -25,6 +31,23 @@ def reap(pid: int) -> None:
     """Takes away the zombie of ``pid``, if it is one, and ours."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
+
+
+@contextlib.contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """While it lasts the calling thread is as nice as our main thread: what it starts inherits that. The observers'
+    thread goes before all others, and its children, and theirs, would (sched(7))."""
+    own, usual = threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, os.getpid())
+    before = os.getpriority(os.PRIO_PROCESS, own)
+    if before == usual:
+        yield
+        return
+    os.setpriority(os.PRIO_PROCESS, own, usual)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(PermissionError):  # who may not be before others any more
+            os.setpriority(os.PRIO_PROCESS, own, before)
 
 
 def start_time(pid: int) -> int | None:
@@ -58,7 +81,8 @@ def group_members(group: int) -> list[int]:
 
 
 def kill_group(group: int, within: float = 5.0) -> None:
-    """SIGKILL to every process of ``group``; returns when none executes any more.
+    """SIGKILL to every process of ``group``, at one instant; returns when none executes any more. Its leader is a
+    child of ours that has not been waited for.
 
     Raises:
         MachineError: some are still there after ``within`` seconds.
@@ -79,6 +103,102 @@ def kill_group(group: int, within: float = 5.0) -> None:
             wait_exit(pid, 0.5)
 
 
+def stop_group(group: int, within: float = 5.0) -> None:
+    """SIGSTOP to every process of ``group``, as for ``kill_group``; returns when no thread of it executes any more.
+
+    Raises:
+        MachineError: some still do after ``within`` seconds; the group goes on.
+    """
+    deadline = time.monotonic() + within
+    pause = threading.Event()
+    os.killpg(group, signal.SIGSTOP)
+    while running := [pid for pid in group_members(group) if _executes(pid)]:
+        if time.monotonic() > deadline:
+            os.killpg(group, signal.SIGCONT)
+            raise MachineError(f"process group {group} is not stopped {within:g} s after SIGSTOP: pids {running}")
+        pause.wait(0.001)  # nobody tells of the stop of a child's child
+
+
+def _executes(pid: int) -> bool:
+    """Whether a thread of ``pid`` is neither stopped (T, or t: by its tracer) nor dead."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    for thread in threads:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if Path(f"/proc/{pid}/task/{thread}/stat").read_text().rpartition(")")[2].split()[0] not in "TtZX":
+                return True
+    return False
+
+
+def signal_one(pid: int, started: int | None, number: signal.Signals) -> int | None:
+    """Sends ``number`` to ``pid`` if it is still the process that started at ``started`` (clock ticks). Returns a
+    pidfd of that process, the caller's to close; None: it has gone."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    # the descriptor is tied to the process before its identity is looked at: no other can slip in between
+    try:
+        if started is not None and is_ours(pid, started):
+            signal.pidfd_send_signal(fd, number)
+            return fd
+    except ProcessLookupError:
+        pass
+    except BaseException:
+        os.close(fd)
+        raise
+    os.close(fd)
+    return None
+
+
+def kill(pid: int, started: int | None, within: float = 5.0) -> bool:
+    """SIGKILL to ``pid`` if it is still the process that started at ``started`` (clock ticks); returns when it executes
+    no more: whether it was there.
+
+    Raises:
+        MachineError: it still does after ``within`` seconds.
+    """
+    fd = signal_one(pid, started, signal.SIGKILL)
+    if fd is None:
+        return False
+    try:
+        if not _ended(fd, within):
+            raise MachineError(f"process {pid} survives SIGKILL for {within:g} s")
+    finally:
+        os.close(fd)
+    return True
+
+
+def kill_all(find: Callable[[], Collection[int]], within: float = 5.0) -> list[int]:
+    """SIGKILL to every process that ``find`` lists, until it lists none; returns their pids.
+
+    Raises:
+        MachineError: it still lists some after ``within`` seconds.
+    """
+    deadline = time.monotonic() + within
+    killed: list[int] = []
+    while pids := find():
+        if time.monotonic() > deadline:
+            raise MachineError(f"processes survive SIGKILL for {within:g} s: pids {sorted(pids)}")
+        with contextlib.ExitStack() as stack:
+            held = {}
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    held[pid] = os.pidfd_open(pid)
+                    stack.callback(os.close, held[pid])
+            # listed again: what got the number of one that ended since is not on this list, or not behind the pidfd
+            chosen = set(find()) & set(held)
+            for pid in chosen:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(held[pid], signal.SIGKILL)
+            for pid in chosen:
+                _ended(held[pid], 0.5)
+            killed += chosen - set(killed)
+    return killed
+
+
 def wait_exit(pid: int, within: float) -> bool:
     """Waits up to ``within`` seconds for ``pid`` to stop executing; True if it did."""
     try:
@@ -86,8 +206,12 @@ def wait_exit(pid: int, within: float) -> bool:
     except ProcessLookupError:
         return True
     try:
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        return bool(poll.poll(within * 1000))
+        return _ended(fd, within)
     finally:
         os.close(fd)
+
+
+def _ended(pidfd: int, within: float) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(within * 1000))

@@ -95,11 +95,14 @@ class UmlMachine:
                 with self.spec.console.open("ab") as console:
                     self._said = FileTail(self.spec.console)
                     words = [*_EXEC_AS, str(self._reset), *self.command(write_end)]
-                    self._process = subprocess.Popen(
-                        self.context.fabric.command(words), stdin=subprocess.DEVNULL, stdout=console,
-                        stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(write_end,),
-                        cwd=self.spec.folder, env={"PATH": os.environ.get("PATH", ""), "TMPDIR": "/dev/shm",
-                                                   "HOME": str(self.spec.folder)})
+                    stamp = now_ns()
+                    # a fencing device starts us from a thread of the observers', which goes before all others
+                    with process.ordinary_priority():
+                        self._process = subprocess.Popen(
+                            self.context.fabric.command(words), stdin=subprocess.DEVNULL, stdout=console,
+                            stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(write_end,),
+                            cwd=self.spec.folder, env={"PATH": os.environ.get("PATH", ""), "TMPDIR": "/dev/shm",
+                                                       "HOME": str(self.spec.folder)})
             except OSError as error:
                 os.close(read_end)
                 raise HostError(f"can't start {self.context.image.uml_kernel}: {error.strerror}") from error
@@ -110,18 +113,21 @@ class UmlMachine:
             self._entry = self.context.journal.begin(
                 "process", pid=pid, start_time=process.start_time(pid), group=True)
             self._paused = False
-            self.context.listener(self.name, "power.on", now_ns(), {})
+            self.context.listener(self.name, "power.on", stamp, {})
             threading.Thread(target=self._watch, args=(self._process,), daemon=True,
                              name=f"uml-{self.name}").start()
 
     def _watch(self, started: subprocess.Popen) -> None:
         """Tells the listener when the kernel ends by itself: halted, panicked, or reset, and then starts it again."""
-        status = started.wait()
+        # not reaped before the lock is ours: its number, which is its group's, must stay nobody else's
+        while not process.wait_exit(started.pid, 3600):
+            pass
         with self._lock:
             if self._process is not started:
                 return
             with contextlib.suppress(MachineError):
                 process.kill_group(started.pid)  # children of a kernel that died
+            status = started.wait()
             if status != _RESET_STATUS:
                 self._ended("crash", now_ns())
                 return
@@ -156,27 +162,30 @@ class UmlMachine:
 
     def pause(self) -> None:
         with self._lock:
-            self._signal(signal.SIGSTOP)
+            if self._process is None:
+                raise MachineError(f"{self.name} is off")
+            if self._paused:
+                return
+            process.stop_group(self._process.pid)
             self._paused = True
             self.context.listener(self.name, "power.paused", now_ns(), {})
 
     def resume(self) -> None:
         with self._lock:
+            if self._process is None:
+                raise MachineError(f"{self.name} is off")
             if not self._paused:
                 return
             self.context.listener(self.name, "power.resumed", now_ns(), {})
             self._paused = False
-            self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is None:
-            raise MachineError(f"{self.name} is off")
-        os.killpg(self._process.pid, number)
+            os.killpg(self._process.pid, signal.SIGCONT)
 
     def panic(self) -> None:
         with self._lock:
             if self._process is None:
                 raise MachineError(f"{self.name} is off")
+            if self._paused:
+                raise MachineError(f"{self.name} is paused: it can't panic")
             said = self._sysrq("c")
             # a kernel that panicked does not answer any more, so only its end tells that it did
             if not process.wait_exit(self._process.pid, 10):

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +12,7 @@ libvirt = pytest.importorskip("libvirt")
 
 from harness.errors import HostError, MachineError  # noqa: E402
 from harness.journal import Journal, open_entries  # noqa: E402
-from harness.machines import libvirt_checkpoint, libvirt_run, libvirtd, process  # noqa: E402
+from harness.machines import libvirt_checkpoint, libvirt_run, libvirtd  # noqa: E402
 from harness.machines.libvirt_driver import LibvirtDriver, undefine_domain  # noqa: E402
 from harness.machines.protocol import Checkpointing, DriverContext, MachineSpec, Nic, Power  # noqa: E402
 
@@ -274,16 +272,6 @@ def test_undefine_domain_refuses_another_name():
     connection.close()
     with pytest.raises(HostError, match="refused"):
         undefine_domain(FAKE, "rs-01", uuid)
-
-
-def test_kill_process_kills_the_one_it_means():
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    started = process.start_time(child.pid)
-    libvirt_run.kill_process(child.pid, started + 1)  # somebody else's: pids are used again
-    assert child.poll() is None
-    libvirt_run.kill_process(child.pid, started)
-    assert child.wait(1) == -9
-    libvirt_run.kill_process(child.pid, started)
 
 
 def test_qemus_own_base_image_is_copied_once(tmp_path):

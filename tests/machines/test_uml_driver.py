@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,8 @@ from harness.journal import Journal, open_entries
 from harness.machines import process
 from harness.machines.protocol import DriverContext, MachineSpec, Nic, Power
 from harness.machines.uml_driver import UmlDriver, console_tail
+from harness.observe.log import EventLog
+from harness.observe.loop import ObserverLoop
 
 #: Says what it was given, ticks once on its agent's line, and goes on with a child of its own.
 KERNEL = """#!/bin/bash
@@ -47,9 +50,16 @@ def world(tmp_path):
     image = SimpleNamespace(uml_kernel=kernel, rootfs=Path("/images/rootfs.ext4"), uml_is_seccomp=True)
     events = []
     journal = Journal(tmp_path / "journal.jsonl")
-    context = DriverContext(image, Fabric(), journal, lambda *event: events.append(event), tmp_path)
+
+    def listen(*event):
+        events.append(event)
+        if event[1] == "power.paused":
+            made.stopped()
+    context = DriverContext(image, Fabric(), journal, listen, tmp_path)
     driver = UmlDriver(context)
-    yield SimpleNamespace(driver=driver, events=events, journal=journal, context=context, image=image, kernel=kernel)
+    made = SimpleNamespace(driver=driver, events=events, journal=journal, context=context, image=image, kernel=kernel,
+                           stopped=lambda: None)
+    yield made
     driver.close()
     journal.close(remove=True)
 
@@ -133,6 +143,26 @@ def test_the_agents_line(machine):
     assert os.read(machine.agent_stream(), 100) == b"tick\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to go before others")
+def test_a_machine_that_the_observers_start_is_no_faster_than_others(machine, world):
+    """A fenced node came back at the observers' own nice -15, 4 times of 4."""
+    loop = ObserverLoop(EventLog())
+    try:
+        nice = []
+        loop.call(lambda: nice.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+        assert nice == [-15]
+        loop.call(machine.start)
+        until(lambda: "child" in machine.spec.console.read_text())
+        members = process.group_members(running_entry(world).undo["pid"])
+        assert len(members) == 2
+        assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in members} == {
+            os.getpriority(os.PRIO_PROCESS, os.getpid())}
+        loop.call(lambda: nice.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+        assert nice == [-15, -15]
+    finally:
+        loop.stop()
+
+
 def test_start_twice(machine):
     machine.start()
     with pytest.raises(MachineError, match="rs-01 is running already"):
@@ -158,9 +188,12 @@ def test_pause_and_resume(machine, world):
     machine.start()
     pid = running_entry(world).undo["pid"]
     until(lambda: len(process.group_members(pid)) == 2)
+    stopped = []
+    world.stopped = lambda: stopped.append({state_of(member) for member in process.group_members(pid)})
     machine.pause()
     assert machine.power() is Power.PAUSED
-    until(lambda: {state_of(member) for member in process.group_members(pid)} == {"T"})
+    assert stopped == [{"T"}]  # when it is told
+    machine.pause()
     machine.resume()
     machine.resume()
     assert machine.power() is Power.ON
@@ -177,7 +210,7 @@ def test_the_power_of_a_paused_machine_can_be_cut(machine, world):
     assert machine.power() is Power.ON
 
 
-@pytest.mark.parametrize("action", ["pause", "panic"])
+@pytest.mark.parametrize("action", ["pause", "resume", "panic"])
 def test_what_can_not_be_done_to_a_machine_that_is_off(machine, world, action):
     with pytest.raises(MachineError, match="rs-01 is off"):
         getattr(machine, action)()
