@@ -220,7 +220,7 @@ class Cluster:
             nics = tuple(Nic(network, self.fabric.mac(node, network), self.fabric.bridge(network),
                              self.fabric.tap(node, network)) for network in topology.networks_of(node))
             spec = MachineSpec(node, settings.memory, nics, path, self.folder / node,
-                               self.consoles / f"{node}.log", disks)
+                               self.consoles / f"{node}.log", disks, topology.boot_time)
             self._guests[node] = GuestObserver(node, self.log, self.loop)
             self.machines[node] = self.driver.create(spec)
 
@@ -268,7 +268,7 @@ class Cluster:
     @property
     def boot_deadline(self) -> float:
         """By when a machine must have booted (s), stretched where it is emulated."""
-        return self._stretched(self.topology.boot_deadline)
+        return self.topology.boot_time + self._stretched(self.topology.boot_deadline)
 
     def _stretched(self, seconds: float) -> float:
         return seconds * self.driver.slowdown

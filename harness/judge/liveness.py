@@ -98,7 +98,8 @@ def _stretches(history: History, outage: Outage, end_ns: int, when: list[tuple[i
 def _recovery_s(history: History) -> float:
     """What booting and forming anew may take (s); the scenario says if its machines are slower than real ones."""
     slowdown = next((float(event.data.get("slowdown", 1)) for event in history.kinds("ready")), 1.0)
-    return (history.topology.boot_deadline + history.topology.form_deadline) * slowdown
+    topology = history.topology
+    return topology.boot_time + (topology.boot_deadline + topology.form_deadline) * slowdown
 
 
 def _judge_last(history: History, tally: Tally, service: str) -> None:

@@ -16,6 +16,7 @@ import libvirt
 from harness.errors import HostError, MachineError
 from harness.machines import process
 from harness.machines.console import FileTail, why_reset
+from harness.machines.hold import Hold
 from harness.machines.libvirt_domain import DomainSettings, domain_xml, interface_xml, is_plugged
 from harness.machines.libvirt_run import (
     STOP_LIMIT,
@@ -57,6 +58,7 @@ class LibvirtMachine:
         self.spec = spec
         self.host = host
         self.lock = threading.RLock()
+        self._hold = Hold(spec.boot_time, self.lock, spec.name)
         self.run: Run | None = None
         self.last: Run | None = None  # the present run, or the one that libvirt may not have forgotten yet
         self._is_paused = False
@@ -90,8 +92,13 @@ class LibvirtMachine:
 
     def start(self) -> None:
         with self.lock:
-            if self.run is not None:
+            if self.power() is not Power.OFF:
                 raise MachineError(f"{self.name} is running already")
+            if not self._hold.puts_off(self._start):
+                self._start()
+
+    def _start(self) -> None:
+        with self.lock:
             if self.host.kind != "test" and not self.overlay.exists():
                 make_overlay(self.overlay, base_image(self.host.context.image.rootfs))
             self.open_agent()
@@ -174,6 +181,7 @@ class LibvirtMachine:
 
     def power_off(self, why: str = "power_off") -> int:
         with self.lock:
+            self._hold.end()
             if self.run is None:
                 return self._stopped_at
             return self.end(why, self.cut(self.run))
@@ -227,6 +235,7 @@ class LibvirtMachine:
 
     def begin_paused(self, stamp: int) -> None:
         """Tells that the machine is there since ``stamp`` (ns), and does not execute yet."""
+        self._hold.began()
         self.host.context.listener(self.name, "power.on", stamp, {"restored": True})
         self.host.context.listener(self.name, "power.paused", stamp, {})
 
@@ -285,6 +294,8 @@ class LibvirtMachine:
 
     def power(self) -> Power:
         with self.lock:
+            if self._hold.is_holding:
+                return Power.ON
             if self.run is None:
                 return Power.OFF
             return Power.PAUSED if self._is_paused else Power.ON

@@ -33,7 +33,8 @@ class Nic:
 class MachineSpec:
     """One machine to make. ``memory`` in bytes; ``seed`` is the tar on its second disk; ``folder`` its own
     scratch folder (disks, sockets); ``console`` the file that its console is written to; ``disks`` raw
-    images that follow as third and further disks (shared disks excluded)."""
+    images that follow as third and further disks (shared disks excluded); ``boot_time`` how long (s) each power-on but
+    the first takes before the guest executes."""
 
     name: str
     memory: int
@@ -42,6 +43,7 @@ class MachineSpec:
     folder: Path
     console: Path
     disks: tuple[Path, ...] = ()
+    boot_time: float = 0.0
 
 
 #: Called with (machine name, event kind, stamp in ns, data): power.on, power.off, power.paused, ...

@@ -12,6 +12,7 @@ from pathlib import Path
 from harness.errors import HostError, MachineError
 from harness.machines import process
 from harness.machines.console import FileTail, why_reset
+from harness.machines.hold import Hold
 from harness.machines.protocol import DriverContext, Link, MachineSpec, Power
 from harness.model.event import now_ns
 
@@ -50,6 +51,7 @@ class UmlMachine:
         self.spec = spec
         self.context = context
         self._lock = threading.RLock()
+        self._hold = Hold(spec.boot_time, self._lock, spec.name)
         self._process: subprocess.Popen | None = None
         self._entry: int | None = None
         self._paused = False
@@ -82,6 +84,11 @@ class UmlMachine:
         with self._lock:
             if self.power() is not Power.OFF:
                 raise MachineError(f"{self.name} is running already")
+            if not self._hold.puts_off(self._start):
+                self._start()
+
+    def _start(self) -> None:
+        with self._lock:
             kernel = self.context.image.uml_kernel
             if not os.access(kernel, os.X_OK):
                 raise HostError(f"can't start {kernel}: {'not executable' if kernel.exists() else 'No such file'}")
@@ -146,6 +153,7 @@ class UmlMachine:
 
     def power_off(self, why: str = "power_off") -> int:
         with self._lock:
+            self._hold.end()
             if self._process is None:
                 return self._stopped_at
             ended = self._process
@@ -208,6 +216,8 @@ class UmlMachine:
 
     def power(self) -> Power:
         with self._lock:
+            if self._hold.is_holding:
+                return Power.ON
             if self._process is None:
                 return Power.OFF
             return Power.PAUSED if self._paused else Power.ON

@@ -260,7 +260,11 @@ class Topology(Strict):
     stack: Stack = Pacemaker()
     fencing: Fencing = Fencing()
     services: dict[Name, Service] = Field(default_factory=dict)
-    boot_deadline: Duration = Field(120.0, description="a machine answers by then (x 5 where it is emulated)")
+    boot_time: Duration = Field(0.0, le=3600, description="how long a machine takes from its power-on until its guest "
+                                                          "executes, as a server needs minutes for it; each time but "
+                                                          "the first")
+    boot_deadline: Duration = Field(120.0, description="a machine answers by then, once its guest executes (x 5 where "
+                                                       "it is emulated)")
     form_deadline: Duration = Field(120.0, description="the cluster is healthy and answers by then (x 5 likewise)")
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -341,3 +342,50 @@ def test_the_end_of_a_console(tmp_path):
     path.write_bytes(b"".join(b"line %d\r\n" % number for number in range(10_000)) + b"\xff\n")
     lines = console_tail(path, 3).splitlines()
     assert lines == [f"last lines of {path}:", "  line 9998", "  line 9999", "  \ufffd"]
+
+
+def kinds(world):
+    return [event[1] for event in world.events]
+
+
+def wait_for(condition, within=5.0):
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen"
+        time.sleep(0.01)
+
+
+def held(world, machine, seconds):
+    """``machine`` again, with a power-on that takes ``seconds``; it was on once."""
+    slow = world.driver.create(replace(machine.spec, boot_time=seconds))
+    slow.start()
+    assert kinds(world) == ["power.on"], "the first time is not held"
+    slow.power_off()
+    world.events.clear()
+    return slow
+
+
+def test_a_power_on_takes_its_time(world, machine):
+    slow = held(world, machine, 0.3)
+    before = time.monotonic_ns()
+    slow.start()
+    assert slow.power() is Power.ON, "as its fencing device says"
+    assert kinds(world) == []
+    with pytest.raises(MachineError, match="running already"):
+        slow.start()
+    wait_for(lambda: kinds(world) == ["power.on"])
+    assert world.events[0][2] - before >= 0.3e9
+    slow.reset()
+    assert kinds(world) == ["power.on", "power.off"] and slow.power() is Power.ON
+    wait_for(lambda: kinds(world)[2:] == ["power.on"])
+
+
+def test_a_power_cut_ends_a_power_on(world, machine):
+    slow = held(world, machine, 600)
+    slow.start()
+    slow.power_off("fence")
+    assert slow.power() is Power.OFF and kinds(world) == [], "nothing had executed"
+    slow.start()
+    assert slow.power() is Power.ON
+    slow.close()
+    assert slow.power() is Power.OFF and kinds(world) == []
