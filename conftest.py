@@ -1,6 +1,2 @@
-"""Everything that a feature may say is in steps/; the plugin itself is harness.plugin (see pyproject.toml)."""
-
-pytest_plugins = ["steps.given", "steps.when", "steps.when_fencing", "steps.when_network", "steps.when_node",
-                  "steps.when_storage", "steps.when_software", "steps.when_anchored", "steps.then", "steps.ledger",
-                  "steps.cluster_fs", "steps.drbd", "steps.remote",
-                  "steps.then_directors", "steps.then_client"]
+"""Nothing but the root of what pytest collects: the plugin is harness.plugin (see pyproject.toml), and it brings the
+steps."""

@@ -3,10 +3,12 @@ exist, once, before anything is run."""
 
 from __future__ import annotations
 
+import difflib
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_bdd import scenario
@@ -18,6 +20,8 @@ from harness.needs import ability_problems, sentences
 
 #: The marker and the tag of a scenario that is run more than once.
 REPEAT, REPEAT_TAG = "repeat", r"repeat\(([1-9][0-9]{0,3})\)"
+
+_LIKE = 0.6  # how alike two sentences must be for one to be proposed in the other's place
 
 
 class FeatureFile(pytest.Module):
@@ -76,6 +80,31 @@ def tag_problems(path: Path, feature: object) -> Iterator[str]:
                 yield f"{path}:{template.line_number}: no number of times: @{tag}; say @{REPEAT}(5): {template.name}"
 
 
+def nearest(kind: str, text: str, contexts: Iterable[Any], most: int = 3) -> list[str]:
+    """The sentences that exist and are most like ``text``, best first, each with its kind; those of ``kind`` first."""
+    from steps.reference import read
+    found: dict[str, float] = {}
+    for context in contexts:
+        if context.type in (None, "given", "when", "then"):
+            known = read(context)
+            likeness = difflib.SequenceMatcher(None, _bare(text), _bare(known), autojunk=False).ratio()
+            if context.parser.is_matching(text):
+                likeness = 2.0  # said with another kind of step
+            if likeness >= _LIKE and context.step_func.__module__.startswith("steps."):
+                said = f"{(context.type or kind).capitalize()} {known}"
+                found[said] = likeness + (0.1 if context.type in (None, kind) else 0.0)
+    return sorted(found, key=lambda one: (-found[one], one))[:most]
+
+
+def _bare(text: str) -> str:
+    """``text`` without what differs from scenario to scenario: names, numbers, roles."""
+    text = re.sub(r'(network )?"[^"]*"', "X", text)
+    text = re.sub(r"\b(OTHER-NODE|NODE|the (active node|(second )?standby|storage host|client|quorum device)|"
+                  r"(the )?node [\w-]+)(?!\w)", "X", text)
+    text = re.sub(r"\b(heartbeat|service|storage|management) network\b|\b[A-Z]{2,}\b", "X", text)
+    return re.sub(r"\b(\d+(\.\d+)?|N) seconds?\b|\b\d+(\.\d+)?\b", "X", text)
+
+
 def step_problems(path: Path, feature: object) -> Iterator[str]:
     """Steps of ``feature`` that no step function takes, or more than one."""
     contexts = known_contexts()
@@ -91,7 +120,8 @@ def step_problems(path: Path, feature: object) -> Iterator[str]:
                             if context.type in (None, kind) and context.parser.is_matching(text)]
                 place = f"{path}:{step.line_number}"
                 if not matching:
-                    yield f"{place}: no step says: {kind.capitalize()} {text}"
+                    near = "".join(f"\n    nearest: {one}" for one in nearest(kind, text, contexts))
+                    yield f"{place}: no step says: {kind.capitalize()} {text}{near}"
                 elif len({context.step_func for context in matching}) > 1:
                     names = ", ".join(sorted(context.step_func.__name__ for context in matching))
                     yield f"{place}: ambiguous ({names}): {kind.capitalize()} {text}"

@@ -16,6 +16,10 @@ from harness.errors import FencelineError, Undecided
 from harness.features import REPEAT, REPEAT_TAG, FeatureFile
 from harness.machines.drivers import DRIVERS
 from harness.model.verdict import Judgement, Verdict
+from steps import MODULES
+
+#: The steps: pytest takes them with this plugin, so that a feature may be anywhere.
+pytest_plugins = MODULES
 
 _SCENE = pytest.StashKey()
 _POOL = pytest.StashKey()

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import pkgutil
 import re
 import sys
 
-from pytest_bdd.steps import step_function_context_registry
-
-import steps
 from harness.commands.faults import parameter_help
 from harness.faults import FAULTS
 from harness.needs import injected
 from steps.fault_evidence import load, words
-from steps.reference import sentence
+from steps.reference import load_steps, read
 
 #: By module: title, where its faults are made, and what undoes them.
 FAMILIES = {
@@ -71,16 +66,11 @@ Any `When` below can be anchored: `200 ms after fencing starts: the power of the
 
 def sentences() -> dict[str, set[str]]:
     """What may be said for each fault: the sentences of the step functions that inject it."""
-    for module in pkgutil.iter_modules(steps.__path__, "steps."):
-        importlib.import_module(module.name)  # importing registers its steps
     found: dict[str, set[str]] = {}
-    for context in step_function_context_registry.values():
-        if context.type not in ("given", "when") or not context.step_func.__module__.startswith("steps."):
-            continue
-        pattern = getattr(context.parser, "regex", None)
-        text = sentence(pattern.pattern) if pattern else context.parser.name
-        for name in injected(context):
-            found.setdefault(name, set()).add(f"{context.type.capitalize()} {text}")
+    for context in load_steps():
+        if context.type in ("given", "when"):
+            for name in injected(context):
+                found.setdefault(name, set()).add(f"{context.type.capitalize()} {read(context)}")
     return found
 
 

@@ -6,48 +6,99 @@ import importlib
 import pkgutil
 import re
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 from pytest_bdd.steps import step_function_context_registry
 
 import steps
-from steps.words import NODE, SECONDS, SERVICE
+from harness.anchors import MOMENTS
+from harness.judge.invariants import INVARIANTS
+from harness.stacks.offers import DAEMONS
+from steps.words import NETWORK, NODE, SECONDS, SERVICE
 
 _HEAD = """\
 # What a scenario may say
 
-Every sentence, as `python -m steps.reference` finds it in the code. NODE is a role as it was when the scenario
-began (`the active node`, `the node that holds the VIP`, `the standby`, `the second standby`, `the storage host`,
-`the first real server`, `the client`, `the quorum device`) or a name (`node rs-01`). Deadlines count from the last
-fault, or the last heal, before the sentence; a sentence that waits says in the progress how long it took. A `Given
-the topology ...` that ends in `with` takes a YAML text that is laid over the topology.
+Every sentence, as `python -m steps.reference` finds it in the code. Where a word may be one of a few, they stand
+behind the sentence; the other words are in the table. Deadlines count from the last fault, or the last heal, before the
+sentence; a sentence that waits says in the progress how long it took. A `Given the topology ...` that ends in `with`
+takes a YAML text that is laid over the topology.
 
 A step that can't be done for a reason of the harness or its host makes the verdict BROKEN, a fault without effect
-INVALID; a `Then` that does not hold makes it FAIL.
+INVALID; a `Then` that does not hold makes it FAIL. A sentence that nobody knows is refused before anything is run, with
+the nearest ones that there are.
+
 """
+_ROLES = ("the active node", "the node that holds the VIP", "the standby", "the second standby", "the storage host",
+          "the first real server", "the client", "the quorum device")
+
+
+def _code(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _general() -> list[tuple[str, str]]:
+    """What stands for more than can be listed behind a sentence."""
+    return [
+        ("NODE, OTHER-NODE", f"a role as it was when the scenario began: {_code(_ROLES)}; `the node that serves now` "
+                             "or `the node that serves \"web\" now`, asked for when the step is run: the one whose "
+                             "answers clients get, or in front of real servers the one that has the address; a name: "
+                             "`node rs-01`"),
+        ("NETWORK", "all networks of a role, `heartbeat network`, `service network`, `storage network`, "
+                    "`management network`; or one by its name: `network \"ring-a\"`"),
+        ("SERVICE, LUN, DRBD, TOPOLOGY, PINGED", "a name in the topology; a topology that is shipped, or a path"),
+        ("DAEMON", "; ".join(f"{stack}: {_code(names)}" for stack, names in DAEMONS.items())),
+        ("PROMISE", _code(INVARIANTS)),
+        ("MOMENT", _code(MOMENTS)),
+        ("SENTENCE", "any `When`"),
+        ("N, PERCENT, COUNT, ...", "a number: `20`, `0.5`"),
+    ]
 
 
 def sentence(pattern: str) -> str:
     """``pattern`` of a step as a person would read it."""
     for words, name in ((NODE, "NODE"), (NODE.replace("?P<node>", "?P<other>"), "OTHER-NODE"),
-                        (SECONDS, "N seconds"), (SERVICE, '"SERVICE"')):
+                        (SECONDS, "N seconds"), (SERVICE, '"SERVICE"'), (NETWORK, "NETWORK")):
         pattern = pattern.replace(words, name)
-    pattern = re.sub(r"\(\?P<network>([a-z|]+)\)", lambda match: match[1].replace("|", "/"), pattern)
     pattern = re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", lambda match: match[1].upper(), pattern)
+    pattern = re.sub(r"(\w)\?", r"\1", pattern)  # an s that may be left out
     return pattern.removesuffix("$").replace("\\", "")
+
+
+def choices(pattern: str) -> dict[str, list[str]]:
+    """The words of a step's ``pattern`` that are one of a few, and which: {"WAY": ["forward", "back"]}."""
+    found = re.findall(r"\(\?P<(\w+)>([a-z0-9 -]+(?:\|[a-z0-9 -]+)+)\)", pattern)
+    return {name.upper(): values.split("|") for name, values in found}
+
+
+def load_steps() -> list[Any]:
+    """Every step of ours, as pytest-bdd knows it."""
+    for module in pkgutil.iter_modules(steps.__path__, "steps."):
+        importlib.import_module(module.name)  # importing registers its steps
+    return [context for context in step_function_context_registry.values()
+            if context.step_func.__module__.startswith("steps.")]
+
+
+def read(context: Any) -> str:
+    """The sentence that the step function of pytest-bdd's ``context`` takes."""
+    pattern = getattr(context.parser, "regex", None)
+    return sentence(pattern.pattern) if pattern else context.parser.name
 
 
 def page() -> str:
     """The whole page, in Markdown."""
-    for module in pkgutil.iter_modules(steps.__path__, "steps."):
-        importlib.import_module(module.name)  # importing registers its steps
     found: dict[str, set[str]] = {"given": set(), "when": set(), "then": set()}
-    for context in step_function_context_registry.values():
-        if context.type in found and context.step_func.__module__.startswith("steps."):
+    for context in load_steps():
+        if context.type in found:
             pattern = getattr(context.parser, "regex", None)
-            found[context.type].add(sentence(pattern.pattern if pattern else context.parser.name))
-    parts = [_HEAD]
+            words = "; ".join(f"{word}: {_code(values)}" for word, values in choices(
+                pattern.pattern if pattern else "").items())
+            found[context.type].add(f"- `{read(context)}`" + (f" ({words})" if words else ""))
+    table = ["| Word | What it may be |", "|---|---|", *(f"| {word} | {text} |" for word, text in _general())]
+    parts = [_HEAD + "\n".join(table) + "\n"]
     for kind, sentences in found.items():
-        parts.append(f"## {kind.capitalize()}\n\n" + "\n".join(f"- `{text}`" for text in sorted(sentences)) + "\n")
+        parts.append(f"## {kind.capitalize()}\n\n" + "\n".join(sorted(sentences)) + "\n")
     return "\n".join(parts)
 
 

@@ -7,21 +7,16 @@ from pytest_bdd import when
 from harness.model.event import is_fencing
 from harness.needs import needs
 from harness.scene import Scene
-from steps.words import NUMBER, phrase
+from steps.words import NUMBER, networks, phrase
 
 
-def _networks(scene: Scene, role: str) -> tuple[str, ...]:
-    return scene.cluster.topology.networks_with(role)
+def _networks(scene: Scene, words: str) -> tuple[str, ...]:
+    return networks(scene.cluster.topology, words)
 
 
-@when(phrase(r"the <network> network of <node> is cut"))
+@when(phrase(r"the <network> of <node> is cut"))
 def network_cut(scene: Scene, network: str, node: str) -> None:
     scene.inject("network-cut", node=scene.node(node), networks=_networks(scene, network))
-
-
-@when(phrase(r'the network "(?P<name>[^"]+)" of <node> is cut'))
-def named_network_cut(scene: Scene, name: str, node: str) -> None:
-    scene.inject("network-cut", node=scene.node(node), networks=(name,))
 
 
 @when(phrase(r"all networks of <node> are cut"))
@@ -60,7 +55,7 @@ def wakes_up(scene: Scene, node: str) -> None:
     scene.heal("hang", node=scene.node(node))
 
 
-@when(phrase(rf"(?P<percent>{NUMBER}) % of the packets on the <network> network are dropped"))
+@when(phrase(rf"(?P<percent>{NUMBER}) % of the packets on the <network> are dropped"))
 def packets_dropped(scene: Scene, percent: str, network: str) -> None:
     for name in _networks(scene, network):
         scene.inject("packet-drop", network=name, percent=float(percent))

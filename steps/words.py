@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 from pytest_bdd import parsers
 
-#: A role or a node's name: "the active node", "the standby", "node rs-01".
-NODE = r"(?P<node>the [a-z][A-Za-z0-9 ]*?|(?:the )?node \"?[A-Za-z0-9-]+\"?)"
+from harness.errors import FaultError
+from harness.model.topology import Topology
+
+#: A role or a node's name: "the active node", "the standby", "the node that serves \"web\" now", "node rs-01".
+NODE = (r"(?P<node>the [a-z][A-Za-z0-9 ]*?|the node that serves \"[^\"]+\" now"
+        r"|(?:the )?node \"?[A-Za-z0-9-]+\"?)")
 NUMBER = r"\d+(?:\.\d+)?"
 SECONDS = rf"(?P<seconds>{NUMBER}) seconds?"
 SERVICE = r'"(?P<service>[^"]+)"'
+#: All networks of a role, or one by its name: "heartbeat network", "network \"ring-a\"".
+NETWORK = r'(?P<network>(?:heartbeat|service|storage|management) network|network "[^"]+")'
 _WORDS = {
     "node": NODE, "other": NODE.replace("?P<node>", "?P<other>"), "seconds": SECONDS, "service": SERVICE,
-    "daemon": r'"(?P<daemon>[^"]+)"', "network": r"(?P<network>heartbeat|service|storage|management)"}
+    "daemon": r'"(?P<daemon>[^"]+)"', "network": NETWORK}
 
 
 def phrase(text: str) -> parsers.re:
@@ -20,3 +28,18 @@ def phrase(text: str) -> parsers.re:
     for word, pattern in _WORDS.items():
         text = text.replace(f"<{word}>", pattern)
     return parsers.re(text + "$")
+
+
+def networks(topology: Topology, words: str) -> tuple[str, ...]:
+    """The networks that ``words`` mean: those of a role ("heartbeat network"), or one by its name.
+
+    Raises:
+        FaultError: there is none.
+    """
+    name = re.fullmatch(r'network "([^"]+)"', words)
+    found = tuple(one for one in topology.networks if one == name[1]) if name else (
+        topology.networks_with(words.removesuffix(" network")))
+    if not found:
+        there = ", ".join(f"{one} ({settings.role})" for one, settings in topology.networks.items())
+        raise FaultError(f"{topology.name} has no {words}; its networks are {there}")
+    return found

@@ -7,7 +7,7 @@ import textwrap
 import pytest
 from pytest_bdd.feature import get_feature
 
-from harness.features import step_problems, tag_problems, title_problems
+from harness.features import known_contexts, nearest, step_problems, tag_problems, title_problems
 from tests.test_plugin import session
 
 UP = 'Given the topology "web-iscsi" is up and "web" is answering'
@@ -15,14 +15,14 @@ UP = 'Given the topology "web-iscsi" is up and "web" is answering'
 
 @pytest.fixture
 def check(tmp_path):
-    """The problems of a feature's text, each with its file's name and line."""
+    """The problems of a feature's text, each with its line; the sentences that are proposed instead are left out."""
     def go(text):
         path = tmp_path / "x.feature"
         path.write_text(textwrap.dedent(text).lstrip())
         feature = get_feature(str(tmp_path), path.name)
         found = [*title_problems(path), *tag_problems(path, feature), *step_problems(path, feature)]
         assert all(problem.startswith(f"{path}:") for problem in found)
-        return [problem.removeprefix(f"{path}:") for problem in found]
+        return [problem.removeprefix(f"{path}:").partition("\n")[0] for problem in found]
     return go
 
 
@@ -67,6 +67,32 @@ def test_a_step_that_nobody_says(check):
             When the power of the active node is cutt
             Then "web" is fine
     """) == ["4: no step says: When the power of the active node is cutt", '5: no step says: Then "web" is fine']
+
+
+@pytest.mark.parametrize(("kind", "text", "near"), [
+    ("when", "the power of the active node is cutt", "When the power of NODE is cut"),
+    ("when", 'the "ring-a" network of node rs-01 is cut', "When the NETWORK of NODE is cut"),
+    ("given", "the power of the active node is cut", "When the power of NODE is cut"),
+    ("then", '"web" relocates to the standby in 30 seconds', 'Then "SERVICE" relocates to NODE within N seconds'),
+    ("when", "10 percent of packets on the storage network are dropped", "When PERCENT % of the packets on the NETWORK "
+                                                                        "are dropped"),
+    ("then", "no one is fenced", "Then nobody is fenced"),
+])
+def test_the_nearest_sentence_comes_first(kind, text, near):
+    assert nearest(kind, text, known_contexts())[0] == near
+
+
+def test_what_is_like_nothing_gets_no_proposal():
+    assert nearest("when", "xyzzy", known_contexts()) == []
+
+
+def test_the_nearest_stand_under_the_problem(tmp_path):
+    path = tmp_path / "x.feature"
+    path.write_text(f"Feature: F\n  Scenario: S\n    {UP}\n    When the power of the active node is cutt\n")
+    (problem,) = step_problems(path, get_feature(str(tmp_path), path.name))
+    first, *proposed = problem.splitlines()
+    assert first.endswith("no step says: When the power of the active node is cutt")
+    assert proposed[0] == "    nearest: When the power of NODE is cut" and len(proposed) <= 3
 
 
 def test_a_step_of_another_kind(check):

@@ -3,7 +3,6 @@ which phase, is written down by its conftest. The judge is replaced: a tag says 
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import re
@@ -18,12 +17,8 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-STEPS = next(ast.literal_eval(node.value) for node in ast.parse((CHECKOUT / "conftest.py").read_text()).body
-             if isinstance(node, ast.Assign) and node.targets[0].id == "pytest_plugins")
 
-CONFTEST = f"""
-pytest_plugins = {STEPS!r}
-""" + """
+CONFTEST = """
 import json, pathlib, pytest
 from pytest_bdd import given, then, when, parsers
 import harness.pool, harness.run

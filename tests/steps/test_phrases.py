@@ -54,7 +54,7 @@ def test_there_are_features():
     ('the active node stops "web" within 3 seconds', "then", "node_stops"),
     ("the power of the active node is cut", "when", "power_cut"),
     ("the storage network of node rs-01 is cut", "when", "network_cut"),
-    ('the network "storage" of node rs-01 is cut', "when", "named_network_cut"),
+    ('the network "storage" of node rs-01 is cut', "when", "network_cut"),
     ("all networks of the active node are cut", "when", "all_networks_cut"),
     ("the cluster is whole again within 9 seconds", "when", "whole_again"),
     ("the cluster is whole again within 9 seconds", "then", "whole_again"),
@@ -87,7 +87,7 @@ def test_what_nobody_may_take(sentence, kind):
 def test_no_two_steps_take_what_either_was_written_for():
     """Each pattern, filled in, is taken by its own step alone."""
     words = {"<node>": "the active node", "<other>": "the standby", "<seconds>": "5 seconds", "<service>": '"web"',
-             "<network>": "heartbeat"}
+             "<network>": "heartbeat network"}
     for context in contexts():
         sentence = _filled(context.parser.name, words)
         assert takers(sentence, context.type or "given") == {context.step_func.__name__}, sentence
