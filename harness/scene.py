@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.anchors import Anchored, moment
 from harness.cluster import Cluster
 from harness.errors import ClusterError, FaultError, FencelineError, Timeout, Undecided
-from harness.faults import ActiveFault, make_fault
+from harness.faults import ActiveFault, lasts, make_fault
 from harness.judge.history import build_history
 from harness.judge.invariants import check
 from harness.judge.verdict import judge
@@ -39,6 +40,7 @@ class Scene:
         self.slack = slack
         self._cluster: Cluster | None = None
         self._roles: dict[str, str] = {}
+        self._service = ""
         self.last_fault_ns = 0
         self._anchored: list[Anchored] = []
 
@@ -69,6 +71,7 @@ class Scene:
         self.last_fault_ns = now_ns()
 
     def _assign(self, topology: Topology, service: str) -> None:
+        self._service = service
         if topology.services[service].active == "all":  # nobody is the active one
             self._roles = {f"the {ordinal} node": node for ordinal, node in zip(
                 ("first", "second", "third", "fourth"), topology.preferred_nodes(service), strict=False)}
@@ -123,18 +126,32 @@ class Scene:
         return self.run.end()
 
     def node(self, words: str) -> str:
-        """The node that ``words`` mean: a role as it was when the scenario began, or ``node NAME``.
+        """The node that ``words`` mean: a role as it was when the scenario began, ``the node that serves now`` (or
+        ``serves "SERVICE" now``), or ``node NAME``.
 
         Raises:
-            ClusterError: no such role or node.
+            ClusterError: no such role, node or service.
+            FaultError: nobody serves now: the scenario's precondition does not hold, and its verdict is INVALID.
         """
         if words in self._roles:
             return self._roles[words]
+        serves = re.fullmatch(r'the node that serves (?:"([^"]+)" )?now', words)
+        if serves:
+            return self._serving(serves[1] or self._service)
         match = re.fullmatch(r'(?:the )?node "?([A-Za-z0-9-]+)"?', words)
         if match and match[1] in self.cluster.topology.nodes:
             return match[1]
-        raise ClusterError(f"{words!r} is no node here; say {', '.join(self._roles)}, "
+        raise ClusterError(f"{words!r} is no node here; say {', '.join(self._roles)}, the node that serves now, "
                            f"or node NAME with one of {', '.join(self.cluster.topology.nodes)}")
+
+    def _serving(self, service: str) -> str:
+        services = self.cluster.topology.services
+        if service not in services:
+            raise ClusterError(f"no service {service!r}; there are {', '.join(services)}")
+        try:
+            return self.cluster.serving(service)
+        except ClusterError as error:
+            raise self._unmet(f"a node that serves {service} now", error.message) from error
 
     # -- faults --------------------------------------------------------------------------------------------
 
@@ -199,12 +216,31 @@ class Scene:
         try:
             return self.run.log.wait_for(predicate, within, what, self.last_fault_ns)[1]
         except Timeout as error:
-            # told in the log, which alone is judged: the scenario did not come to what it is about
-            name = f"awaited {now_ns()}"
-            self.run.log.record("fault", None, "fault.begin", {
-                "id": name, "fault": "awaited", "targets": [], "params": {"what": what}})
-            self.run.log.record("fault", None, "fault.unconfirmed", {"id": name, "reason": error.message})
-            raise FaultError(error.message) from error
+            raise self._unmet(what, error.message) from error
+
+    def _unmet(self, what: str, reason: str) -> FaultError:
+        """That the scenario needs ``what`` and did not get it, told in the log, which alone is judged: it did not come
+        to what it is about."""
+        name = f"awaited {now_ns()}"
+        self.run.log.record("fault", None, "fault.begin", {
+            "id": name, "fault": "awaited", "targets": [], "params": {"what": what}})
+        self.run.log.record("fault", None, "fault.unconfirmed", {"id": name, "reason": reason})
+        return FaultError(reason)
+
+    def await_over(self) -> None:
+        """Waits until the faults in force that end by themselves have ended, and heals what they leave.
+
+        Raises:
+            ClusterError: none is in force that ends by itself.
+            FencelineError: one could not be healed.
+        """
+        timed = [active for active in self.cluster.faults.active if lasts(active.fault) is not None]
+        if not timed:
+            raise ClusterError("no fault is in force that ends by itself")
+        for active in timed:
+            threading.Event().wait(max(0.0, lasts(active.fault) - (now_ns() - active.begun_ns) / 1e9))
+            self.cluster.faults.heal(active)
+        self.last_fault_ns = now_ns()
 
     @property
     def in_force_ns(self) -> int:

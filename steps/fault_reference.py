@@ -24,6 +24,8 @@ FAMILIES = {
               "the queueing discipline is deleted"),
     "traffic": ("Network, packets", "outside: in the fabric", "the queueing discipline or the rules are deleted"),
     "node": ("Node", "outside: the machine's driver", "the machine is resumed, or switched on"),
+    "stun": ("Node, standing still for a while", "outside: the machine's driver",
+             "the machine is resumed; one that was fenced is switched on"),
     "power": ("Node, stopped and started", "outside: the machine's driver; clean ones by the node's own command",
               "the machine is switched on"),
     "process": ("Process, hanging", "inside", "SIGCONT; a machine that was fenced is switched on"),

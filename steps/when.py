@@ -50,6 +50,21 @@ def hangs(scene: Scene, node: str) -> None:
     scene.inject("hang", node=scene.node(node))
 
 
+@when(phrase(r"<node> hangs for <seconds>"))
+def hangs_for(scene: Scene, node: str, seconds: str) -> None:
+    scene.inject("stun", node=scene.node(node), seconds=float(seconds))
+
+
+@when(phrase(rf"<node> hangs for <seconds> and runs for (?P<up>{NUMBER}) seconds?, again and again"))
+def hangs_again(scene: Scene, node: str, seconds: str, up: str) -> None:
+    scene.inject("stun-again", node=scene.node(node), seconds=float(seconds), up=float(up))
+
+
+@when(phrase(r"<node> hangs no more"))
+def hangs_no_more(scene: Scene, node: str) -> None:
+    scene.heal("stun-again", node=scene.node(node))
+
+
 @when(phrase(r"<node> wakes up"))
 def wakes_up(scene: Scene, node: str) -> None:
     scene.heal("hang", node=scene.node(node))

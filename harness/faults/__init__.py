@@ -22,11 +22,12 @@ from harness.faults import (
     resources,
     software,
     storage,
+    stun,
     traffic,
     watchdog,
 )
-from harness.faults.base import FAULTS, ActiveFault, Fault, FaultControl, make_fault
+from harness.faults.base import FAULTS, ActiveFault, Fault, FaultControl, lasts, make_fault
 
 __all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "clock", "disk", "drbd", "fencing",
-           "flap", "guest", "make_fault", "names", "netem", "network", "nfs", "node", "partition", "power", "process",
-           "quorum", "reservation", "resources", "software", "storage", "traffic", "watchdog"]
+           "flap", "guest", "lasts", "make_fault", "names", "netem", "network", "nfs", "node", "partition", "power",
+           "process", "quorum", "reservation", "resources", "software", "storage", "stun", "traffic", "watchdog"]

@@ -42,12 +42,28 @@ class OnNode:
         return (self.node,)
 
 
+class EndsByItself:
+    """What a fault has that ends after its parameter ``seconds``, healed or not."""
+
+    seconds: float
+
+    @property
+    def lasts(self) -> float:
+        """After how long it ends (s)."""
+        return self.seconds
+
+
 class OnCluster:
     """What every fault has that hits no machine in particular."""
 
     @property
     def targets(self) -> tuple[str, ...]:
         return ()
+
+
+def lasts(fault: Fault) -> float | None:
+    """After how many seconds ``fault`` ends by itself; None: only by being healed. Its class says it as ``lasts``."""
+    return getattr(fault, "lasts", None)
 
 
 FAULTS: dict[str, type] = {}

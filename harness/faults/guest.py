@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
-from harness.faults.base import OnNode, fault, is_event, observed
+from harness.faults.base import EndsByItself, OnNode, fault, is_event, observed
 from harness.faults.node import NodeFault, no_ticks, reach, wait_back, wait_tick
 from harness.faults.parameters import check_choice, parameter
 from harness.faults.process import daemon_process, service_daemon, signal_service
@@ -24,7 +24,7 @@ _TIDY_UP = 3.0  # s that children of a killed process take to follow it
 
 @fault
 @dataclass(frozen=True)
-class CpuOverload(NodeFault):
+class CpuOverload(EndsByItself, NodeFault):
     """Real-time load on ``node`` that starves everything else, heartbeats included, for ``seconds``.
 
     SCHED_FIFO 99 is not preempted by corosync's SCHED_RR 99, and the kernel's 5 % for others is switched off. The
@@ -38,7 +38,6 @@ class CpuOverload(NodeFault):
         object.__setattr__(self, "seconds", parse_duration(self.seconds))
         if not 0 < self.seconds <= 600:
             raise ValueError(f"seconds: {self.seconds:g} is not above 0 and at most 600")
-
     def inject(self, cluster: Cluster) -> None:
         # the start is put off a little, so that the answer to this very command still gets out
         cluster.session(self.node).run(

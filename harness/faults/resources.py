@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
-from harness.faults.base import fault
+from harness.faults.base import EndsByItself, fault
 from harness.faults.node import InGuest, reach, wait_tick
 from harness.faults.parameters import check_choice, check_number, check_seconds, parameter
 
@@ -47,7 +47,7 @@ class _Load(InGuest):
 
 @fault
 @dataclass(frozen=True)
-class MemoryPressure(_Load):
+class MemoryPressure(EndsByItself, _Load):
     """``percent`` of the memory of ``node`` is taken, and touched again and again; too much calls the OOM killer."""
 
     percent: float = parameter("% of the machine's memory, above 0 and at most 100", 80.0)
@@ -86,7 +86,7 @@ class MemoryPressure(_Load):
 
 @fault
 @dataclass(frozen=True)
-class IoLoad(_Load):
+class IoLoad(EndsByItself, _Load):
     """``workers`` processes write to the disk of ``node`` and flush all the time."""
 
     workers: int = parameter("how many, from 1 to 32", 2)
@@ -174,7 +174,7 @@ class DiskFull(InGuest):
 
 @fault
 @dataclass(frozen=True)
-class ProcessExhaustion(InGuest):
+class ProcessExhaustion(EndsByItself, InGuest):
     """No process or thread can be started on ``node`` for ``seconds``: not by root either."""
 
     seconds: float = parameter(_SECONDS, 20.0)

@@ -87,7 +87,7 @@ def test_what_nobody_may_take(sentence, kind):
 def test_no_two_steps_take_what_either_was_written_for():
     """Each pattern, filled in, is taken by its own step alone."""
     words = {"<node>": "the active node", "<other>": "the standby", "<seconds>": "5 seconds", "<service>": '"web"',
-             "<network>": "heartbeat network"}
+             "<network>": 'network "ring-a"'}
     for context in contexts():
         sentence = _filled(context.parser.name, words)
         assert takers(sentence, context.type or "given") == {context.step_func.__name__}, sentence
@@ -110,6 +110,8 @@ def _filled(pattern: str, words: dict[str, str]) -> str:
     ('the node "rs-01" is fenced within 1 second', 'the node "rs-01"', "1"),
     ("the node that holds the VIP is fenced within 3 seconds", "the node that holds the VIP", "3"),
     ("the second standby is fenced within 3 seconds", "the second standby", "3"),
+    ("the node that serves now is fenced within 3 seconds", "the node that serves now", "3"),
+    ('the node that serves "web" now is fenced within 3 seconds', 'the node that serves "web" now', "3"),
 ])
 def test_words_become_values(words, node, seconds):
     assert phrase(r"<node> is fenced within <seconds>").parse_arguments(words) == {"node": node, "seconds": seconds}

@@ -1,0 +1,27 @@
+"""Sentences that only wait."""
+
+from __future__ import annotations
+
+import threading
+
+from pytest_bdd import given, then, when
+
+from harness.scene import Scene
+from steps.words import phrase
+
+
+@given(phrase(r"<seconds> pass"))
+@given(phrase(r"<seconds> passes"))
+@when(phrase(r"<seconds> pass"))
+@when(phrase(r"<seconds> passes"))
+@then(phrase(r"<seconds> pass"))
+@then(phrase(r"<seconds> passes"))
+def time_passes(scene: Scene, seconds: str) -> None:
+    """Nothing is asked and nothing demanded; deadlines count from the last fault as before."""
+    threading.Event().wait(float(seconds))
+
+
+@when(phrase(r"the fault is over"))
+def fault_is_over(scene: Scene) -> None:
+    """Those in force that end by themselves; deadlines count from here."""
+    scene.await_over()
