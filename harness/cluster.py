@@ -130,7 +130,7 @@ class Cluster:
                                     self.driver.slowdown)
         self._make_machines()
         self.bmcs = BmcRack(self.fabric, topology, self.log, self.bmc_password,
-                            {node: self.machines[node] for node in topology.service_nodes})
+                            {node: self.machines[node] for node in topology.service_nodes}, self._press_power)
         self._undo.callback(self.bmcs.close)
         self.client = ClientObserver(self.fabric, topology, self.log, self.loop)
         self.wire = WireObserver(self.fabric, topology, self.log, self.loop)
@@ -226,7 +226,14 @@ class Cluster:
 
     # -- power ---------------------------------------------------------------------------------------------
 
+    def _press_power(self, node: str) -> None:
+        """What a short press of the power button comes to: the node shuts itself down. No driver of ours has ACPI."""
+        with contextlib.suppress(MachineError):  # it may hang up on us before it has answered
+            self._sessions[node].run("systemctl poweroff --no-block", within=10, check=False)
+
     def _on_power(self, node: str, kind: str, stamp: int, data: dict) -> None:
+        if kind == "power.off" and data.get("why") == "crash" and self.bmcs.has_pressed(node):
+            data = {**data, "why": "fence", "how": "it shut itself down, as its fencing device told it to"}
         self.log.record("fabric" if kind.startswith("link") else "machine", node, kind, data, t_ns=stamp)
         if kind == "power.on":
             stream = self.machines[node].agent_stream()

@@ -9,7 +9,8 @@ from harness.scene import Scene
 from steps.words import phrase
 
 _DEVICE_FAULTS = ("fence-device-dead", "fence-device-slow", "fence-device-password", "fence-device-lies",
-                  "fence-device-wrong-node")
+                  "fence-device-wrong-node", "fence-device-early", "fence-device-gentle", "fence-device-on-node-supply",
+                  "fence-device-leaves-off")
 
 
 @given(phrase(r"the fencing device of <node> does not answer"))
@@ -38,6 +39,34 @@ def fence_device_password(scene: Scene, node: str) -> None:
 @needs("BMC")
 def fence_device_lies(scene: Scene, node: str) -> None:
     scene.inject("fence-device-lies", node=scene.node(node))
+
+
+@given(phrase(r'the fencing device of <node> answers "off" <seconds> before it cuts the power'))
+@when(phrase(r'the fencing device of <node> begins to answer "off" <seconds> before it cuts the power'))
+@needs("BMC")
+def fence_device_early(scene: Scene, node: str, seconds: str) -> None:
+    scene.inject("fence-device-early", node=scene.node(node), seconds=float(seconds))
+
+
+@given(phrase(r"the fencing device of <node> shuts it down gently, and cuts its power after <seconds>"))
+@when(phrase(r"the fencing device of <node> begins to shut it down gently, and to cut its power after <seconds>"))
+@needs("BMC")
+def fence_device_gentle(scene: Scene, node: str, seconds: str) -> None:
+    scene.inject("fence-device-gentle", node=scene.node(node), seconds=float(seconds))
+
+
+@given(phrase(r"the fencing device of <node> loses its power with its node"))
+@when(phrase(r"the fencing device of <node> is plugged into the power supply of its node"))
+@needs("BMC")
+def fence_device_on_node_supply(scene: Scene, node: str) -> None:
+    scene.inject("fence-device-on-node-supply", node=scene.node(node))
+
+
+@given(phrase(r"the fencing device of <node> leaves it off"))
+@when(phrase(r"the fencing device of <node> begins to leave it off"))
+@needs("BMC")
+def fence_device_leaves_off(scene: Scene, node: str) -> None:
+    scene.inject("fence-device-leaves-off", node=scene.node(node))
 
 
 @given(phrase(r"the fencing device of <node> is wired to the power of <other>"))

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, Timeout
-from harness.faults.base import OnNode, fault
+from harness.faults.base import OnNode, fault, observed
 from harness.faults.node import switch_on, wait_tick
 from harness.faults.parameters import check_seconds, parameter
 from harness.fencing.bmc import BmcMode
 from harness.fencing.client import IpmiAnswer, ask_bmc
+from harness.model.cost import Cost
 from harness.model.event import now_ns
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
+_POWER_TIMEOUT = 20.0  # s; the default of fence_ipmilan
 _LAMP = 1.0  # s within which the lamp lights up once the device has answered
 
 
@@ -135,6 +138,114 @@ class FenceDeviceLies(_DeviceFault):
         if lit is not None:
             raise FaultError(f"not confirmed: the BMC of {self.node} did what it was told, on {lit}")
         return {"ipmitool": answer.text, "lamp": f"dark for {_LAMP:g} s"}
+
+
+@fault
+@dataclass(frozen=True)
+class FenceDeviceEarly(_DeviceFault):
+    """The BMC of ``node`` says at once that it did what it was told, and does it ``seconds`` later."""
+
+    seconds: float = parameter("s by which each answer comes before the deed (or 500ms, 20s), from 1 to 120", 10.0)
+    name: ClassVar[str] = "fence-device-early"
+
+    def __post_init__(self) -> None:
+        check_seconds(self, "seconds", 1, 120)
+
+    @property
+    def mode(self) -> BmcMode:
+        return BmcMode.EARLY(self.seconds)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        begun = now_ns()
+        answer = ask_bmc(cluster, self.node, "identify")
+        if not answer.ok:
+            raise FaultError(f"not confirmed: the BMC of {self.node} does not even answer: {answer.text}")
+        # the lamp is a deed as the power cut is, and harms nobody
+        waited = observed(cluster, lambda event: event.kind == "bmc.lamp" and event.data["by"] == self.node,
+                          self.seconds + _LAMP, f"the lamp that the BMC of {self.node} lights", begun)
+        ahead = waited - answer.seconds
+        if ahead < self.seconds / 2:
+            raise FaultError(f"not confirmed: the BMC of {self.node} answered {max(ahead, 0.0):.2f} s before the deed, "
+                             f"not {self.seconds:g} s")
+        return {"ipmitool": answer.text, "answered_s": round(answer.seconds, 3), "lamp_after_s": round(waited, 3)}
+
+    def costs(self, topology: Topology) -> Cost:
+        """Nothing: what is taken over too early is the promise that it breaks."""
+        return Cost()
+
+
+@dataclass(frozen=True)
+class _Behaves(_DeviceFault):
+    """A BMC whose behaviour shows only when it is to cut the power; until then it tells which it is of."""
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        begun = now_ns()
+        answer, lit = _identify(cluster, self.node)
+        if not answer.ok or lit != self.node:
+            raise FaultError(f"not confirmed: the BMC of {self.node} does not do what it is told: {answer.text}")
+        said = [event.data.get("mode", BmcMode.NORMAL.kind) for event in cluster.log.events()
+                if event.kind == "bmc.done" and event.node == self.node and event.t_ns >= begun]
+        if set(said) != {self.mode.kind}:
+            raise FaultError(f"not confirmed: the BMC of {self.node} behaves as {', '.join(said) or 'nothing'}, not as "
+                             f"{self.mode.kind}")
+        return {"ipmitool": answer.text, "lamp": lit, "behaves": self.mode.kind}
+
+
+@fault
+@dataclass(frozen=True)
+class FenceDeviceGentle(_Behaves):
+    """The BMC of ``node`` presses the power button (ACPI) when it is to cut the power, and cuts it only if the node has
+    not switched itself off ``seconds`` later."""
+
+    seconds: float = parameter("s (or 2min) that the node is given to shut itself down, from 1 to 600", 30.0)
+    name: ClassVar[str] = "fence-device-gentle"
+
+    def __post_init__(self) -> None:
+        check_seconds(self, "seconds", 1, 600)
+
+    @property
+    def mode(self) -> BmcMode:
+        return BmcMode.GENTLE(self.seconds)
+
+    def costs(self, topology: Topology) -> Cost:
+        """A failover takes so much longer."""
+        return Cost(slower_s=self.seconds)
+
+
+@fault
+@dataclass(frozen=True)
+class FenceDeviceOnNodeSupply(_Behaves):
+    """The BMC of ``node`` hangs on the node's own power supply: when that fails, it answers nobody."""
+
+    name: ClassVar[str] = "fence-device-on-node-supply"
+    mode: ClassVar[BmcMode] = BmcMode.ON_NODE_SUPPLY
+
+    def costs(self, topology: Topology) -> Cost:
+        """Nothing: who builds it so must have a second way to fence, as the service is promised all the same."""
+        return Cost()
+
+
+@fault
+@dataclass(frozen=True)
+class FenceDeviceLeavesOff(_Behaves):
+    """The BMC of ``node`` cuts the power and never gives it again, whatever it is told."""
+
+    name: ClassVar[str] = "fence-device-leaves-off"
+    mode: ClassVar[BmcMode] = BmcMode.LEAVES_OFF
+
+    def heal(self, cluster: Cluster) -> None:
+        super().heal(cluster)
+        switch_on(cluster, self.node)  # nobody else will
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        if not cluster.is_running(self.node):
+            raise FaultError(f"{self.node} is still off")
+        waited = wait_tick(cluster, self.node, cluster.boot_deadline)
+        return {**super().confirm_healed(cluster), "ran_after_s": round(waited, 3)}
+
+    def costs(self, topology: Topology) -> Cost:
+        """The fencing agent waits in vain for the node to be on again, for its power timeout, before it says "done"."""
+        return Cost(slower_s=_POWER_TIMEOUT)
 
 
 @fault

@@ -10,6 +10,7 @@ from harness.errors import FaultError
 from harness.faults import make_fault
 from harness.fencing.bmc import BmcMode
 from harness.machines.protocol import Power
+from harness.model.cost import Cost
 from tests.fencing.conftest import bench, shared_bench  # noqa: F401 - fixtures
 
 FAULTS = [
@@ -17,6 +18,10 @@ FAULTS = [
     ("fence-device-password", {"node": "rs-01"}, BmcMode.WRONG_PASSWORD),
     ("fence-device-lies", {"node": "rs-01"}, BmcMode.LIES),
     ("fence-device-wrong-node", {"node": "rs-01", "other": "rs-02"}, BmcMode.WRONG_NODE("rs-02")),
+    ("fence-device-early", {"node": "rs-01", "seconds": 1.5}, BmcMode.EARLY(1.5)),
+    ("fence-device-gentle", {"node": "rs-01", "seconds": 20}, BmcMode.GENTLE(20)),
+    ("fence-device-on-node-supply", {"node": "rs-01"}, BmcMode.ON_NODE_SUPPLY),
+    ("fence-device-leaves-off", {"node": "rs-01"}, BmcMode.LEAVES_OFF),
 ]
 NAMES = [name for name, _, _ in FAULTS]
 
@@ -63,8 +68,7 @@ def test_the_evidence_is_what_the_device_answered(cluster, name, parameters):
     assert fault.confirm(cluster, 0)["ipmitool"] == "Chassis identify interval: default (15 seconds)"
 
 
-@pytest.mark.parametrize("name", ["fence-device-password", "fence-device-lies", "fence-device-wrong-node",
-                                  "fence-device-slow"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_silent_device_is_no_other_fault(cluster, name):
     cluster.bmcs.set_mode("rs-01", BmcMode.SILENT)
     parameters = next(parameters for known, parameters, _ in FAULTS if known == name)
@@ -108,9 +112,38 @@ def test_healing_the_wiring_switches_the_wrong_victim_on_again(cluster, bench): 
     assert fault.confirm_healed(cluster)["lamp"] == "rs-01"
 
 
+@pytest.mark.parametrize(("name", "mode"), [
+    ("fence-device-gentle", BmcMode.LEAVES_OFF), ("fence-device-leaves-off", BmcMode.ON_NODE_SUPPLY),
+    ("fence-device-on-node-supply", BmcMode.GENTLE(20)), ("fence-device-early", BmcMode.SLOW(1.5))])
+def test_another_misbehaviour_confirms_nothing(cluster, name, mode):
+    cluster.bmcs.set_mode("rs-01", mode)
+    with pytest.raises(FaultError, match="not confirmed"):
+        make_fault(name, **next(parameters for known, parameters, _ in FAULTS if known == name)).confirm(cluster, 0)
+
+
+def test_healing_one_that_left_its_node_off_switches_it_on(cluster, bench):  # noqa: F811
+    fault = make_fault("fence-device-leaves-off", node="rs-01")
+    fault.inject(cluster)
+    assert bench.power("rs-01", "cycle")[0] == 0
+    assert bench.machines["rs-01"].state is Power.OFF
+    fault.heal(cluster)
+    assert bench.machines["rs-01"].state is Power.ON
+    cluster.is_running("rs-01")  # its agent ticks
+    assert fault.confirm_healed(cluster)["lamp"] == "rs-01"
+
+
+def test_what_they_cost(cluster):
+    assert make_fault("fence-device-early", node="rs-01").costs(cluster.topology) == Cost()
+    assert make_fault("fence-device-on-node-supply", node="rs-01").costs(cluster.topology) == Cost()
+    assert make_fault("fence-device-gentle", node="rs-01", seconds=30).costs(cluster.topology) == Cost(slower_s=30.0)
+    assert make_fault("fence-device-leaves-off", node="rs-01").costs(cluster.topology).slower_s > 0
+
+
 @pytest.mark.parametrize(("name", "parameters", "message"), [
     ("fence-device-slow", {"node": "rs-01", "seconds": 0}, "from 0.1 s to 120 s"),
     ("fence-device-slow", {"node": "rs-01", "seconds": "3min"}, "from 0.1 s to 120 s"),
+    ("fence-device-early", {"node": "rs-01", "seconds": 0.5}, "from 1 s to 120 s"),
+    ("fence-device-gentle", {"node": "rs-01", "seconds": "11min"}, "from 1 s to 600 s"),
     ("fence-device-wrong-node", {"node": "rs-01", "other": "rs-01"}, "the node itself"),
 ])
 def test_out_of_range(name, parameters, message):

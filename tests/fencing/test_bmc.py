@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -114,6 +115,75 @@ def test_a_liar_says_off_and_cuts_nothing(bench):
     assert (ONE, {"action": "off", "ok": True, "error": None, "mode": "lies"}) in bench.told("bmc.done")
     bench.rack.set_mode(ONE, BmcMode.NORMAL)
     assert "is on" in bench.power(ONE, "status")[1]
+
+
+def test_an_early_one_says_off_at_once_and_cuts_later(bench):
+    bench.rack.set_mode(ONE, BmcMode.EARLY(1.5))
+    code, _, seconds = bench.power(ONE, "off")
+    assert code == 0 and seconds < 1.0
+    assert "is off" in bench.power(ONE, "status")[1] and bench.machines[ONE].calls == []
+    assert bench.told("bmc.done")[0] == (ONE, {"action": "off", "ok": True, "error": None, "mode": "early"})
+    assert bench.power(ONE, "on")[0] == 0  # as fence_ipmilan does: on again as soon as it is told that it is off
+    assert "is on" in bench.power(ONE, "status")[1]
+    assert bench.machines[ONE].started.wait(5)
+    assert bench.machines[ONE].calls == ["power_off fence", "start"]
+    assert [data["action"] for _, data in bench.told("bmc.done")].count("off") == 1
+    bench.machines[ONE].state = Power.OFF
+    assert "is off" in bench.power(ONE, "status")[1]  # all is done that was said to be: it tells the truth again
+
+
+@pytest.fixture
+def buttons(bench):
+    """Whose button was pressed; ``obeys`` makes a machine switch itself off."""
+    pressed, obeys = [], set()
+
+    def press(node):
+        pressed.append((node, bench.rack.has_pressed(node)))
+        if node in obeys:
+            bench.machines[node].state = Power.OFF
+    bench.rack._press = press
+    yield SimpleNamespace(pressed=pressed, obeys=obeys)
+    bench.rack._press = lambda node: None
+
+
+def test_a_gentle_one_lets_the_machine_switch_itself_off(bench, buttons):
+    buttons.obeys.add(ONE)
+    bench.rack.set_mode(ONE, BmcMode.GENTLE(30))
+    begun = time.monotonic()
+    assert bench.power(ONE, "cycle")[0] == 0
+    assert bench.machines[ONE].started.wait(5) and time.monotonic() - begun < 10
+    assert buttons.pressed == [(ONE, True)] and not bench.rack.has_pressed(ONE)
+
+
+def test_a_gentle_one_cuts_the_power_of_a_machine_that_does_not_hear(bench, buttons):
+    bench.rack.set_mode(ONE, BmcMode.GENTLE(1))
+    assert bench.power(ONE, "off")[0] == 0
+    assert "is on" in bench.power(ONE, "status")[1] and bench.machines[ONE].calls == []
+    bench.log.wait_for(lambda e: e.kind == "bmc.done" and e.data["action"] == "off", 5, "the cut")
+    assert bench.machines[ONE].calls == ["power_off fence"] and buttons.pressed == [(ONE, True)]
+
+
+def test_one_on_the_node_s_supply_is_dead_when_that_is(bench):
+    bench.rack.set_mode(ONE, BmcMode.ON_NODE_SUPPLY)
+    assert bench.power(ONE, "off")[0] == 0  # by the device: its node's supply is as good as ever
+    bench.log.record("machine", ONE, "power.off", {"why": "fence"})
+    assert "is off" in bench.power(ONE, "status")[1]
+    assert bench.power(ONE, "on")[0] == 0 and bench.machines[ONE].started.wait(2)
+    bench.log.record("machine", ONE, "power.off", {"why": "power_off"})
+    bench.machines[ONE].state = Power.OFF
+    assert bench.power(ONE, "status", tries=1)[0] != 0
+    assert bench.power(OTHER, "status")[0] == 0
+    bench.machines[ONE].state = Power.ON
+    assert "is on" in bench.power(ONE, "status")[1]
+
+
+@pytest.mark.parametrize("action", ["cycle", "reset", "off"])
+def test_one_that_gives_no_power_again(bench, action):
+    bench.rack.set_mode(ONE, BmcMode.LEAVES_OFF)
+    assert bench.power(ONE, action)[0] == 0
+    assert bench.power(ONE, "on")[0] == 0
+    assert "is off" in bench.power(ONE, "status")[1]
+    assert bench.machines[ONE].calls == ["power_off fence"]
 
 
 def test_a_slow_bmc_does_it_once_and_does_not_hold_up_the_others(bench):

@@ -1,0 +1,25 @@
+Feature: Fencing devices that should not have been bought
+  One says that the power is off before it is; one has its own power from the node that it is to cut off.
+
+  @known_bad @fencing
+  Scenario: A device that answers "off" before it cuts the power
+    Given the topology "web-iscsi" is up and "web" is answering
+    And the promise "fence before takeover" is expected to break
+    And the promise "single mount" is expected to break
+    And the promise "single writer" is expected to break
+    And the promise "single VIP owner" is expected to break
+    And the fencing device of the active node answers "off" 10 seconds before it cuts the power
+    When the heartbeat network of the active node is cut
+    Then the promise "fence before takeover" is broken within 30 seconds
+    And the promise "single mount" is broken within 30 seconds
+
+  @known_bad @fencing
+  Scenario: A device that loses its power with its node, and no second way
+    Given the topology "web-iscsi" is up and "web" is answering
+    And the promise "liveness at the end" is expected to break
+    And the fencing device of the active node loses its power with its node
+    When the power of the active node is cut
+    Then "web" stops answering within 5 seconds
+    And the promise "liveness at the end" is broken within 60 seconds
+    When all faults are healed
+    Then "web" answers within 120 seconds
