@@ -5,18 +5,24 @@ The package is installed once, in Fenceline's cache outside of the checkout, in 
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
 
 from harness.errors import FencelineError
 from harness.machines.image import cache_dir
 
 VERSION = "3.18.0"
 INSTALL_WITHIN, MAKE_WITHIN = 300, 300  # s
+#: Allure has whoever opens the page counted by somebody on the net.
+_ANALYTICS = re.compile(r'<script async\s+src="https://www\.googletagmanager\.com/[^"]*">\s*</script>')
 RESULTS = "allure-results"  # what pytest's --alluredir is called by custom
 
 
@@ -38,7 +44,8 @@ def results_folder(chosen: str | None, base: Path) -> Path:
 
 
 def allure_html(results: Path, target: Path) -> Path:
-    """Makes ``target`` from ``results``; what earlier reports told is kept beside it, for Allure's trends.
+    """Makes ``target`` from ``results``; what earlier reports told is kept beside it, for Allure's trends. Links to run
+    folders are made relative to it, so that both can be moved together.
 
     Raises:
         NoAllure: Node is missing, the package can't be installed, or Allure fails.
@@ -48,14 +55,36 @@ def allure_html(results: Path, target: Path) -> Path:
         raise NoAllure("no Allure report: Node is not installed (apt-get install nodejs npm)")
     program = _installed()
     with tempfile.TemporaryDirectory(prefix="fl-allure-") as scratch:
-        _run([node, str(program), "awesome", str(results), "--single-file", "--output", f"{scratch}/report",
+        linked = _linked(results, Path(scratch) / RESULTS, target.absolute().parent)
+        _run([node, str(program), "awesome", str(linked), "--single-file", "--output", f"{scratch}/report",
               "--report-name", "Fenceline", "--history-path", str(target.with_suffix(".history.jsonl").absolute())],
              scratch, MAKE_WITHIN)
         made = Path(scratch) / "report" / "index.html"
         if not made.is_file():
             raise NoAllure(f"no Allure report: allure {VERSION} said that all is well, but wrote no index.html")
-        shutil.copyfile(made, target)
+        target.write_text(_ANALYTICS.sub("", made.read_text()))
     return target
+
+
+def _linked(results: Path, copy: Path, base: Path) -> Path:
+    """A ``copy`` of ``results`` whose links to files are relative to the folder ``base``."""
+    copy.mkdir()
+    for path in sorted(results.iterdir()):
+        if not path.is_file():
+            continue
+        if not path.name.endswith("-result.json"):
+            shutil.copyfile(path, copy / path.name)  # Allure reads no symbolic links
+            continue
+        text = path.read_text()
+        with suppress(ValueError):  # what Allure makes of a broken file is Allure's business
+            result = json.loads(text)
+            for link in result.get("links", ()):
+                parts = urlsplit(link.get("url", ""))
+                if parts.scheme == "file":
+                    link["url"] = quote(os.path.relpath(unquote(parts.path), base))
+            text = json.dumps(result)
+        (copy / path.name).write_text(text)
+    return copy
 
 
 def _installed() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 
@@ -19,6 +20,7 @@ mkdir -p "$2/node_modules/allure" && touch "$2/node_modules/allure/cli.js"
 """
 NODE = """#!/bin/sh
 echo "node $*" >> "$CALLS"
+[ -z "$LOOK" ] || cat "$3"/* > "$LOOK"
 [ -z "$BROKEN" ] || { echo "first" >&2; echo "Error: no" >&2; exit 3; }
 [ -n "$SILENT" ] || { mkdir -p report && echo "<html>" > report/index.html; }
 """
@@ -32,7 +34,7 @@ def tools(tmp_path, monkeypatch):
     for name, text in (("npm", NPM), ("node", NODE)):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
-    for name in ("sh", "mkdir", "touch"):
+    for name in ("sh", "mkdir", "touch", "cat"):
         (folder / name).symlink_to(shutil.which(name))
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
@@ -79,6 +81,29 @@ def test_an_allure_that_hangs(tools, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAKE_WITHIN", 0.3)
     with pytest.raises(NoAllure, match="timed out"):
         allure_html(tmp_path / "allure-results", tmp_path / "allure.html")
+
+
+def test_links_to_run_folders_can_be_moved_with_the_page(tools, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOOK", str(tmp_path / "look"))
+    run, results = tmp_path / "reports" / "runs" / "a run", tmp_path / "allure-results"
+    run.mkdir(parents=True)
+    (results / "1-result.json").write_text(json.dumps({"links": [
+        {"url": run.as_uri(), "name": "run"}, {"url": "https://example.org/x", "name": "issue"}]}))
+    (results / "2-attachment.txt").write_text("ATTACHED")  # copied: Allure reads no symbolic links
+    (results / "3-result.json").write_text("broken")
+    allure_html(results, tmp_path / "reports" / "allure.html")
+    told = (tmp_path / "look").read_text()
+    assert '"url": "runs/a%20run"' in told and '"url": "https://example.org/x"' in told
+    assert "ATTACHED" in told and "broken" in told
+    assert run.as_uri() in (results / "1-result.json").read_text()  # the results stay as they were
+
+
+def test_the_page_asks_nobody_on_the_net(tools, tmp_path):
+    (tools / "node").write_text("""#!/bin/sh
+mkdir -p report && echo '<p><script async src="https://www.googletagmanager.com/gtag/js?id=G-X"></script><p>' \\
+  > report/index.html
+""")
+    assert allure_html(tmp_path / "allure-results", tmp_path / "allure.html").read_text() == "<p><p>\n"
 
 
 def test_where_the_results_are(tools, tmp_path, monkeypatch):
