@@ -7,6 +7,7 @@ which versions, seed), ``topology.yaml``, ``events.jsonl``, ``verdict.json``, ``
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 import re
@@ -86,10 +87,14 @@ class Run:
         self.note(driver_used=cluster.driver.name, versions=cluster.versions())
 
     def look_back(self, cluster: Any) -> None:
-        """Before the end: reads back what clients were promised, and ends the captures."""
-        for service in cluster.ledger.services:
-            cluster.ledger.read_back(service)
-        cluster.capture.stop()
+        """Before the end: reads back what clients were promised, and ends the captures. Where that fails, the run is
+        judged all the same, as ``broken``."""
+        try:
+            for service in cluster.ledger.services:
+                cluster.ledger.read_back(service)
+            cluster.capture.stop()
+        except Exception as error:  # whatever it is, it must not cost the verdict
+            self.broken(error)
 
     def broken(self, error: BaseException) -> None:
         """The harness or its host failed."""
@@ -101,5 +106,10 @@ class Run:
         self.log.record("scenario", None, "scenario.end", {})
         assert self.topology is not None
         self.judgement = judge(self.log.seal(), self.topology)
-        (self.folder / "verdict.json").write_text(judgement_to_json(self.judgement))
+        path = self.folder / "verdict.json"
+        try:
+            path.write_text(judgement_to_json(self.judgement))
+        except OSError:  # a full disk, of which the log tells; half a verdict is none
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         return self.judgement

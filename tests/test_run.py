@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from harness.cluster import Cluster
-from harness.errors import MachineError
+from harness.errors import HostError, MachineError
 from harness.judge.verdict import judge_folder
 from harness.model.load import load_topology
 from harness.model.verdict import Verdict
@@ -87,6 +88,26 @@ def test_a_broken_harness_is_said_and_decides(run, error, reason):
     judgement = run.end()
     assert judgement.verdict is Verdict.BROKEN and reason in judgement.reason
     assert judge_folder(run.folder).verdict is Verdict.BROKEN
+
+
+def test_what_fails_when_looking_back_costs_no_verdict(run):
+    def fail():
+        raise HostError("tcpdump survives SIGKILL for 3 s: pids 4711")
+    run.begin(logs.topology(), {})
+    run.look_back(SimpleNamespace(ledger=SimpleNamespace(services=()), capture=SimpleNamespace(stop=fail)))
+    judgement = run.end()
+    assert judgement.verdict is Verdict.BROKEN and "tcpdump survives" in judgement.reason
+
+
+def test_a_verdict_that_can_not_be_written_is_a_verdict(run, monkeypatch):
+    run.begin(logs.topology(), {})
+
+    def full(path, text):
+        path.write_bytes(text.encode()[:10])
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(Path, "write_text", full)
+    assert run.end().verdict is not Verdict.PASS
+    assert not (run.folder / "verdict.json").exists()
 
 
 @pytest.mark.parametrize(("driver", "kernel"), [("uml", "7.2.7"), ("libvirt", "6.1.0-56-amd64")])

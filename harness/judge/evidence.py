@@ -27,6 +27,9 @@ def evidence(history: History) -> Finding:
     for event in history.kinds("broken"):
         tally.add(Verdict.BROKEN, event.t_ns, f"{event.data.get('reason', 'no reason given')} "
                   f"(at {history.at(event.t_ns)})", event)
+    if not history.by_kind.get("scenario.end"):
+        tally.add(Verdict.BROKEN, history.log_end_ns, "the log has no end: whoever wrote it was killed, or could not "
+                  "write any more")
     if history.ready_ns() is None:
         tally.add(Verdict.INVALID, history.start_ns, "the cluster was never ready")
     _judge_faults(history, tally)

@@ -11,11 +11,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from harness.errors import HostError
 from harness.model.topology import Topology
 
 SIZE = 8  # million bytes of a file; the last two are kept
 _SNAP = 160  # bytes of a packet: all headers, and the head of an HTTP answer
 ROLES = ("heartbeat", "service")
+_PATIENCE = 3.0  # s for tcpdump to end when it is asked to, and when it is killed
 
 
 class Capture:
@@ -42,13 +44,25 @@ class Capture:
         return True
 
     def stop(self) -> None:
-        """Ends the captures. The last second may be missing: the kernel hands packets over once a second."""
-        for process in self._running:
+        """Ends the captures. The last second may be missing: the kernel hands packets over once a second.
+
+        Raises:
+            HostError: one of them survives; the others have been ended.
+        """
+        running, self._running = self._running, []
+        for process in running:
             process.terminate()  # tcpdump flushes what it has
-        for process in self._running:
-            try:
-                process.wait(3)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(3)
-        self._running.clear()
+        survivors = [process for process in running if not _ended(process, _PATIENCE)]
+        for process in survivors:
+            process.kill()
+        left = [str(process.pid) for process in survivors if not _ended(process, _PATIENCE)]
+        if left:
+            raise HostError(f"tcpdump survives SIGKILL for {_PATIENCE:g} s: pids {', '.join(left)}")
+
+
+def _ended(process: subprocess.Popen, within: float) -> bool:
+    try:
+        process.wait(within)
+    except subprocess.TimeoutExpired:
+        return False
+    return True

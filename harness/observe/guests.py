@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 from typing import Any
 
 from harness.model.event import Event, now_ns
@@ -47,7 +48,8 @@ def parse_line(line: bytes) -> tuple[str, dict[str, Any]]:
 class GuestObserver:
     """The observer of one guest. ``current`` is the node's state as last told: its keys are ("mount",
     mountpoint), ("address", ip, device), ("listen", port), ("quorum",), ("drbd.role", resource) and the like. It is
-    void when the power goes, and when the agent restarts.
+    void when the power goes, and when the agent restarts. Each change makes a new one, so that whoever looks into it
+    sees one moment, in whichever thread.
 
     ``late_ns`` of its events: 20 ms for what the kernel pushes, 120 ms for ports, 270 ms for log lines. If
     the agent had been silent for more than 500 ms (it ticks 4 times a second), by that silence more.
@@ -57,6 +59,7 @@ class GuestObserver:
         self.name = machine_name
         self.garbage = 0  # lines that were none
         self.current: dict[tuple, dict[str, Any]] = {}
+        self._changing = threading.Lock()
         self._log, self._loop = log, loop
         self._fd = -1
         self._rest = b""
@@ -92,7 +95,7 @@ class GuestObserver:
 
     def baseline(self) -> None:
         """Records the current state anew: for the start of a segment."""
-        for (kind, *_), data in list(self.current.items()):
+        for (kind, *_), data in self.current.items():
             self._log.record("guest", self.name, kind, dict(data), late_ns=LATE_NS.get(kind, PUSHED_LATE_NS))
 
     def silence(self) -> float | None:
@@ -101,7 +104,11 @@ class GuestObserver:
 
     def _on_event(self, event: Event) -> None:
         if event.kind == "power.off" and event.node == self.name:
-            self.current.clear()
+            self._void()
+
+    def _void(self) -> None:
+        with self._changing:  # the power goes in another thread than the loop's
+            self.current = {}
 
     def _read(self, fd: int) -> None:
         try:
@@ -139,19 +146,21 @@ class GuestObserver:
 
     def _remember(self, kind: str, data: dict[str, Any]) -> None:
         if kind == "agent.start":
-            self.current.clear()
+            self._void()
         elif kind == "mount":
-            self.current["mount", data["mountpoint"]] = data
+            self._set(("mount", data["mountpoint"]), data)
         elif kind == "address":
-            self._remember_address(data)
+            # "on no device" holds no more once it is on one
+            self._set(("address", data["ip"], data["device"]), data,
+                      ("address", data["ip"], "") if data["present"] else None)
         elif kind == "listen":
-            self.current["listen", data["port"]] = data
+            self._set(("listen", data["port"]), data)
         elif kind == "quorum":
-            self.current["quorum",] = data
+            self._set(("quorum",), data)
         elif kind in _STATES:
-            self.current[kind, data["resource"]] = data
+            self._set((kind, data["resource"]), data)
 
-    def _remember_address(self, data: dict[str, Any]) -> None:
-        if data["present"]:
-            self.current.pop(("address", data["ip"], ""), None)  # "on no device" holds no more
-        self.current["address", data["ip"], data["device"]] = data
+    def _set(self, key: tuple, data: dict[str, Any], gone: tuple | None = None) -> None:
+        with self._changing:
+            kept = {known: told for known, told in self.current.items() if known != gone}
+            self.current = kept | {key: data}

@@ -24,28 +24,53 @@ class SqlWriter:
 
     def __init__(self, target: tuple[str, int], appends: Appends, connect: Callable[[float], socket.socket]) -> None:
         self._target, self._appends, self._connect = target, appends, connect
-        self._thread: threading.Thread | None = None
-        self._ending = threading.Event()
-        self._socket: socket.socket | None = None
-        self._connection: pymysql.Connection | None = None
-        self._node: str | None = None
+        self._writing: _Writing | None = None
 
     def start(self) -> None:
         """Begins to write. May be repeated."""
-        if self._thread is None:
-            self._ending.clear()
-            self._thread = threading.Thread(target=self._main, daemon=True, name="fenceline-sql")
-            self._thread.start()
+        if self._writing is None:
+            self._writing = _Writing(self._target, self._appends, self._connect)
 
     def stop(self) -> None:
         """Stops writing; an append under way gets no event. May be repeated."""
-        self._ending.set()
-        if self._thread is not None:
+        if self._writing is not None:
+            self._writing.end()
+            self._writing = None
+
+    def read(self, within: float) -> tuple[str, list[list[Any]]]:
+        """Every row, over a connection of its own.
+
+        Raises:
+            OSError, ValueError: they could not be read.
+        """
+        try:
+            with contextlib.closing(open_connection(self._target, self._connect(within), within)) as connection:
+                node = str(_ask(connection, "SELECT @@hostname")[0][0])
+                return node, [list(row) for row in _ask(connection, _READ)]
+        except pymysql.MySQLError as error:
+            raise ValueError(words(error)) from error
+
+
+class _Writing:
+    """From a start to a stop: a thread with a connection of its own, which the next start knows nothing of."""
+
+    def __init__(self, target: tuple[str, int], appends: Appends, connect: Callable[[float], socket.socket]) -> None:
+        self._target, self._appends, self._connect = target, appends, connect
+        self._ending = threading.Event()
+        self._lock = threading.Lock()  # of the socket, which ``end`` shuts down
+        self._socket: socket.socket | None = None
+        self._connection: pymysql.Connection | None = None
+        self._node: str | None = None
+        self._thread = threading.Thread(target=self._main, daemon=True, name="fenceline-sql")
+        self._thread.start()
+
+    def end(self) -> None:
+        with self._lock:
+            self._ending.set()
             if self._socket is not None:
-                with contextlib.suppress(OSError):  # it may have been closed
+                with contextlib.suppress(OSError):  # the other end may have closed it
                     self._socket.shutdown(socket.SHUT_RDWR)
-            self._thread.join(2 * PATIENCE)
-            self._thread = None
+        self._thread.join(2 * PATIENCE)
 
     def _main(self) -> None:
         while not self._ending.wait(INTERVAL):
@@ -62,30 +87,22 @@ class SqlWriter:
     def _append(self, number: int) -> None:
         if self._connection is None:
             self._node = None
-            self._socket = self._connect(PATIENCE)
-            self._connection = open_connection(self._target, self._socket, PATIENCE)
+            made = self._connect(PATIENCE)
+            with self._lock:
+                self._socket = made
+                if self._ending.is_set():
+                    raise OSError("stopped")
+            self._connection = open_connection(self._target, made, PATIENCE)
             self._node = str(_ask(self._connection, "SELECT @@hostname")[0][0])
         _ask(self._connection, _INSERT, number)
 
     def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection._force_close()  # close() would say good-bye, and wait
-        elif self._socket is not None:
-            self._socket.close()
-        self._connection = self._socket = None
-
-    def read(self, within: float) -> tuple[str, list[list[Any]]]:
-        """Every row, over a connection of its own.
-
-        Raises:
-            OSError, ValueError: they could not be read.
-        """
-        try:
-            with contextlib.closing(open_connection(self._target, self._connect(within), within)) as connection:
-                node = str(_ask(connection, "SELECT @@hostname")[0][0])
-                return node, [list(row) for row in _ask(connection, _READ)]
-        except pymysql.MySQLError as error:
-            raise ValueError(words(error)) from error
+        with self._lock:
+            if self._connection is not None:
+                self._connection._force_close()  # close() would say good-bye, and wait
+            elif self._socket is not None:
+                self._socket.close()
+            self._connection = self._socket = None
 
 
 def open_connection(target: tuple[str, int], sock: socket.socket, within: float) -> pymysql.Connection:

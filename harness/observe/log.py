@@ -17,6 +17,8 @@ from typing import Any
 from harness.errors import HostError, Timeout
 from harness.model.event import Event, now_ns
 
+_SPARE = 16 * 1024  # bytes that are kept free for the last line of a log whose disk is full
+
 Predicate = Callable[[Event], bool]
 Listener = Callable[[Event], None]
 
@@ -37,7 +39,9 @@ class EventLog:
         self._changed = threading.Condition()
         self._events: list[Event] = []
         self._segment = 0
-        self._fd = -1
+        self._fd = self._spare = -1
+        self._in_file = 0  # events of the segment, and bytes, that are in its file for certain
+        self._length = 0
         self._open(path)
 
     def record(self, source: str, node: str | None, kind: str, data: dict[str, Any] | None = None,
@@ -48,7 +52,8 @@ class EventLog:
         return event
 
     def emit(self, event: Event) -> None:
-        """Adds ``event``. Never raises: a file that can't be written makes the run broken, once."""
+        """Adds ``event``. Never raises: a file that can't be written makes the run broken, once; it then ends there,
+        and what comes later is kept in memory only."""
         with self._changed:
             self._append(event)
             self._changed.notify_all()
@@ -80,10 +85,10 @@ class EventLog:
 
     def seal(self) -> list[Event]:
         """Closes the file and returns exactly what is in it: what comes later is kept in memory only, so that a verdict
-        on these events is the verdict on the file."""
+        on these events is the verdict on the file, also where its disk was full. Without a file: all events."""
         with self._changed:
             self._close_file()
-            return list(self._events)
+            return list(self._events if self.path is None else self._events[:self._in_file])
 
     @property
     def segment(self) -> int:
@@ -124,17 +129,37 @@ class EventLog:
                     return event, time.monotonic() - begin
 
     def _append(self, event: Event) -> None:
-        self._events.append(event)
         if self._fd < 0:
+            self._events.append(event)
             return
-        line = (event.to_json() + "\n").encode()
         try:
-            while line:
-                line = line[os.write(self._fd, line):]
+            self._write(event)
+            self._events.append(event)
         except OSError as error:
-            self._close_file()
-            self._events.append(Event(now_ns(), "scenario", None, "broken", {
-                "reason": f"{self.path}: can't write the event log: {error.strerror}"}))
+            broken = Event(now_ns(), "scenario", None, "broken", {
+                "reason": f"{self.path}: can't write the event log: {error.strerror}"})
+            self._events.append(broken)  # before what is not in the file
+            self._give_up(broken)
+            self._events.append(event)
+
+    def _write(self, event: Event) -> None:
+        line = (event.to_json() + "\n").encode()
+        written = 0
+        while written < len(line):
+            written += os.write(self._fd, line[written:])
+        self._in_file += 1
+        self._length += written
+
+    def _give_up(self, broken: Event) -> None:
+        """Ends the file with its last whole line, and the reason ``broken`` if the space that was kept for it helps."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, self._length)
+            if self._spare >= 0:
+                os.ftruncate(self._spare, 0)
+            self._write(broken)
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, self._length)
+        self._close_file()
 
     def _broken(self, reason: str) -> None:
         with self._changed:
@@ -143,6 +168,7 @@ class EventLog:
 
     def _open(self, path: Path | None) -> None:
         self.path = path
+        self._in_file = self._length = 0
         if path is None:
             return
         try:
@@ -150,9 +176,16 @@ class EventLog:
             self._fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise HostError(f"{path}: can't make the event log: {error.strerror}") from error
+        self._length = os.fstat(self._fd).st_size
+        with contextlib.suppress(OSError):  # not every file system has files without a name
+            self._spare = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            os.write(self._spare, b"\0" * _SPARE)
 
     def _close_file(self) -> None:
         if self._fd >= 0:
             with contextlib.suppress(OSError):  # a full disk may be told of only now; memory has the lines
                 os.close(self._fd)
             self._fd = -1
+        if self._spare >= 0:
+            os.close(self._spare)
+            self._spare = -1

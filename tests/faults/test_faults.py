@@ -10,7 +10,7 @@ import pytest
 from harness.errors import ClusterError, FaultError, MachineError
 from harness.faults import FAULTS, make_fault, network
 from harness.machines.protocol import Power
-from harness.model.event import now_ns
+from harness.model.event import Event, now_ns
 from tests.meanwhile import meanwhile
 
 NODE = "rs-01"
@@ -19,12 +19,20 @@ NODE = "rs-01"
 @contextlib.contextmanager
 def ticking(cluster, node=NODE, while_off=False):
     """The agent of ``node`` ticks, as long as its machine runs."""
+    def ticks():
+        return while_off or cluster.machines[node].power() is Power.ON
+
     def go(stop):
         while not stop.wait(0.004):
-            if while_off or cluster.machines[node].power() is Power.ON:
+            if ticks():
                 cluster.log.record("guest", node, "tick", {})
-    with meanwhile(go):
-        yield
+    others = cluster.log.coming
+    cluster.log.coming = lambda: others() + ([Event(now_ns(), "guest", node, "tick", {})] if ticks() else [])
+    try:
+        with meanwhile(go):
+            yield
+    finally:
+        cluster.log.coming = others
 
 
 def inject(cluster, name, **parameters):

@@ -185,10 +185,18 @@ def test_the_failed_step_is_quoted():
     assert judgement.reason == 'steps: "x" failed at 21.000 s: y'
 
 
-def test_an_empty_log_is_invalid():
+def test_an_empty_log_is_broken():
     judgement = judge([], topology())
-    assert judgement.verdict is INVALID
+    assert judgement.verdict is BROKEN
     assert judgement_to_json(judgement)
+
+
+def test_a_log_without_an_end_is_broken_but_hides_no_violation():
+    """Its harness was killed, or its disk was full: what would have come is not known."""
+    log = green()
+    log.events = [event for event in log.events if event.kind != "scenario.end"]
+    assert judged(log).verdict is BROKEN and "the log has no end" in judged(log).reason
+    assert judged(log.mount(20, A)).verdict is FAIL
 
 
 def test_the_figures():

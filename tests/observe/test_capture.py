@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 import time
 
 import pytest
 
+from harness.errors import HostError
 from harness.observe.capture import Capture
 from tests.fabrics import plugged, real_fabric
 from tests.judge import logs
@@ -19,6 +21,31 @@ def test_without_tcpdump_nothing_is_captured(tmp_path, monkeypatch):
     capture = Capture(None, logs.topology())
     assert not capture.start(tmp_path / "captures")
     assert not (tmp_path / "captures").exists()
+    capture.stop()
+
+
+class Tcpdump:
+    """``survives`` so many signals."""
+
+    def __init__(self, survives: int) -> None:
+        self.pid, self.survives = 4711 + survives, survives
+
+    def terminate(self):
+        self.survives -= 1
+
+    kill = terminate
+
+    def wait(self, within):
+        if self.survives >= 0:
+            raise subprocess.TimeoutExpired("tcpdump", within)
+
+
+def test_one_that_does_not_end_is_said_and_the_others_are_ended():
+    capture = Capture(None, logs.topology())
+    running = capture._running = [Tcpdump(2), Tcpdump(1), Tcpdump(0)]
+    with pytest.raises(HostError, match="tcpdump survives SIGKILL for 3 s: pids 4713$"):
+        capture.stop()
+    assert [one.survives for one in running] == [0, -1, -1]
     capture.stop()
 
 

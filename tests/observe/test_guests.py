@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from harness.cluster import Cluster
 from harness.observe.guests import GuestObserver, parse_line
 
 MOUNT = {"source": "/dev/sda", "mountpoint": "/srv/www", "fstype": "ext4", "mounted": True}
@@ -68,6 +71,27 @@ def test_a_restart_and_a_power_cut_void_what_was_known(log, stream):
     os.write(write, line("mount", **MOUNT) + line("agent.start") + line("tick"))
     wait(log, "tick")
     assert not observer.current
+
+
+def test_who_looks_at_what_a_node_holds_sees_one_moment(log, stream):
+    """A step that read it while the observers' thread wrote failed: the dictionary changed its size meanwhile."""
+    observer, write = stream
+    os.write(write, line("mount", **MOUNT) + line("listen", port=80, present=True))
+    wait(log, "listen")
+    cluster = SimpleNamespace(_guests={"rs-01": observer})
+
+    reader = threading.current_thread()
+
+    class Slow(dict):
+        def items(self):
+            for place, pair in enumerate(super().items()):
+                if not place and threading.current_thread() is reader:  # in the middle of the look
+                    os.write(write, line("address", ip="192.168.98.244", device="eth1", present=True) + line("tick"))
+                    wait(log, "tick")
+                yield pair
+    observer.current = Slow(observer.current)
+    assert Cluster.holdings_of(cluster, "rs-01") == ["mount /srv/www"]
+    assert Cluster.holdings_of(cluster, "rs-01") == ["mount /srv/www", "address 192.168.98.244"]
 
 
 def test_garbage_is_counted_and_told_once(log, stream):

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -80,14 +86,69 @@ def test_a_listener_that_fails_makes_the_run_broken(log):
 
 
 def test_a_full_disk_makes_the_run_broken_and_nothing_is_lost():
-    from pathlib import Path
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("no /dev/full")
     log = EventLog(full)
     for _ in range(3):
         log.record("guest", "n1", "tick")
-    assert [event.kind for event in log.events()] == ["tick", "broken", "tick", "tick"]
+    assert [event.kind for event in log.events()] == ["broken", "tick", "tick", "tick"]
+    assert log.seal() == []
+
+
+FULL_DISK = """
+import subprocess, sys
+from pathlib import Path
+from harness.judge.verdict import judge, judge_folder, judgement_to_json
+from harness.model.load import dump_topology
+from harness.observe.log import EventLog
+from tests.judge.logs import green
+disk = Path(sys.argv[1])
+subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(sys.argv[2])}k", "none", str(disk)], check=True)
+told = green()
+(disk / "topology.yaml").write_text(dump_topology(told.topology))
+log = EventLog(disk / "events.jsonl")
+for event in told.events:
+    log.emit(event)
+sealed = log.seal()
+judgement = judge(sealed, told.topology)
+print(len(told.events), len(sealed), sealed[-1].kind, judgement.verdict)
+print(sum(event.kind == "broken" for event in log.events()), len(log.events()), judgement.reason)
+assert judgement_to_json(judgement) == judgement_to_json(judge_folder(disk))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root, for a small disk")
+def test_the_verdict_on_a_log_whose_disk_was_full_is_the_same_again(tmp_path):
+    def told(kib):
+        done = subprocess.run(["unshare", "--mount", sys.executable, "-c", FULL_DISK, str(tmp_path), str(kib)],
+                              capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+        assert done.returncode == 0, done.stderr
+        first, second = done.stdout.splitlines()
+        return first.split(), second.split(" ", 2)
+    (events, sealed, *last), _ = told(4096)
+    assert events == sealed and last == ["scenario.end", "PASS"]
+    (events, sealed, *last), (broken, in_memory, reason) = told(128)
+    assert int(sealed) < int(events) and last == ["broken", "BROKEN"]
+    assert broken == "1" and int(in_memory) == int(events) + 1  # nothing is lost to who waits for events
+    assert "can't write the event log: No space left on device" in reason
+
+
+def test_a_line_that_was_half_written_is_taken_back(tmp_path, monkeypatch):
+    log = EventLog(tmp_path / "events.jsonl")
+    log.record("guest", "n1", "tick")
+    write = os.write
+
+    def half(fd, raw):
+        if b"listen" in raw:
+            write(fd, raw[:10])
+        raise OSError(5, "Input/output error")
+    monkeypatch.setattr("harness.observe.log.os.write", half)
+    log.record("guest", "n1", "listen", {"port": 80, "present": True})
+    monkeypatch.undo()
+    log.record("scenario", None, "scenario.end")
+    assert [event.kind for event in log.seal()] == ["tick"]
+    assert [json.loads(line)["kind"] for line in (tmp_path / "events.jsonl").read_text().splitlines()] == ["tick"]
 
 
 def test_a_path_that_cannot_be_made(tmp_path):
