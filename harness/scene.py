@@ -223,7 +223,7 @@ class Scene:
         to what it is about."""
         name = f"awaited {now_ns()}"
         self.run.log.record("fault", None, "fault.begin", {
-            "id": name, "fault": "awaited", "targets": [], "params": {"what": what}})
+            "id": name, "fault": "awaited", "targets": [], "params": {"what": what}, "cost": {}})
         self.run.log.record("fault", None, "fault.unconfirmed", {"id": name, "reason": reason})
         return FaultError(reason)
 

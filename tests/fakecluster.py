@@ -20,6 +20,7 @@ from harness.errors import ClusterError, FaultError, MachineError
 from harness.faults import FaultControl
 from harness.faults.base import FAULTS
 from harness.machines.protocol import Power
+from harness.model.cost import Cost
 from harness.stacks.state import ClusterState, MemberState, ResourceState
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +47,9 @@ class Itch:
     @property
     def targets(self) -> tuple[str, ...]:
         return (self.node,)
+
+    def costs(self, topology: Any) -> Cost:
+        return Cost()
 
     def inject(self, cluster: Any) -> None:
         pass

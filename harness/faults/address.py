@@ -13,14 +13,17 @@ from harness.faults.base import OnCluster, fault, observed
 from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import parameter
 from harness.machines.fabric import _ETH_P_ARP
+from harness.model.cost import Cost
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 #: Locally administered, and not one that the harness gives to a machine.
 STRANGER_MAC = "02:fe:0b:ad:ca:fe"
 _CARD, _PORT = "stranger0", "stranger1"  # both ends of his cable: at most 15 characters
 _ANNOUNCE = 1.0  # s between two gratuitous ARPs of a stranger
+_ASKED_AGAIN = 2.0  # s after which a client's host asks anew for the owner of an address (see machines/fabric.py)
 _SERVICE = "a service of the topology that has an address"
 
 
@@ -45,6 +48,10 @@ class VipStranger(_AddressFault):
     """A stranger in the service network answers for the address of ``service``, and announces it every second."""
 
     name: ClassVar[str] = "vip-stranger"
+
+    def costs(self, topology: Topology) -> Cost:
+        # clients ask whom they heard last: nothing that the cluster does helps them
+        return Cost(stopped=frozenset({self.service}))
 
     def inject(self, cluster: Cluster) -> None:
         from scapy.layers.l2 import ARP, Ether  # 0.4 s to import: only when needed
@@ -110,6 +117,10 @@ class GratuitousArpDrop(BridgeRule, _AddressFault):
     @property
     def _table(self) -> str:
         return f"fl_garp_{self.service.replace('-', '_')}"
+
+    def costs(self, topology: Topology) -> Cost:
+        # clients find the new owner when they ask again, as they do for who does not answer
+        return Cost(slower_s=_ASKED_AGAIN)
 
     def inject(self, cluster: Cluster) -> None:
         vip, network = self._vip(cluster)

@@ -9,15 +9,28 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError
 from harness.faults.base import OnCluster, OnNode, fault
 from harness.faults.parameters import parameter
+from harness.model import damage
+from harness.model.cost import Cost
 from harness.stacks.pacemaker.cib import cluster_properties
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _LEFT = 40.0  # s until a service has left a node that it may not run on
 _SPREAD = 20.0  # s until every member has what was changed
 _CONFIRMED_BY = "/run/fenceline-confirm.pid"
 _IN_STANDBY = 40.0  # s; heartbeat says so when the peer has taken everything over, a database too
+
+
+def property_cost(topology: Topology, key: str, value: str) -> Cost:
+    """What setting a property of the cluster takes away: nothing, but for the two that switch something off."""
+    if (key, value) == ("maintenance-mode", "true"):
+        return Cost(unmanaged=frozenset(topology.services))
+    if (key, value) == ("stonith-enabled", "false"):
+        # Pacemaker then goes on as if everybody were safe; a lock manager still waits for the fencing that never comes
+        return Cost(unfenceable=frozenset(topology.service_nodes if topology.cluster_mountpoints else ()))
+    return Cost()
 
 
 @fault
@@ -32,6 +45,9 @@ class Move:
     @property
     def targets(self) -> tuple[str, ...]:
         return (self.node,)
+
+    def costs(self, topology: Topology) -> Cost:
+        return Cost(disturbed=frozenset({self.service}))
 
     def inject(self, cluster: Cluster) -> None:
         cluster.stack.move(self.service, self.node)
@@ -59,6 +75,9 @@ class Ban(Move):
 
     name: ClassVar[str] = "ban"
 
+    def costs(self, topology: Topology) -> Cost:
+        return Cost(unfit_for=frozenset({(self.service, self.node)}), disturbed=frozenset({self.service}))
+
     def inject(self, cluster: Cluster) -> None:
         if not hasattr(cluster.stack, "ban"):
             raise FaultError(f"the stack {cluster.stack.name} can't ban a service from a node")
@@ -81,6 +100,9 @@ class ConfigChange(OnCluster):
     key: str = parameter("a property of the cluster", "cluster-recheck-interval")
     value: str = parameter("its new value", "73s")
     name: ClassVar[str] = "config-change"
+
+    def costs(self, topology: Topology) -> Cost:
+        return property_cost(topology, self.key, self.value)
 
     def inject(self, cluster: Cluster) -> None:
         if not hasattr(cluster.stack, "delete_property"):
@@ -124,6 +146,9 @@ class Standby(OnNode):
 
     name: ClassVar[str] = "standby"
 
+    def costs(self, topology: Topology) -> Cost:
+        return Cost(unfit=frozenset({self.node}))
+
     def inject(self, cluster: Cluster) -> None:
         cluster.stack.standby(self.node, on=True)
 
@@ -152,6 +177,9 @@ class _ClusterProperty(OnCluster):
 
     def _query(self, cluster: Cluster) -> str:
         return cluster.stack.property(self.property_name) or ""
+
+    def costs(self, topology: Topology) -> Cost:
+        return property_cost(topology, self.property_name, self.value)
 
     def inject(self, cluster: Cluster) -> None:
         cluster.stack.set_property(self.property_name, self.value)
@@ -199,6 +227,10 @@ class ManualFencing(OnNode):
 
     by: str = parameter("the member that is told")
     name: ClassVar[str] = "manual-fencing"
+
+    def costs(self, topology: Topology) -> Cost:
+        # one that is not off hears that it was fenced, and stops, or is reset
+        return damage.victim(topology, self.node)
 
     def inject(self, cluster: Cluster) -> None:
         line = f"echo $$ > {_CONFIRMED_BY}; exec stonith_admin --confirm {shlex.quote(self.node)}"

@@ -11,10 +11,15 @@ from harness.errors import FaultError, FencelineError, Timeout
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.cost import Cost
+    from harness.model.topology import Topology
 
 
 class Fault(Protocol):
-    """A frozen dataclass: a fault with its parameters and its undo.
+    """A frozen dataclass: a fault with its parameters, what it costs, and its undo.
+
+    ``costs`` says what is taken away while it is in force, whatever the parameters name: that there is no such node
+    is said by ``inject``. The judge goes by it alone.
 
     ``confirm`` and ``confirm_healed`` return what was observed, independently of the command that did it, and
     raise ``FaultError`` where it is not so. ``heal`` works on a node that is hung, fenced or cut off, and may be
@@ -25,6 +30,7 @@ class Fault(Protocol):
 
     @property
     def targets(self) -> tuple[str, ...]: ...
+    def costs(self, topology: Topology) -> Cost: ...
     def inject(self, cluster: Cluster) -> None: ...
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]: ...
     def heal(self, cluster: Cluster) -> None: ...
@@ -70,9 +76,16 @@ FAULTS: dict[str, type] = {}
 
 
 def fault(cls: type) -> type:
-    """Registers a fault class under its ``name``."""
+    """Registers a fault class under its ``name``.
+
+    Raises:
+        TypeError: it is no dataclass, its name is taken, or it does not say what it costs.
+    """
     if cls.name in FAULTS or not is_dataclass(cls):
         raise TypeError(f"{cls.__name__}: not a dataclass, or the fault {cls.name!r} is there twice")
+    if not callable(getattr(cls, "costs", None)):
+        raise TypeError(f"{cls.__name__}: the fault {cls.name!r} does not say what it costs (costs(topology) -> Cost): "
+                        "what may be demanded of the cluster meanwhile would not be known")
     FAULTS[cls.name] = cls
     return cls
 
@@ -127,7 +140,8 @@ class FaultControl:
         entry = self._cluster.journal.begin("fault", name=fault.name, parameters=parameters)
         number = next(self._ids)
         begun = log.record("fault", None, "fault.begin", {
-            "id": number, "fault": fault.name, "targets": list(fault.targets), "params": parameters})
+            "id": number, "fault": fault.name, "targets": list(fault.targets), "params": parameters,
+            "cost": fault.costs(self._cluster.topology).as_dict()})
         active = ActiveFault(number, fault, entry, begun.t_ns)
         self.active.append(active)
         try:

@@ -11,9 +11,11 @@ from harness.errors import FaultError
 from harness.faults.base import fault
 from harness.faults.node import InGuest
 from harness.faults.parameters import check_seconds, check_signed_seconds, parameter
+from harness.model.cost import Cost
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _DRIFT_WINDOW = 2.0  # s over which a drift is measured, again and again until it is known
 _DRIFT_KNOWN = 0.9  # % that it may be off: with the 1 % that is tolerated still less than the least drift of 2 %
@@ -64,6 +66,10 @@ def clock_offset(cluster: Cluster, node: str) -> tuple[float, float]:
 @dataclass(frozen=True)
 class _Clock(InGuest):
     """The clock of ``node`` goes wrong."""
+
+    def costs(self, topology: Topology) -> Cost:
+        # nothing here goes by the time of day
+        return Cost()
 
     def _is_off_by(self, cluster: Cluster, seconds: float) -> tuple[bool, dict[str, float]]:
         """Whether the clock is ahead of the host's by ``seconds``, give or take 1 s and the measurement's error."""

@@ -10,11 +10,14 @@ from harness.errors import FaultError
 from harness.faults.base import OnCluster, fault
 from harness.faults.parameters import check_choice, check_seconds, parameter
 from harness.machines.protocol import Power
+from harness.model import damage
+from harness.model.cost import Cost
 from harness.storage.mapped import DMSETUP, device, find_disk, mapping
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
     from harness.guest.ssh import Result
+    from harness.model.topology import Topology
 
 _LUN = "a LUN of storage.iscsi"
 _WRITTEN = 30.0  # s within which something is written to a LUN that is in use
@@ -105,6 +108,10 @@ class DiskErrors(_Disk):
     def __post_init__(self) -> None:
         check_choice(self, "what", tuple(_ERRORS))
 
+    def costs(self, topology: Topology) -> Cost:
+        return (damage.storage_out(topology, damage.services_on(topology, self.lun))
+                | damage.pills_lost(topology, [self.lun]))
+
     def inject(self, cluster: Cluster) -> None:
         self._check_is_free(cluster)
         # flakey: 0 s of every second it is up; without a feature everything fails
@@ -130,6 +137,9 @@ class DiskDelay(_Disk):
 
     def __post_init__(self) -> None:
         check_seconds(self, "delay", 0.01, 30)
+
+    def costs(self, topology: Topology) -> Cost:
+        return damage.disk_late(topology, damage.services_on(topology, self.lun), self.delay)
 
     def inject(self, cluster: Cluster) -> None:
         self._check_is_free(cluster)
@@ -158,6 +168,10 @@ class WriteCacheLies(_Disk):
     @property
     def _cache(self) -> str:
         return f"{mapping(self.lun)}-cache"
+
+    def costs(self, topology: Topology) -> Cost:
+        # only the storage machine's power-off tells
+        return Cost()
 
     def inject(self, cluster: Cluster) -> None:
         self._check_is_free(cluster)

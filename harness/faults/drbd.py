@@ -13,11 +13,14 @@ from harness.faults.base import OnCluster, OnNode, fault, observed
 from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import parameter
 from harness.judge.replicas import SPLIT_BRAIN
+from harness.model import damage
+from harness.model.cost import Cost
 from harness.model.shared_storage import Drbd
 from harness.storage import drbd
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _RESOURCE = "a resource of storage.drbd"
 _NOTICED = 10.0  # s beyond DRBD's own times within which it says what has become of it
@@ -84,6 +87,9 @@ class DrbdLinkCut(BridgeRule, OnCluster):
     def _table(self) -> str:
         return f"fl_drbd_{self.resource.replace('-', '_')}"
 
+    def costs(self, topology: Topology) -> Cost:
+        return damage.replication_lost(topology, self.resource)
+
     def inject(self, cluster: Cluster) -> None:
         settings(cluster, self.resource)
         topology, fabric = cluster.topology, cluster.fabric
@@ -127,6 +133,10 @@ table bridge {self._table} {{
         return {"connections": connections(), "waited_s": round(waited, 3)}
 
 
+def _without_replica(topology: Topology, node: str, resource: str) -> Cost:
+    return Cost(unfit_for=frozenset((service, node) for service in damage.services_on(topology, resource)))
+
+
 @dataclass(frozen=True)
 class _OneReplica(OnNode):
     resource: str = parameter(_RESOURCE)
@@ -156,6 +166,10 @@ class DrbdSplitBrain(_OneReplica):
     """
 
     name: ClassVar[str] = "drbd-split-brain"
+
+    def costs(self, topology: Topology) -> Cost:
+        # the one that is primary goes on; its peer, which stays alone, has a disk that can be promoted
+        return Cost()
 
     def inject(self, cluster: Cluster) -> None:
         settings(cluster, self.resource)
@@ -190,6 +204,10 @@ class DrbdDiskFailure(_OneReplica):
 
     name: ClassVar[str] = "drbd-disk-failure"
 
+    def costs(self, topology: Topology) -> Cost:
+        # a primary goes on by its peer's disk: what is lost is the node that could take over
+        return _without_replica(topology, self.node, self.resource)
+
     def inject(self, cluster: Cluster) -> None:
         settings(cluster, self.resource)
         minor = drbd.minor(cluster.topology, self.resource)
@@ -213,6 +231,9 @@ class DrbdResync(_OneReplica):
     """The replica of a DRBD ``resource`` on ``node`` is invalidated: all of it is copied anew, under whatever load."""
 
     name: ClassVar[str] = "drbd-resync"
+
+    def costs(self, topology: Topology) -> Cost:
+        return _without_replica(topology, self.node, self.resource)
 
     def inject(self, cluster: Cluster) -> None:
         settings(cluster, self.resource)

@@ -11,6 +11,7 @@ from harness.faults.node import switch_on, wait_tick
 from harness.faults.parameters import check_seconds, parameter
 from harness.fencing.bmc import BmcMode
 from harness.fencing.client import IpmiAnswer, ask_bmc
+from harness.model import damage
 from harness.model.cost import Cost
 from harness.model.event import now_ns
 
@@ -77,6 +78,9 @@ class FenceDeviceDead(_DeviceFault):
     name: ClassVar[str] = "fence-device-dead"
     mode: ClassVar[BmcMode] = BmcMode.SILENT
 
+    def costs(self, topology: Topology) -> Cost:
+        return Cost(unfenceable=frozenset({self.node}))
+
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         if ask_bmc(cluster, self.node, "power", "status").ok:
             raise FaultError(f"not confirmed: the BMC of {self.node} still answers ipmitool")
@@ -98,6 +102,9 @@ class FenceDeviceSlow(_DeviceFault):
     def mode(self) -> BmcMode:
         return BmcMode.SLOW(self.seconds)
 
+    def costs(self, topology: Topology) -> Cost:
+        return damage.device_late(topology, self.seconds)
+
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         answer = ask_bmc(cluster, self.node, "power", "status", patience=self.seconds + 2)
         if not answer.ok or answer.seconds < self.seconds:
@@ -114,6 +121,9 @@ class FenceDevicePassword(_DeviceFault):
     name: ClassVar[str] = "fence-device-password"
     mode: ClassVar[BmcMode] = BmcMode.WRONG_PASSWORD
 
+    def costs(self, topology: Topology) -> Cost:
+        return Cost(unfenceable=frozenset({self.node}))
+
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         answer = ask_bmc(cluster, self.node, "power", "status")
         # a device that is silent refuses nobody: only a live one gets as far as RAKP 2
@@ -129,6 +139,10 @@ class FenceDeviceLies(_DeviceFault):
 
     name: ClassVar[str] = "fence-device-lies"
     mode: ClassVar[BmcMode] = BmcMode.LIES
+
+    def costs(self, topology: Topology) -> Cost:
+        # the cluster is told that all is well, and has no reason not to go on: what this takes away is safety
+        return Cost()
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         # not by an "off": that would be a lie told to the cluster's judge by us
@@ -268,6 +282,10 @@ class FenceDeviceWrongNode(_DeviceFault):
     @property
     def mode(self) -> BmcMode:
         return BmcMode.WRONG_NODE(self.other)
+
+    def costs(self, topology: Topology) -> Cost:
+        # for the cluster the node is fenced, and it goes on, with whoever is left
+        return Cost(victims=frozenset({self.other}))
 
     def inject(self, cluster: Cluster) -> None:
         if self.other not in cluster.topology.cluster_nodes:

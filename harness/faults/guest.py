@@ -11,11 +11,14 @@ from harness.faults.node import NodeFault, no_ticks, reach, wait_back, wait_tick
 from harness.faults.parameters import check_choice, parameter
 from harness.faults.process import daemon_process, service_daemon, signal_service
 from harness.machines.protocol import Power
+from harness.model import damage
+from harness.model.cost import Cost
 from harness.model.event import now_ns
 from harness.model.units import parse_duration
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 # The kernel's reserve for tasks that are not real-time, 5 % by default; not there, or not to be set, in every kernel.
 _RT_LIMIT = "/proc/sys/kernel/sched_rt_runtime_us"
@@ -38,6 +41,10 @@ class CpuOverload(EndsByItself, NodeFault):
         object.__setattr__(self, "seconds", parse_duration(self.seconds))
         if not 0 < self.seconds <= 600:
             raise ValueError(f"seconds: {self.seconds:g} is not above 0 and at most 600")
+
+    def costs(self, topology: Topology) -> Cost:
+        return damage.starved(topology, self.node)
+
     def inject(self, cluster: Cluster) -> None:
         # the start is put off a little, so that the answer to this very command still gets out
         cluster.session(self.node).run(
@@ -75,6 +82,9 @@ class DaemonKill(OnNode):
 
     def __post_init__(self) -> None:
         check_choice(self, "processes", ("main", "all"))
+
+    def costs(self, topology: Topology) -> Cost:
+        return damage.daemon_out(topology, self.node, self.daemon)
 
     def inject(self, cluster: Cluster) -> None:
         process = daemon_process(cluster, self.daemon)
@@ -132,6 +142,9 @@ class ServiceKill(OnNode):
 
     service: str
     name: ClassVar[str] = "service-kill"
+
+    def costs(self, topology: Topology) -> Cost:
+        return Cost(disturbed=frozenset({self.service}))
 
     def inject(self, cluster: Cluster) -> None:
         if service_daemon(cluster, self.service).name != "nfs-server":

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError
 from harness.faults.base import fault
 from harness.faults.node import InGuest
+from harness.model.cost import Cost
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _CONF = "/etc/resolv.conf"
 _KEPT = "/run/fenceline-resolv.conf"
 _SILENT = "192.0.2.53"  # TEST-NET-1 (RFC 5737): no server is there
+_LOOKUP = 2.0  # s that a lookup waits, as resolv.conf says
 _HANGS = 1.5  # s that a lookup takes at least when it waits for a server
 
 
@@ -28,11 +31,15 @@ class DnsGone(InGuest):
 
     name: ClassVar[str] = "dns-gone"
 
+    def costs(self, topology: Topology) -> Cost:
+        # nothing here goes by names; whoever looks one up all the same waits
+        return Cost(slower_s=2 * _LOOKUP)
+
     def inject(self, cluster: Cluster) -> None:
         self._run(cluster, f"[ ! -e {_KEPT} ] || exit 3; cat {_CONF} > {_KEPT} 2>/dev/null || : > {_KEPT}; "
                   f"ip link add fl-nodns type dummy && ip link set fl-nodns arp off up && "
                   f"ip route add {_SILENT}/32 dev fl-nodns; "
-                  f"rm -f {_CONF}; printf 'nameserver {_SILENT}\\noptions timeout:2 attempts:1\\n' > {_CONF}")
+                  f"rm -f {_CONF}; printf 'nameserver {_SILENT}\\noptions timeout:{_LOOKUP:g} attempts:1\\n' > {_CONF}")
 
     def _lookup(self, cluster: Cluster) -> float:
         """How long the lookup of a name that nobody has takes (s)."""

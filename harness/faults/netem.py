@@ -15,13 +15,17 @@ from harness.faults.node import wait_running
 from harness.faults.parameters import check_number, check_seconds, parameter
 from harness.faults.traffic import PERCENT, NodeTraffic
 from harness.guest.ping import Ping, parse_ping, ping_command
+from harness.model import damage
 from harness.model.addressing import address, device
+from harness.model.cost import Cost
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _PINGS, _INTERVAL = 200, 0.005  # s
 _SIGMAS = 4.0
+_OVERTAKEN = 0.02  # s by which those that are overtaken are late
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,9 @@ class PacketDelay(_Netem):
         check_seconds(self, "delay", 0.001, 10)
         check_seconds(self, "jitter", 0, self.delay)
 
+    def costs(self, topology: Topology) -> Cost:
+        return damage.packets_late(topology, self.network, self.node, self.delay + 2 * self.jitter)
+
     def _options(self) -> list[str]:
         return ["limit", "10000", "delay", f"{self.delay * 1e6:.0f}us",
                 *([f"{self.jitter * 1e6:.0f}us", "distribution", "normal"] if self.jitter else [])]
@@ -147,6 +154,9 @@ class PacketDuplicate(_NetemShare):
 
     name: ClassVar[str] = "packet-duplicate"
 
+    def costs(self, topology: Topology) -> Cost:
+        return Cost()
+
     def _options(self) -> list[str]:
         return ["duplicate", f"{self.percent:g}%"]
 
@@ -164,8 +174,11 @@ class PacketReorder(_NetemShare):
     def __post_init__(self) -> None:
         check_number(self, "percent", 0, 99, " %")
 
+    def costs(self, topology: Topology) -> Cost:
+        return damage.packets_late(topology, self.network, self.node, _OVERTAKEN)
+
     def _options(self) -> list[str]:
-        return ["limit", "10000", "delay", "20ms", "reorder", f"{self.percent:g}%"]
+        return ["limit", "10000", "delay", f"{_OVERTAKEN * 1000:g}ms", "reorder", f"{self.percent:g}%"]
 
     def _shows(self, ping: Ping) -> dict[str, Any] | None:
         return {"reordered": ping.reordered} if ping.reordered else None
@@ -177,6 +190,10 @@ class PacketCorrupt(_NetemShare):
     """``percent`` of the packets of ``node`` in ``network`` have a bit flipped."""
 
     name: ClassVar[str] = "packet-corrupt"
+
+    def costs(self, topology: Topology) -> Cost:
+        # what is corrupt is dropped by whoever checks it
+        return damage.packets_lost(topology, self.network, self.percent, self.node)
 
     def _options(self) -> list[str]:
         return ["corrupt", f"{self.percent:g}%"]
@@ -199,6 +216,9 @@ class PacketLossBursts(_NetemShare):
     def __post_init__(self) -> None:
         check_number(self, "percent", 0, 80, " %")
         check_number(self, "burst", 0.99, 20)
+
+    def costs(self, topology: Topology) -> Cost:
+        return damage.packets_lost(topology, self.network, self.percent, self.node, self.burst)
 
     def _chances(self) -> tuple[float, float]:
         """Gilbert's model: the chance that a good line goes bad, and that a bad one becomes good, per packet."""
@@ -238,6 +258,9 @@ class PacketHold(_Netem):
 
     def __post_init__(self) -> None:
         check_seconds(self, "period", 0.05, 5)
+
+    def costs(self, topology: Topology) -> Cost:
+        return damage.packets_late(topology, self.network, self.node, self.period)
 
     def _options(self) -> list[str]:
         return ["limit", "10000", "slot", f"{self.period * 1e6:.0f}us"]

@@ -7,12 +7,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import OnCluster, OnNode, fault
 from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import check_names, check_seconds, parameter
+from harness.model import damage
+from harness.model.cost import Cost
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -32,6 +36,9 @@ class NetworkCut(OnNode):
 
     def __post_init__(self) -> None:
         check_names(self, "networks")
+
+    def costs(self, topology: Topology) -> Cost:
+        return damage.cables_cut(topology, self.node, self.networks)
 
     def inject(self, cluster: Cluster) -> None:
         for network in self.known(cluster):
@@ -103,6 +110,9 @@ class CutOneByOne:
     def _cuts(self) -> list[NetworkCut]:
         return [NetworkCut(node, self.networks) for node in self.nodes]
 
+    def costs(self, topology: Topology) -> Cost:
+        return reduce(or_, (cut.costs(topology) for cut in self._cuts()))
+
     def inject(self, cluster: Cluster) -> None:
         for cut in self._cuts():
             cut.known(cluster)
@@ -148,6 +158,9 @@ class PacketDrop(BridgeRule, OnCluster):
     def _match(self, topology: Topology) -> str:
         """Which packets, in nft's words; all."""
         return ""
+
+    def costs(self, topology: Topology) -> Cost:
+        return damage.packets_lost(topology, self.network, self.percent)
 
     def inject(self, cluster: Cluster) -> None:
         topology, fabric = cluster.topology, cluster.fabric

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
@@ -12,12 +12,15 @@ from harness.faults.base import OnCluster, fault
 from harness.faults.bridge_rule import BridgeRule
 from harness.faults.node import wait_running
 from harness.faults.parameters import check_seconds, parameter
+from harness.model import damage
 from harness.model.addressing import management_address
+from harness.model.cost import Cost
 from harness.model.event import now_ns
 from harness.storage import nfs
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 #: RFC 5531: a NULL call of version 4 of NFS, as one fragment; and how an answer to it begins.
 _NULL = struct.pack("!IIIIIIIIIII", 0x80000000 | 40, 0xFE9CE, 0, 2, 100003, 4, 0, 0, 0, 0, 0)
@@ -40,6 +43,11 @@ def answers(cluster: Cluster, address: str) -> bool:
             return sock.recv(64)[4:12] == _ANSWER
         except OSError:
             return False
+
+
+def _all_out(topology: Topology) -> Cost:
+    server = topology.storage.nfs.server if topology.storage.nfs else ""
+    return damage.storage_out(topology, damage.services_of(topology, server))
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,13 @@ class NfsRestart(_ServerFault):
 
     def __post_init__(self) -> None:
         check_seconds(self, "seconds", 0, 300)
+
+    def costs(self, topology: Topology) -> Cost:
+        # one that has just started lets only former clients in for its grace time
+        own = topology.storage.nfs
+        if own is None:
+            return Cost()
+        return Cost(slower_s=self.seconds + own.grace, disturbed=damage.services_of(topology, own.server))
 
     def inject(self, cluster: Cluster) -> None:
         start = nfs.start_command(cluster.topology.storage.nfs) if self._server(cluster) else ""
@@ -104,6 +119,9 @@ class NfsHang(BridgeRule, _ServerFault):
     name: ClassVar[str] = "nfs-hang"
     _table: ClassVar[str] = "fl_nfs_hang"
 
+    def costs(self, topology: Topology) -> Cost:
+        return _all_out(topology)
+
     def inject(self, cluster: Cluster) -> None:
         server = self._server(cluster)
         taps = ", ".join(cluster.fabric.tap(server, network) for network in cluster.topology.networks_of(server))
@@ -136,6 +154,10 @@ class NfsStale(_ServerFault):
     """The exports of the NFS server are exchanged: every file handle that a client has is stale."""
 
     name: ClassVar[str] = "nfs-stale"
+
+    def costs(self, topology: Topology) -> Cost:
+        # whoever mounts it anew is served; a stop may fail over what is mounted now
+        return replace(_all_out(topology), stopped=frozenset(), disturbed=_all_out(topology).stopped)
 
     def _export(self, cluster: Cluster, added: int) -> None:
         topology = cluster.topology

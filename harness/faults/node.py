@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError, Timeout
 from harness.faults.base import OnNode, fault, is_event, observed
 from harness.machines.protocol import Power
+from harness.model import damage
+from harness.model.cost import Cost
 from harness.model.event import now_ns
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _SILENCE = 1.0  # s without the agent's tick (4 a second) that proves that a guest is not scheduled
 
@@ -123,6 +126,9 @@ class PowerOff(NodeFault):
 
     name: ClassVar[str] = "power-off"
 
+    def costs(self, topology: Topology) -> Cost:
+        return damage.machine_lost(topology, self.node)
+
     def inject(self, cluster: Cluster) -> None:
         cluster.machine(self.node).power_off()
 
@@ -157,6 +163,9 @@ class Hang(NodeFault):
     """The CPUs of ``node`` stop; healing lets it wake up where it was."""
 
     name: ClassVar[str] = "hang"
+
+    def costs(self, topology: Topology) -> Cost:
+        return damage.machine_lost(topology, self.node)
 
     def inject(self, cluster: Cluster) -> None:
         cluster.machine(self.node).pause()

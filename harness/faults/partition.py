@@ -15,10 +15,13 @@ from harness.faults.base import OnCluster, fault
 from harness.faults.bridge_rule import BridgeRule
 from harness.faults.parameters import check_names, parameter
 from harness.machines.frames import Watch, count_frames
+from harness.model import damage
 from harness.model.addressing import address
+from harness.model.cost import Cost
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _WINDOW = 0.6  # s for which frames are counted: a totem token comes every few ms
 _ASKING = 2.5  # s for which they are counted where somebody was made to speak: Linux repeats an ARP question after 1 s
@@ -32,7 +35,14 @@ class _LostLinks(BridgeRule, OnCluster):
     def __post_init__(self) -> None:
         check_names(self, "networks")
 
-    def links(self, cluster: Cluster) -> shapes.Links:
+    def costs(self, topology: Topology) -> Cost:
+        try:
+            links = self.links(topology)
+        except FaultError:  # not in this cluster: it is refused when it is injected
+            return Cost()
+        return damage.links_lost(topology, frozenset((network, *link) for network in self.networks for link in links))
+
+    def links(self, topology: Topology) -> shapes.Links:
         """Who is not heard by whom."""
         raise NotImplementedError
 
@@ -46,7 +56,7 @@ class _LostLinks(BridgeRule, OnCluster):
         for network in self.networks:
             if network not in topology.networks:
                 raise FaultError(f"no network {network!r}; there are {', '.join(topology.networks)}")
-            for sender, receiver in sorted(self.links(cluster)):
+            for sender, receiver in sorted(self.links(topology)):
                 for node in (sender, receiver):
                     if node not in topology.nodes:
                         raise FaultError(f"no node {node!r}; there are {', '.join(topology.nodes)}")
@@ -151,7 +161,7 @@ class Partition(_LostLinks):
         kept = max(self.groups, key=len)
         return tuple(node for group in self.groups if group is not kept for node in group)
 
-    def links(self, cluster: Cluster) -> shapes.Links:
+    def links(self, topology: Topology) -> shapes.Links:
         return shapes.groups(self.groups)
 
 
@@ -173,7 +183,7 @@ class OneWay(_LostLinks):
     def targets(self) -> tuple[str, ...]:
         return (self.sender, self.receiver)
 
-    def links(self, cluster: Cluster) -> shapes.Links:
+    def links(self, topology: Topology) -> shapes.Links:
         return shapes.one_way(self.sender, self.receiver)
 
 
@@ -186,8 +196,8 @@ class PartitionBridge(_LostLinks):
     networks: tuple[str, ...] = parameter(_NETWORKS)
     name: ClassVar[str] = "partition-bridge"
 
-    def links(self, cluster: Cluster) -> shapes.Links:
-        return _possible(lambda: shapes.bridge(cluster.topology.cluster_nodes, self.node))
+    def links(self, topology: Topology) -> shapes.Links:
+        return _possible(lambda: shapes.bridge(topology.cluster_nodes, self.node))
 
 
 @fault
@@ -198,8 +208,8 @@ class PartitionRing(_LostLinks):
     networks: tuple[str, ...] = parameter(_NETWORKS)
     name: ClassVar[str] = "partition-ring"
 
-    def links(self, cluster: Cluster) -> shapes.Links:
-        return _possible(lambda: shapes.ring(cluster.topology.cluster_nodes))
+    def links(self, topology: Topology) -> shapes.Links:
+        return _possible(lambda: shapes.ring(topology.cluster_nodes))
 
 
 def _possible(shape: Any) -> shapes.Links:

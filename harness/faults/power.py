@@ -7,6 +7,8 @@ import contextlib
 import threading
 import time
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, MachineError
@@ -15,10 +17,13 @@ from harness.faults.base import fault, is_event, observed
 from harness.faults.node import PowerOff, no_ticks, switch_on, wait_tick
 from harness.faults.parameters import check_names, check_seconds, parameter
 from harness.machines.protocol import Power
+from harness.model import damage
+from harness.model.cost import Cost
 from harness.model.event import Event
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _SHUTDOWN = 90.0  # s that a clean shutdown may take: the cluster moves what runs there first
 
@@ -107,6 +112,9 @@ class PowerOffSeveral:
     def targets(self) -> tuple[str, ...]:
         return self.nodes
 
+    def costs(self, topology: Topology) -> Cost:
+        return reduce(or_, (damage.machine_lost(topology, node) for node in self.nodes))
+
     def inject(self, cluster: Cluster) -> None:
         machines = [cluster.machine(node) for node in self.nodes]  # all are there, or none is cut
         pause = threading.Event()
@@ -140,6 +148,9 @@ class Shutdown(PowerOff):
     """``node`` is shut down cleanly: services stop in their order, then it switches itself off."""
 
     name: ClassVar[str] = "shutdown"
+
+    def costs(self, topology: Topology) -> Cost:
+        return damage.machine_left(topology, self.node)
 
     def inject(self, cluster: Cluster) -> None:
         # the node may hang up on us before it has answered

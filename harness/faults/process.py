@@ -12,10 +12,12 @@ from harness.faults.base import OnNode, fault, is_event
 from harness.faults.node import InGuest, reach, wait_back
 from harness.faults.parameters import parameter
 from harness.machines.protocol import Power
+from harness.model import damage
+from harness.model.cost import Cost
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
-    from harness.model.topology import Daemon
+    from harness.model.topology import Daemon, Topology
 
 _SERVICE_PROCESSES = Path(__file__).parent.parent / "guest" / "service_processes.py"
 _HEALED = 15.0  # s until a continued process is seen to run
@@ -119,6 +121,9 @@ class DaemonStop(_Stopped):
     daemon: str
     name: ClassVar[str] = "daemon-stop"
 
+    def costs(self, topology: Topology) -> Cost:
+        return damage.daemon_out(topology, self.node, self.daemon)
+
     def _process(self, cluster: Cluster) -> str:
         return daemon_process(cluster, self.daemon)
 
@@ -145,6 +150,9 @@ class DaemonRespawnLoop(InGuest):
     @property
     def _pid_file(self) -> str:
         return f"/run/fenceline-respawn-{self.daemon}.pid"
+
+    def costs(self, topology: Topology) -> Cost:
+        return damage.daemon_out(topology, self.node, self.daemon)
 
     def inject(self, cluster: Cluster) -> None:
         process = daemon_process(cluster, self.daemon)
@@ -196,6 +204,10 @@ class ServiceStop(_Stopped):
 
     service: str = parameter("a service of the topology")
     name: ClassVar[str] = "service-stop"
+
+    def costs(self, topology: Topology) -> Cost:
+        # a stop of what hangs may fail, and the node be fenced for that
+        return damage.victim(topology, self.node) | Cost(disturbed=frozenset({self.service}))
 
     def _process(self, cluster: Cluster) -> str:
         daemon = service_daemon(cluster, self.service)

@@ -13,9 +13,11 @@ from harness.faults.node import wait_running
 from harness.faults.parameters import check_number, parameter
 from harness.guest.ping import parse_ping, ping_command
 from harness.model.addressing import CLIENT_NAME, ping_address
+from harness.model.cost import Cost
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _NOTICED = 30.0  # s within which every member has noticed
 _EXPECTED = re.compile(r"^Expected votes:\s*(\d+)", re.MULTILINE)
@@ -76,6 +78,9 @@ class QuorumDeviceStop(OnCluster):
         if wait_running(cluster, device):
             cluster.session(device).run(["systemctl", action, "corosync-qnetd.service"], within=40)
 
+    def costs(self, topology: Topology) -> Cost:
+        return Cost(quorum_device=True)
+
     def inject(self, cluster: Cluster) -> None:
         self._systemctl(cluster, "stop")
 
@@ -112,6 +117,9 @@ class ExpectedVotes(OnCluster):
     def _own(self, cluster: Cluster) -> int:
         quorum, nodes = cluster.topology.stack.quorum, len(cluster.topology.cluster_nodes)
         return nodes + ((nodes - 1 if quorum.algorithm == "lms" else 1) if quorum.policy == "qdevice" else 0)
+
+    def costs(self, topology: Topology) -> Cost:
+        return Cost(votes=self.votes)
 
     def inject(self, cluster: Cluster) -> None:
         self._set(cluster, self.votes)
@@ -152,6 +160,10 @@ class PingLost(BridgeRule):
             raise FaultError(f"{self.pinged!r} is in no network of all members; there are {CLIENT_NAME}, "
                              f"{', '.join(topology.nodes)}")
         return str(found)
+
+    def costs(self, topology: Topology) -> Cost:
+        # every member misses it alike: none is worth less than another
+        return Cost()
 
     def inject(self, cluster: Cluster) -> None:
         address = self._address(cluster)

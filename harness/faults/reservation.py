@@ -11,10 +11,12 @@ from harness.errors import FaultError
 from harness.faults.base import OnCluster, fault
 from harness.faults.disk import lun_number
 from harness.faults.parameters import parameter
+from harness.model.cost import Cost
 from harness.storage.iscsi import disk_path
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _KEY = re.compile(r"^\s+0x([0-9a-f]+)\s*$", re.MULTILINE)
 _HOLDER = re.compile(r"^\s+Key=0x([0-9a-f]+)", re.MULTILINE)
@@ -55,6 +57,10 @@ class _Reservation(OnCluster):
     """Something that becomes of the reservation of ``lun``."""
 
     lun: str = parameter("a LUN of storage.iscsi")
+
+    def costs(self, topology: Topology) -> Cost:
+        # members are registered, and write: what is lost with it is what keeps others off
+        return Cost()
 
     def _members(self, cluster: Cluster) -> dict[str, int]:
         """The members that run, with the key of each."""

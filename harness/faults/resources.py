@@ -11,13 +11,17 @@ from harness.errors import FaultError, FencelineError
 from harness.faults.base import EndsByItself, fault
 from harness.faults.node import InGuest, reach, wait_tick
 from harness.faults.parameters import check_choice, check_number, check_seconds, parameter
+from harness.model import damage
+from harness.model.cost import Cost
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _SECONDS = "s (or 500ms, 20s, 2min) after which it ends by itself, from 1 to 600"
 _FILLER = ".fenceline-full"
 _LOGS = "/var/log"
+_FITS = 50.0  # % of its memory that a machine with a service and its cluster software can spare
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,10 @@ class MemoryPressure(EndsByItself, _Load):
     def __post_init__(self) -> None:
         check_number(self, "percent", 0, 100, " %")
         check_seconds(self, "seconds", 1, 600)
+
+    def costs(self, topology: Topology) -> Cost:
+        # with what the machine itself needs the rest does not go in
+        return damage.victim(topology, self.node) if self.percent > _FITS else Cost()
 
     def inject(self, cluster: Cluster) -> None:
         total = int(self._run(cluster, "awk '$1 == \"oom_kill\" {print $2}' /proc/vmstat > /run/fenceline-oom; "
@@ -98,6 +106,9 @@ class IoLoad(EndsByItself, _Load):
         object.__setattr__(self, "workers", int(self.workers))
         check_seconds(self, "seconds", 1, 600)
 
+    def costs(self, topology: Topology) -> Cost:
+        return damage.victim(topology, self.node)
+
     def inject(self, cluster: Cluster) -> None:
         self._start(cluster, f"--hdd {self.workers} --hdd-bytes 64m --hdd-opts fsync --temp-path /var/tmp "
                     f"--timeout {self.seconds:.0f}s")
@@ -122,6 +133,11 @@ class DiskFull(InGuest):
 
     def __post_init__(self) -> None:
         check_choice(self, "disk", ("logs", "service"))
+
+    def costs(self, topology: Topology) -> Cost:
+        if self.disk == "logs":
+            return damage.victim(topology, self.node)  # nothing of a service is there; a stop may trip over it
+        return Cost(stopped=frozenset(name for name, service in topology.services.items() if service.filesystem))
 
     def _folders(self, cluster: Cluster) -> list[str]:
         if self.disk == "logs":
@@ -183,6 +199,9 @@ class ProcessExhaustion(EndsByItself, InGuest):
     def __post_init__(self) -> None:
         check_seconds(self, "seconds", 1, 600)
 
+    def costs(self, topology: Topology) -> Cost:
+        return damage.victim(topology, self.node)
+
     def inject(self, cluster: Cluster) -> None:
         # what ends it is started before it begins: afterwards nothing can be. 20 is the least the kernel takes
         self._run(cluster, "f=/proc/sys/kernel/threads-max; cat $f > /run/fenceline-threads; "
@@ -216,6 +235,9 @@ class FileExhaustion(InGuest):
     """No file can be opened on ``node`` by anybody but root: the system's table of them is full."""
 
     name: ClassVar[str] = "file-exhaustion"
+
+    def costs(self, topology: Topology) -> Cost:
+        return damage.victim(topology, self.node)
 
     def inject(self, cluster: Cluster) -> None:
         self._run(cluster, "f=/proc/sys/fs/file-max; [ -e /run/fenceline-files ] || cat $f > /run/fenceline-files; "

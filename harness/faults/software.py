@@ -7,17 +7,22 @@ import random
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import ClusterError, FaultError
 from harness.faults.base import OnCluster, OnNode, fault
 from harness.faults.node import switch_on
 from harness.faults.parameters import check_names, check_number, check_seconds, parameter
+from harness.model import damage
+from harness.model.cost import Cost
 from harness.stacks.nginx import configuration
 from harness.stacks.offers import units
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _STOPPED = 90.0  # s until the software of a node has stopped: its services stop first
 _CIB = "/var/lib/pacemaker/cib"
@@ -31,6 +36,9 @@ class _Software:
     @property
     def targets(self) -> tuple[str, ...]:
         raise NotImplementedError
+
+    def costs(self, topology: Topology) -> Cost:
+        return reduce(or_, (damage.machine_left(topology, node) for node in self.targets))
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         return {"stopped": list(wait_stopped(cluster, self.targets))}
@@ -196,6 +204,12 @@ class NearQuorum(OnCluster, _Software):
             found.append(tuple(sorted(up)))
         return found
 
+    def costs(self, topology: Topology) -> Cost:
+        # whoever was stopped once; by design there is no quorum in between
+        nodes = topology.cluster_nodes
+        rounds = [set(chosen) for chosen in self.plan(nodes)] if len(nodes) > 2 else []
+        return Cost(left=frozenset(nodes) - set.intersection(set(nodes), *rounds))
+
     def inject(self, cluster: Cluster) -> None:
         if cluster.topology.stack.quorum.without_quorum == "ignore" or len(cluster.topology.cluster_nodes) < 3:
             raise FaultError("near-quorum needs three nodes at least, and a cluster that has quorum")
@@ -241,6 +255,9 @@ class ConfigurationSpoilt(OnNode):
 
     service: str = parameter("a service of the topology, with nginx")
     name: ClassVar[str] = "configuration-spoilt"
+
+    def costs(self, topology: Topology) -> Cost:
+        return Cost(unfit_for=frozenset({(self.service, self.node)}))
 
     def _file(self, cluster: Cluster) -> str:
         settings = cluster.topology.services.get(self.service)

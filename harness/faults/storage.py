@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError
 from harness.faults.base import OnCluster, fault
 from harness.faults.node import InGuest, wait_running
+from harness.model import damage
+from harness.model.cost import Cost
 from harness.storage.iscsi import PORT, target_name
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _STATES = "cat /sys/class/iscsi_session/session*/state 2>/dev/null; true"
 _NOTICED = 20.0  # s within which an initiator notices
+_LOGGED_IN = 5.0  # s that it takes to log in again: iscsid's patience before it tries, and the exchange
 _BACK = 40.0  # s within which one is logged in again
 _BEFORE = "/run/fenceline-iscsi-before"
 
@@ -40,6 +44,13 @@ class TargetStop(OnCluster):
     """The iSCSI target is stopped: every session ends, and nobody can log in."""
 
     name: ClassVar[str] = "target-stop"
+
+    def costs(self, topology: Topology) -> Cost:
+        iscsi = topology.storage.iscsi
+        if iscsi is None:
+            return Cost()
+        return (damage.storage_out(topology, damage.services_of(topology, iscsi.target))
+                | damage.pills_lost(topology, [lun.name for lun in iscsi.luns]))
 
     def _switch(self, cluster: Cluster, on: bool) -> None:
         name = _target(cluster)
@@ -79,6 +90,10 @@ class SessionLogout(InGuest):
     """The iSCSI session of ``node`` is ended, under what is mounted."""
 
     name: ClassVar[str] = "session-logout"
+
+    def costs(self, topology: Topology) -> Cost:
+        # as with the cable to the storage host, but for what else it exports
+        return damage.session_lost(topology, self.node)
 
     def _iscsiadm(self, cluster: Cluster, what: str) -> str:
         return f"iscsiadm -m node -T {_target(cluster)} {what}"
@@ -135,6 +150,12 @@ class SessionReset(InGuest):
     itself."""
 
     name: ClassVar[str] = "session-reset"
+
+    def costs(self, topology: Topology) -> Cost:
+        # what is under way is sent again when it is logged in again
+        iscsi = topology.storage.iscsi
+        own = damage.services_of(topology, iscsi.target) if iscsi else frozenset()
+        return Cost(disturbed=own, slower_s=_LOGGED_IN if own else 0.0)
 
     def _connections(self, cluster: Cluster) -> list[str]:
         """The node's own ends of its connections to the target."""

@@ -10,6 +10,8 @@ from harness.faults.base import OnNode, fault
 from harness.faults.network import PacketDrop
 from harness.faults.parameters import check_choice, check_number, parameter
 from harness.machines.frames import flood
+from harness.model import damage
+from harness.model.cost import Cost
 from harness.stacks.offers import lacking
 
 if TYPE_CHECKING:
@@ -51,6 +53,9 @@ class RateLimit(NodeTraffic):
 
     def __post_init__(self) -> None:
         check_number(self, "kbit", 10, 20000, " kbit/s")
+
+    def costs(self, topology: Topology) -> Cost:
+        return damage.rate_limited(topology, self.network, self.node, self.kbit)
 
     def inject(self, cluster: Cluster) -> None:
         self._check_plugged(cluster)
@@ -106,6 +111,9 @@ class PacketKindDrop(PacketDrop):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice(self, "kind", tuple(KINDS))
+
+    def costs(self, topology: Topology) -> Cost:
+        return damage.kind_lost(topology, self.network, self.kind, self.percent)
 
     @property
     def _table(self) -> str:

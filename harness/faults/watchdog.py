@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError
 from harness.faults.base import fault
 from harness.faults.node import InGuest
+from harness.model.cost import Cost
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 _NEVER = 65535  # s; the most that softdog takes: 18 hours
 # A watchdog can be opened once, and SBD has it: its own open file is borrowed by pidfd_getfd(2), number 438. The
@@ -47,6 +49,10 @@ class FenceWatchdogDead(InGuest):
 
     name: ClassVar[str] = "fence-watchdog-dead"
     requires: ClassVar[tuple[str, ...]] = ("guest module softdog",)
+
+    def costs(self, topology: Topology) -> Cost:
+        # who sends a pill goes by the time that it takes, not by what came of it: it goes on
+        return Cost()
 
     def _timeout(self, cluster: Cluster, wanted: int = 0) -> int:
         """The timeout that the node's kernel has (s), after ``wanted`` was set; 0 where SBD has no watchdog."""

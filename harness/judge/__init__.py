@@ -1,6 +1,6 @@
 """The judge: event log in, verdict and figures out. Pure functions, but for ``load_run``."""
 
-from harness.judge.faultlog import survivable
+from harness.judge.demand import survivable
 from harness.judge.history import History, build_history
 from harness.judge.invariants import INVARIANTS, SAFETY, check, judge_invariants
 from harness.judge.outages import outages

@@ -1,25 +1,20 @@
-"""The faults of a log, and what they took out of play, when. Times in ns of the host's CLOCK_MONOTONIC."""
+"""The faults of a log, and what they took out of play, when. Times in ns of the host's CLOCK_MONOTONIC.
+
+No fault is known by its name here: each says itself what it costs, and the log carries that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.judge.history import History
+from harness.judge.demand import cut_off, hits
+from harness.judge.history import SECOND, History
+from harness.judge.oldlogs import old_cost
+from harness.model import damage
+from harness.model.cost import Cost
 from harness.model.event import Event, is_fencing
 from harness.model.topology import Service, Topology
-
-#: Faults that leave their node able to vote and to serve; a cache that lies does so until the power goes.
-_HARMLESS = frozenset({"lun-reserved", "reservation-lost", "move", "service-kill", "write-cache-lies"})
-#: Faults after which the node votes but may not serve.
-_UNFIT = frozenset({"ban", "configuration-spoilt", "standby"})
-#: What the faults of fencing devices are called: their node can't be counted on to be fenced.
-_UNFENCEABLE = "fence-"
-#: The network without which a machine that is no member is out.
-_NEEDED = {"storage": "storage", "real-server": "service", "client": "service"}
-#: A network that loses this share of its packets (%) is as good as cut.
-_LOSSY = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +26,7 @@ class FaultRecord:
     targets: tuple[str, ...]
     params: dict[str, Any]
     begin: Event
+    cost: Cost = Cost()
     injected_ns: int | None = None
     confirmed_ns: int | None = None
     healed_ns: int | None = None
@@ -49,7 +45,7 @@ def fault_records(history: History) -> tuple[FaultRecord, ...]:
     for event in history.kinds("fault.begin"):
         name = str(event.data.get("id"))
         found[name] = FaultRecord(name, str(event.data.get("fault")), tuple(event.data.get("targets") or ()),
-                                  dict(event.data.get("params") or {}), event)
+                                  dict(event.data.get("params") or {}), event, _cost(event, history.topology))
     for event in history.kinds("fault.injected", "fault.confirmed", "fault.unconfirmed", "fault.healed",
                                "fault.unhealed"):
         record = found.get(str(event.data.get("id")))
@@ -66,57 +62,33 @@ def fault_records(history: History) -> tuple[FaultRecord, ...]:
     return tuple(found.values())
 
 
+def _cost(begin: Event, topology: Topology) -> Cost:
+    if "cost" in begin.data:
+        return Cost.of(begin.data["cost"])
+    return old_cost(topology, str(begin.data.get("fault")), begin.data.get("targets") or (),
+                    begin.data.get("params") or {})
+
+
 @dataclass(frozen=True, slots=True)
 class Impairment:
-    """What is out of play: ``lost`` nodes neither vote nor serve, ``unfit`` ones vote but can't serve,
-    ``unfenceable`` ones can't be made safe."""
+    """What is out of play at one time: the ``cost`` of all ``faults`` in force (their titles), and of the machines that
+    are off, together."""
 
-    lost: frozenset[str] = frozenset()
-    unfit: frozenset[str] = frozenset()
-    unfenceable: frozenset[str] = frozenset()
+    cost: Cost = Cost()
+    #: Who may rightly be fenced now.
+    victims: frozenset[str] = frozenset()
+    faults: tuple[str, ...] = ()
 
-
-def survivable(topology: Topology, off: Collection[str] = (), cut: Collection[str] = (),
-               paused: Collection[str] = ()) -> bool:
-    """Whether every service of ``topology`` should go on without the nodes that are ``off``, ``cut`` or ``paused``."""
-    impairment = Impairment(frozenset({*off, *cut, *paused}))
-    return all(obstacle(topology, name, impairment) is None for name in topology.services)
+    def may_interrupt(self, topology: Topology, service: str, node: str) -> bool:
+        """Whether ``service`` may rightly be interrupted, or moved, while it is on ``node``."""
+        return hits(topology, service, node, self.cost, self.victims)
 
 
-def obstacle(topology: Topology, service: str, impairment: Impairment) -> str | None:
-    """Why ``service`` can't be expected to run, in words; None if it must."""
-    settings = topology.services[service]
-    lost = impairment.lost
-    stuck = sorted(lost & impairment.unfenceable) if topology.fencing.method != "none" else []
-    if stuck:
-        return f"{', '.join(stuck)} can't be fenced"
-    if not _has_quorum(topology, lost):
-        return f"no quorum without {', '.join(sorted(lost))}"
-    allowed = topology.preferred_nodes(service)
-    if all(node in lost or node in impairment.unfit for node in allowed):
-        return f"no node of its failover domain ({', '.join(allowed)}) is fit to run it"
-    behind = settings.real_servers
-    if behind and all(node in lost or node in impairment.unfit for node in behind):
-        return f"no {'client' if settings.client else 'real server'} ({', '.join(behind)}) is left"
-    host = topology.storage_host(service)
-    if host is not None and host in lost | impairment.unfit:
-        return f"the storage host {host} is out"
-    return None
-
-
-def _has_quorum(topology: Topology, lost: frozenset[str]) -> bool:
-    quorum = topology.stack.quorum
-    nodes = len(topology.cluster_nodes)
-    alive = sum(node not in lost for node in topology.cluster_nodes)
-    if alive == 0:
-        return False
-    if quorum.policy == "two_node" or quorum.without_quorum == "ignore":
-        return True
-    device = 0
-    if quorum.policy == "qdevice":
-        device = nodes - 1 if quorum.algorithm == "lms" else 1
-    votes = alive + (device if quorum.device not in lost else 0)
-    return 2 * votes > nodes + device
+def fencing_within_s(topology: Topology) -> float:
+    """How long (s) after its cause is gone a fencing may still come: it was noticed at the last moment, and a device
+    may take its time."""
+    quorum_s = 2 * damage.patience_s(topology)
+    return quorum_s + topology.fencing.timeout + max(topology.fencing.delay.values(), default=0.0)
 
 
 @dataclass(slots=True)
@@ -125,92 +97,113 @@ class _Play:
 
     topology: Topology
     active: dict[str, FaultRecord] = field(default_factory=dict)
-    victims: set[str] = field(default_factory=set)    # whom a fault so far made a legitimate target of fencing
-    away: set[str] = field(default_factory=set)       # off, or on again and not yet a quorate member
-    running: set[str] = field(default_factory=set)    # of those, the ones that are on again
+    now: Impairment = Impairment()
+    off: set[str] = field(default_factory=set)             # power cut, on again and not yet a quorate member too
+    away: set[str] = field(default_factory=set)            # of those, the ones that are no mistake of the cluster's
+    running: dict[str, int] = field(default_factory=dict)  # of those, when they were switched on again
     paused: set[str] = field(default_factory=set)
+    back: set[tuple[str, str]] = field(default_factory=set)  # (fault, node): it was rebooted since, and is well
+    until: dict[str, int] = field(default_factory=dict)    # until when somebody was a legitimate victim
+    split: frozenset[str] = frozenset()                    # whom a split makes one now
+    apart: frozenset[str] = frozenset()                    # of those that were one, whom a split had made it
+    decided: bool = False                                  # somebody was fenced just now
+    unjustified: list[Event] = field(default_factory=list)
 
     def take(self, event: Event) -> bool:
         """Whether ``event`` may have changed the picture."""
         node = event.node
         if event.kind == "power.off":
-            # a node that the cluster fenced without reason is no excuse for the cluster
-            if not is_fencing(event) or node in self.victims:
-                self.away.add(node)
-            self.paused.discard(node)
-            self.running.discard(node)
+            self._taken_off(event)
         elif event.kind == "power.on":
-            self.running.add(node)
+            self.running[node] = event.t_ns
             self.paused.discard(node)
         elif event.kind == "power.paused":
             self.paused.add(node)
         elif event.kind == "power.resumed":
             self.paused.discard(node)
-        elif node not in self.away or node not in self.running:
-            return False
-        elif node in self.topology.cluster_nodes:
-            if event.kind != "quorum" or not event.data["quorate"]:
-                return False
-            self.away.discard(node)
+        elif self._is_back(event):
+            self._returned(node)
         else:
-            self.away.discard(node)  # its agent speaks: it has booted
+            return False
         return True
 
-    def impairment(self) -> Impairment:
-        lost, unfit, unfenceable = set(self.away | self.paused), set(), set()
-        cut: dict[str, set[str]] = {}
+    def _is_back(self, event: Event) -> bool:
+        """Whether ``event`` shows that its node, which was off, does its work again."""
+        if event.node not in self.off or event.node not in self.running:
+            return False
+        if event.node in self.topology.cluster_nodes:
+            return event.kind == "quorum" and event.data["quorate"]
+        return True  # its agent speaks: it has booted
+
+    def _taken_off(self, event: Event) -> None:
+        node = event.node
+        # a node that the cluster fenced without reason is no excuse for the cluster
+        if not is_fencing(event) or self._is_victim(node, event.t_ns):
+            self.away.add(node)
+        elif node not in self.off:
+            self.unjustified.append(event)
+        self.decided = is_fencing(event)
+        self.off.add(node)
+        self.paused.discard(node)
+        self.running.pop(node, None)
+
+    def _is_victim(self, node: str, at_ns: int) -> bool:
+        if node in self.now.victims:
+            return True
+        return at_ns - self.until.get(node, -10**18) <= fencing_within_s(self.topology) * SECOND
+
+    def _returned(self, node: str) -> None:
+        since_ns = self.running.pop(node)
+        self.off.discard(node)
+        self.away.discard(node)
+        # what had become of the machine itself is over with its boot
+        self.back |= {(record.id, node) for record in self.active.values() if record.begin.t_ns <= since_ns}
+
+    def look(self, at_ns: int) -> Impairment:
+        """What is out of play from ``at_ns`` on."""
+        cost = Cost()
         for record in self.active.values():
-            if record.name in _HARMLESS:
-                continue
-            if record.name in _UNFIT:
-                unfit |= set(record.targets)
-            elif record.name.startswith(_UNFENCEABLE):
-                unfenceable |= set(record.targets)
-            elif record.name == "network-cut":
-                cut.setdefault(str(record.params.get("node")), set()).update(record.params.get("networks") or ())
-            elif record.name == "packet-drop":
-                lost |= self._drowned(record)
-            else:
-                lost |= self._lost(record)
-        for node, networks in cut.items():
-            self._cut(node, networks, lost, unfit)
-        self.victims |= lost
-        return Impairment(frozenset(lost), frozenset(unfit), frozenset(unfenceable))
+            well = {node for fault, node in self.back if fault == record.id}
+            cost |= replace(record.cost, lost=record.cost.lost - well, left=record.cost.left - well)
+        for node in sorted(self.away | self.paused):
+            cost |= damage.machine_lost(self.topology, node)
+        split = cut_off(self.topology, cost)
+        nodes = frozenset(self.topology.service_nodes)
+        victims = split | (nodes & (cost.lost | cost.victims))
+        self._remember(self.now.victims - victims, at_ns)
+        self.split = split
+        self.now = Impairment(cost, victims, tuple(record.title for record in self.active.values()))
+        return self.now
 
-    def _lost(self, record: FaultRecord) -> set[str]:
-        nfs = self.topology.storage.nfs
-        if record.name.startswith("nfs-") and nfs is not None:
-            return {nfs.server}
-        groups = record.params.get("groups")
-        if groups:
-            # a partition: the largest part should go on; of equal ones, some part
-            kept = max(groups, key=len)
-            return {node for group in groups for node in group if node not in kept}
-        return set(record.targets or self.topology.cluster_nodes)
 
-    def _drowned(self, record: FaultRecord) -> set[str]:
-        network = self.topology.networks.get(str(record.params.get("network")))
-        clients = network is not None and network.role == "service"
-        if float(record.params.get("percent", 100)) >= _LOSSY or clients:
-            return set(self.topology.cluster_nodes)
-        return set()
-
-    def _cut(self, node: str, networks: set[str], lost: set[str], unfit: set[str]) -> None:
-        topology = self.topology
-        if node in topology.cluster_nodes:
-            if set(topology.networks_with("heartbeat")) <= networks:
-                lost.add(node)
-            if networks & {*topology.networks_with("service"), *topology.networks_with("storage")}:
-                unfit.add(node)
-        elif networks & set(topology.networks_with(_NEEDED.get(topology.nodes[node].role, "management"))):
-            lost.add(node)
+    def _remember(self, no_more: frozenset[str], at_ns: int) -> None:
+        """``no_more`` are no victims any more, but may be fenced yet. When a split was decided by a fencing, whoever
+        is left is no victim of it: two that shoot each other are none of a fault."""
+        if self.decided:
+            for node in {*self.apart, *self.split}:
+                self.until.pop(node, None)
+            self.until |= dict.fromkeys(no_more - self.split, at_ns)
+            self.apart, self.decided = frozenset(), False
+        else:
+            self.until |= dict.fromkeys(no_more, at_ns)
+            self.apart |= no_more & self.split
 
 
 def impairments(history: History) -> list[tuple[int, Impairment]]:
     """Who was out of play from which stamp on; the first entry is for the log's start."""
+    return _played(history)[0]
+
+
+def fenced_without_cause(history: History) -> list[Event]:
+    """The ends of machines that the cluster fenced, though nothing that was in force, or just had been, gave it a
+    reason to."""
+    return _played(history)[1].unjustified
+
+
+def _played(history: History) -> tuple[list[tuple[int, Impairment]], _Play]:
     play = _Play(history.topology)
     records = {record.id: record for record in fault_records(history)}
-    found = [(history.start_ns, Impairment())]
+    found = [(history.start_ns, play.now)]
     for event in history.kinds("fault.begin", "fault.healed", "power.on", "power.off", "power.paused",
                                "power.resumed", "quorum", "agent.start"):
         if event.kind.startswith("fault."):
@@ -221,10 +214,10 @@ def impairments(history: History) -> list[tuple[int, Impairment]]:
                 play.active.pop(name, None)
         elif event.node is None or not play.take(event):
             continue
-        now = play.impairment()
+        now = play.look(event.t_ns)
         if now != found[-1][1]:
             found.append((event.t_ns, now))
-    return found
+    return found, play
 
 
 def serves_clients(service: Service) -> bool:

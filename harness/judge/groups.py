@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import combinations
 
+from harness.judge.demand import cut_off, hits
 from harness.judge.faultlog import FaultRecord, fault_records
 from harness.judge.findings import TRUSTED_LATE_NS, Tally
 from harness.judge.history import OFF, PAUSED, SECOND, Edge, Ended, History, Interval, Key, action, part_key
@@ -124,7 +125,7 @@ def no_unwanted_failback(history: History) -> Finding:
                 if not _is_better(history, name, now.node, before.node):
                     continue
                 returned = _returned(history, now.node, before)
-                if returned is None or _had_cause(history, service, before, faults):
+                if returned is None or _had_cause(history, name, before, faults):
                     continue
                 tally.add(Verdict.FAIL, now.start.latest_ns, f"{name} went back: {now.node}, which had returned at "
                           f"{history.at(returned.t_ns)}, {action(key)} at {history.at(now.start.latest_ns)}; "
@@ -179,13 +180,14 @@ def _returned(history: History, node: str, tenure: Interval) -> Event | None:
     return max(found, key=lambda event: event.t_ns, default=None)
 
 
-def _had_cause(history: History, service: Service, tenure: Interval, faults: Iterable[FaultRecord]) -> bool:
+def _had_cause(history: History, name: str, tenure: Interval, faults: Iterable[FaultRecord]) -> bool:
     """Whether anything happened to the node of ``tenure``, or to all, that may have driven the service away."""
+    service = history.topology.services[name]
     node, begin_ns, end_ns = tenure.node, tenure.start.latest_ns, tenure.end.latest_ns
     for record in faults:
-        others = record.targets and not {node} & set(record.targets) and \
-            set(record.targets) <= set(history.topology.cluster_nodes) and record.name != "move"
-        if record.begin.t_ns < end_ns and (record.healed_ns or end_ns) > begin_ns and not others:
+        cost, topology = record.cost, history.topology
+        if record.begin.t_ns < end_ns and (record.healed_ns or end_ns) > begin_ns and hits(
+                topology, name, node, cost, cut_off(topology, cost)):
             return True
     if any(interval.value in (OFF, PAUSED) and begin_ns < interval.start.latest_ns < end_ns
            for interval in history.power.get(node, ())):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from itertools import islice
+from dataclasses import dataclass
+from itertools import islice, takewhile
 
-from harness.judge.faultlog import Impairment, impairments, obstacle, serves_clients
+from harness.judge.demand import obstacle
+from harness.judge.faultlog import Impairment, impairments, serves_clients
 from harness.judge.findings import Tally
 from harness.judge.history import SECOND, History
 from harness.judge.outages import outages
 from harness.judge.requests import served
+from harness.model.topology import Topology
 from harness.model.verdict import Finding, Outage, Verdict
 
 #: A service whose last answer is older than this (ns) at the end is not known to answer.
@@ -18,8 +21,9 @@ _FRESH_NS = 2 * SECOND
 
 
 def liveness(history: History, found: Iterable[Outage] | None = None) -> Finding:
-    """Every outage was within its service's ``failover_budget`` and every service answered at the end, unless too
-    little was left to run it (then it is not demanded, and the reason says so) or the scenario expects the outage.
+    """Every outage was within its service's ``failover_budget``, and what the faults in force then say that things take
+    longer, and every service answered at the end, unless too little was left to run it (then it is not demanded, and
+    the reason says so) or the scenario expects the outage.
 
     ``found`` are the outages, where the caller has them already. A service that nothing could run for a while must
     be back, once that is over, within the time that booting and forming the cluster may take plus the budget.
@@ -53,7 +57,7 @@ def _judge_outage(history: History, tally: Tally, outage: Outage, when: list[tup
     end_ns = outage.end_ns or history.end_ns
     stretches = list(_stretches(history, outage, end_ns, when))
     excuse = next((why for _, _, why in stretches if why), None)
-    budget_s = history.topology.services[outage.service].failover_budget
+    budget_s = history.topology.services[outage.service].failover_budget + _slower_s(outage, end_ns, when)
     late_s = budget_s + _recovery_s(history)
     for index, (begin_ns, until_ns, why) in enumerate(stretches):
         if why:
@@ -83,16 +87,46 @@ def _judge_stretch(history: History, tally: Tally, outage: Outage, begin_ns: int
 def _stretches(history: History, outage: Outage, end_ns: int, when: list[tuple[int, Impairment]],
                ) -> Iterable[tuple[int, int, str | None]]:
     """The outage cut where it began or ceased to be excused: (from, to, why it is excused or None)."""
-    first = max(bisect_right(when, outage.start_ns, key=lambda item: item[0]) - 1, 0)
-    begin_ns, current = outage.start_ns, obstacle(history.topology, outage.service, when[first][1])
-    for at_ns, impairment in islice(when, first + 1, None):
-        if at_ns >= end_ns:
-            break
-        why = obstacle(history.topology, outage.service, impairment)
+    excuse = _Excuse(history.topology, outage)
+    (_, now), *later = _during(outage, end_ns, when)
+    begin_ns, current = outage.start_ns, excuse.of(now)
+    for at_ns, impairment in later:
+        why = excuse.of(impairment)
         if (why is None) != (current is None):
             yield begin_ns, at_ns, current
             begin_ns, current = at_ns, why
     yield begin_ns, end_ns, current
+
+
+def _during(outage: Outage, end_ns: int, when: list[tuple[int, Impairment]]) -> list[tuple[int, Impairment]]:
+    """What was in force when the outage began, and each change until it was over."""
+    first = max(bisect_right(when, outage.start_ns, key=lambda item: item[0]) - 1, 0)
+    return [when[first], *takewhile(lambda item: item[0] < end_ns, islice(when, first + 1, None))]
+
+
+def _slower_s(outage: Outage, end_ns: int, when: list[tuple[int, Impairment]]) -> float:
+    """For how much longer it may have taken, by what was in force at any time of it."""
+    return max(impairment.cost.slower_s for _, impairment in _during(outage, end_ns, when))
+
+
+@dataclass(slots=True)
+class _Excuse:
+    """Why an outage is excused, while its time is gone through."""
+
+    topology: Topology
+    outage: Outage
+    hit: bool = False  # something befell what the service ran on, since the outage began
+
+    def of(self, now: Impairment) -> str | None:
+        """Why the service can't be expected to run ``now``, with what is in force; None if it must."""
+        name, topology = self.outage.service, self.topology
+        owner = self.outage.owner_before
+        nodes = topology.preferred_nodes(name) if owner is None else [owner]
+        self.hit = self.hit or any(now.may_interrupt(topology, name, node) for node in nodes)
+        why = obstacle(topology, name, now.cost)
+        if why is None and self.hit and name in now.cost.unmanaged:
+            why = "the cluster was told to leave it alone"
+        return f"{why} (in force: {', '.join(now.faults)})" if why and now.faults else why
 
 
 def _recovery_s(history: History) -> float:

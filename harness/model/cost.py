@@ -19,24 +19,33 @@ Link = tuple[str, str, str]
 class Cost:
     """What is taken away. Nodes, services and networks by their names in the topology.
 
-    A node that is ``lost`` may rightly be fenced, whether it is among the ``victims`` or not. A service on a node that
-    is lost, unfit or a victim may rightly be interrupted once, whether it is among the ``disturbed`` or not.
+    A node that is ``lost`` may rightly be fenced, whether it is among the ``victims`` or not; one that has ``left`` in
+    order may not. A service on a node that is lost, has left, is unfit or a victim may rightly be interrupted once,
+    whether it is among the ``disturbed`` or not.
     """
 
     #: Nodes that neither vote nor serve; of other machines (storage host, real server, client): that are not there.
     lost: frozenset[str] = frozenset()
-    #: Nodes that vote, but can't serve.
+    #: Nodes that neither vote nor serve either, but said good-bye: there is no reason to fence them.
+    left: frozenset[str] = frozenset()
+    #: Nodes that vote, but can't serve; other machines that run, and can't be reached.
     unfit: frozenset[str] = frozenset()
+    #: Nodes that can't run one service, as (service, node).
+    unfit_for: frozenset[tuple[str, str]] = frozenset()
     #: Nodes that can't be fenced.
     unfenceable: frozenset[str] = frozenset()
+    #: Nodes that can fence nobody: they reach no fencing device.
+    disarmed: frozenset[str] = frozenset()
     #: Nodes that may rightly be fenced for it, though they are not lost: a daemon of theirs dies, a stop fails.
     victims: frozenset[str] = frozenset()
-    #: Links between members that lose what is sent (heartbeat networks only). Who is lost by that, the judge finds out
-    #: from all faults in force together: members that hear each other on no network.
+    #: Links that lose what is sent: between members on heartbeat networks, and with the quorum device. Who is lost by
+    #: that, the judge finds out from all faults in force together: members that hear each other on no network.
     unheard: frozenset[Link] = frozenset()
     #: The quorum device's votes are not to be had.
     quorum_device: bool = False
-    #: Services that nothing can run: their disk or their export is gone for every node.
+    #: So many votes are expected, by mistake; 0: as many as the topology says.
+    votes: int = 0
+    #: Services that nothing can run, or nobody can reach: their disk, export or address is gone for every node.
     stopped: frozenset[str] = frozenset()
     #: Services that the cluster was told to leave alone: it need not mend what happens to them.
     unmanaged: frozenset[str] = frozenset()
@@ -46,8 +55,9 @@ class Cost:
     slower_s: float = 0.0
 
     def __or__(self, other: Cost) -> Cost:
-        """Both together: the seconds add up."""
-        return Cost(**{one.name: _joined(getattr(self, one.name), getattr(other, one.name)) for one in fields(Cost)})
+        """Both together: the seconds add up, of the votes the more count."""
+        return Cost(**{one.name: _joined(one.name, getattr(self, one.name), getattr(other, one.name))
+                       for one in fields(Cost)})
 
     def as_dict(self) -> dict[str, Any]:
         """The cost as ``fault.begin`` carries it: sorted lists, what is empty left out."""
@@ -72,7 +82,9 @@ class Cost:
         return Cost(**{name: _frozen(value) if isinstance(value, Iterable) else value for name, value in told.items()})
 
 
-def _joined(mine: Any, theirs: Any) -> Any:
+def _joined(name: str, mine: Any, theirs: Any) -> Any:
+    if name == "votes":
+        return max(mine, theirs)
     return mine | theirs if isinstance(mine, frozenset | bool) else mine + theirs
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from harness.errors import ClusterError, FaultError
 from harness.faults import FAULTS, make_fault
-from harness.faults.base import fault
+from harness.faults.base import OnCluster, OnNode, fault
 from harness.journal import open_entries
+from harness.model.cost import Cost
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class Trouble:
     @property
     def targets(self):
         return ("rs-01",)
+
+    def costs(self, topology):
+        return Cost(disturbed=frozenset({"web"}))
 
     def _at(self, word, cluster):
         self.seen.append((word, [entry.undo["name"] for entry in open_entries(cluster.journal.path)]))
@@ -65,7 +69,8 @@ def test_a_fault_from_its_begin_to_its_end(cluster):
     cluster.faults.heal(active)
     assert kinds(cluster) == ["begin", "injected", "confirmed", "healed"]
     assert [data["id"] for _, data in told(cluster)] == [active.id] * 4
-    assert told(cluster)[0][1] == {"id": active.id, "fault": "trouble", "targets": ["rs-01"], "params": {"bad": ""}}
+    assert told(cluster)[0][1] == {"id": active.id, "fault": "trouble", "targets": ["rs-01"], "params": {"bad": ""},
+                                 "cost": {"disturbed": ["web"]}}
     assert told(cluster)[2][1]["evidence"] == active.evidence
     assert cluster.faults.active == [] and active.healed
     assert open_entries(cluster.journal.path) == []
@@ -185,3 +190,11 @@ def test_every_fault_has_a_name_a_description_and_its_four_parts():
         assert cls.name == name and cls.__doc__
         for part in ("inject", "confirm", "heal", "confirm_healed", "targets"):
             assert hasattr(cls, part), f"{name}: {part}"
+
+
+def test_a_fault_that_does_not_say_what_it_costs_is_none():
+    class Silent(OnNode):
+        name = "silent"
+    with pytest.raises(TypeError, match="does not say what it costs"):
+        fault(dataclass(frozen=True)(Silent))
+    assert "silent" not in FAULTS and not hasattr(OnCluster, "costs")

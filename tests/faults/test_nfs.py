@@ -158,7 +158,8 @@ def test_the_port_is_that_of_the_packets_and_of_exports_options():
 
 
 @pytest.mark.parametrize("name", ["nfs-restart", "nfs-hang", "nfs-stale"])
-def test_it_takes_the_server_out_of_play_and_nobody_else(name):
-    log = logs.Log(TOPOLOGY).fault(5, name, healed=9).end(12)
-    assert [one.lost for _, one in impairments(build_history(log.events, TOPOLOGY))] == [
-        frozenset(), {"nfs-01"}, frozenset()]
+def test_it_hits_what_is_on_the_server_and_no_node(name):
+    log = logs.Log(TOPOLOGY).fault(5, name, cost=make_fault(name).costs(TOPOLOGY), healed=9).end(12)
+    costs = [one.cost for _, one in impairments(build_history(log.events, TOPOLOGY))]
+    assert [one.stopped | one.disturbed for one in costs] == [frozenset(), {"web"}, frozenset()]
+    assert not costs[1].lost and not costs[1].unfit

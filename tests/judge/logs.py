@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.judge import build_history, check
 from harness.model.addressing import mac
+from harness.model.cost import Cost
 from harness.model.event import Event
 from harness.model.load import parse_topology
 from harness.model.topology import Topology
@@ -120,8 +121,10 @@ class Log:
         return self.add(t + took, "bmc", node, "bmc.done", action=action, ok=ok, error=None if ok else "no")
 
     def fault(self, t: float, name: str, *targets: str, id: int = 1, confirmed: bool = True,
-              healed: float | None = None, **params: Any) -> Log:
-        self.add(t, "fault", None, "fault.begin", id=id, fault=name, targets=list(targets), params=params)
+              healed: float | None = None, cost: Cost | None = None, **params: Any) -> Log:
+        """Without ``cost`` as the logs of old: what it costs is known by its name."""
+        told = {} if cost is None else {"cost": cost.as_dict()}
+        self.add(t, "fault", None, "fault.begin", id=id, fault=name, targets=list(targets), params=params, **told)
         self.add(t + 0.02, "fault", None, "fault.injected", id=id)
         if confirmed:
             self.add(t + 0.4, "fault", None, "fault.confirmed", id=id, evidence={})

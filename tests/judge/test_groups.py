@@ -118,16 +118,17 @@ def back(log: Log, t: float = 22) -> Log:
 @pytest.mark.parametrize(("what", "build", "verdict"), [
     ("it stays", away, PASS),
     ("it goes back", lambda: back(away()), FAIL),
-    ("after a fault on its node", lambda: back(away().fault(21, "service-kill", B)), PASS),
+    ("after a fault on its node", lambda: back(away().fault(21, "service-kill", B, service="web")), PASS),
     ("after a fault of the whole network", lambda: back(away().fault(21, "packet-drop", network="heartbeat")), PASS),
+    ("after a fault that has nothing to do with it", lambda: back(away().fault(21, "config-change")), FAIL),
     ("after a fault of the storage host", lambda: back(away().fault(21, "hang", "san-01")), PASS),
     ("after a fault of the other node", lambda: back(away().fault(21, "daemon-kill", A, id=2)), FAIL),
-    ("an administrator moves it", lambda: back(away().fault(21, "move", A)), PASS),
+    ("an administrator moves it", lambda: back(away().fault(21, "move", A, service="web")), PASS),
     ("its node lost quorum", lambda: back(away().quorum(20.5, B, False, B).quorum(20.8, B, True, A, B)), PASS),
     ("a part failed before", lambda: back(away().listen(16, B, False).listen(18, B)), PASS),
     ("its node is fenced", lambda: away().off(25, B).mount(27, A).vip(28, A).listen(29, A), PASS),
-    ("nobody returned", lambda: back(base().fault(5, "move", B, id=7, healed=9).listen(9, A, False).vip(9, A, False)
-        .mount(9, A, False).mount(10, B).vip(11, B).listen(12, B)), PASS),
+    ("nobody returned", lambda: back(base().fault(5, "move", B, service="web", id=7, healed=9).listen(9, A, False)
+        .vip(9, A, False).mount(9, A, False).mount(10, B).vip(11, B).listen(12, B)), PASS),
     ("before it was ready", lambda: back(Log().baseline(B).power(2, A, "off", why="fault").power(3, A, "on"), 5)
         .ready(20), PASS),
     ("out of standby", lambda: back(base().fault(5, "standby", A, healed=20).listen(9, A, False).vip(9, A, False)

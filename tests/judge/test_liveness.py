@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.judge import build_history, survivable
-from harness.judge.faultlog import Impairment, impairments, obstacle
+from harness.judge.demand import obstacle
+from harness.judge.faultlog import impairments
+from harness.model.cost import Cost
 from harness.model.verdict import Verdict
 from tests.judge.logs import SAN, A, B, C, Log, topology
 
@@ -43,10 +45,10 @@ def test_a_restricted_domain_must_keep_a_node():
 
 
 def test_a_node_that_cannot_be_fenced_blocks():
-    impairment = Impairment(lost=frozenset({A}), unfenceable=frozenset({A}))
-    assert "can't be fenced" in obstacle(topology(2), "web", impairment)
-    assert obstacle(topology(2, fencing="none"), "web", impairment) is None
-    assert obstacle(topology(2), "web", Impairment(unfenceable=frozenset({A}))) is None
+    cost = Cost(lost=frozenset({A}), unfenceable=frozenset({A}))
+    assert "can't be fenced" in obstacle(topology(2), "web", cost)
+    assert obstacle(topology(2, fencing="none"), "web", cost) is None
+    assert obstacle(topology(2), "web", Cost(unfenceable=frozenset({A}))) is None
 
 
 @pytest.mark.parametrize(("what", "build", "lost"), [
@@ -67,10 +69,16 @@ def test_a_node_that_cannot_be_fenced_blocks():
     ("paused", lambda log: log.power(5, A, "paused"), A),
     ("resumed", lambda log: log.power(5, A, "paused").power(6, A, "resumed"), ""),
     ("paused, reset", lambda log: log.power(5, A, "paused").off(6, A).power(7, A, "on").quorum(9, A, True, A), ""),
-    ("half of the packets", lambda log: log.fault(5, "packet-drop", network="heartbeat", percent=50), f"{A} {B}"),
-    ("fewer", lambda log: log.fault(5, "packet-drop", network="heartbeat", percent=49), ""),
-    ("an unknown fault takes its targets", lambda log: log.fault(5, "meteorite", B), B),
-    ("an unknown one without targets takes all", lambda log: log.fault(5, "meteorite"), f"{A} {B}"),
+    ("nobody is out where all may be shot", lambda log: log.fault(5, "packet-drop", network="heartbeat", percent=50),
+     ""),
+    ("what it says that it costs", lambda log: log.fault(5, "meteorite", A, cost=Cost(lost=frozenset({B}))), B),
+    ("nothing, if it says so", lambda log: log.fault(5, "meteorite", A, cost=Cost()), ""),
+    ("an old log's fault that nobody knows takes its targets", lambda log: log.fault(5, "meteorite", B), B),
+    ("and nothing where it had none", lambda log: log.fault(5, "meteorite"), ""),
+    ("hung, fenced, and well again", lambda log: log.fault(4, "hang", A).off(5, A).power(6, A, "on").quorum(
+        9, A, True, A, B), ""),
+    ("well again, and then the fault", lambda log: log.off(2, A, "reset").power(3, A, "on").fault(4, "hang", A)
+        .quorum(9, A, True, A, B), A),
     ("the storage host's management network is none of the service", lambda log: log.fault(
         5, "network-cut", SAN, node=SAN, networks=["management"]), ""),
     ("a member's management network neither", lambda log: log.fault(
@@ -78,7 +86,7 @@ def test_a_node_that_cannot_be_fenced_blocks():
 ])
 def test_who_is_lost_at_the_end(what, build, lost):
     log = build(Log().baseline())
-    assert sorted(impairments(build_history(log.events, log.topology))[-1][1].lost) == lost.split()
+    assert sorted(impairments(build_history(log.events, log.topology))[-1][1].cost.lost) == lost.split()
 
 
 def base(nodes: int = 2) -> Log:
@@ -124,16 +132,23 @@ def cut(log: Log, node: str = A, t: float = 5, networks=("heartbeat",), **more) 
     ("parts of three", outage(base(3).fault(5, "partition", A, B, C, groups=[[A], [B, C]]), 300), FAIL, "budget"),
     ("parts of one", outage(base(3).fault(5, "partition", A, B, C, groups=[[A], [B], [C]]), 300), PASS, "no quorum"),
     ("standby of both", outage(base().fault(5, "standby", A).fault(6, "standby", B, id=2), 300), PASS, "domain"),
-    ("a move takes nothing away", outage(base().fault(5, "move", B), 300), FAIL, "budget"),
-    ("a killed service is restarted", outage(base().fault(5, "service-kill", A), 300), FAIL, "budget"),
-    ("the fencing device is dead too", outage(cut(base().fault(4, "fence-device-dead", A, id=2)), 300), PASS,
-     "can't be fenced"),
+    ("a move takes nothing away", outage(base().fault(5, "move", B, service="web"), 300), FAIL, "budget"),
+    ("a killed service is restarted", outage(base().fault(5, "service-kill", A, service="web"), 300), FAIL, "budget"),
+    ("the fencing device is dead too", outage(base().fault(5, "hang", A).fault(4, "fence-device-dead", A, id=2), 300),
+     PASS, "can't be fenced"),
+    ("a split, and one can't be fenced: the other can", outage(cut(base().fault(4, "fence-device-dead", A, id=2)), 300),
+     FAIL, "budget"),
+    ("a split, and neither can be", outage(cut(base().fault(4, "fence-device-dead", A, id=2).fault(
+        4, "fence-device-dead", B, id=3)), 300), PASS, "can't be fenced"),
     ("the heartbeat loses a little", outage(base().fault(5, "packet-drop", network="heartbeat", percent=5), 300),
      FAIL, "budget"),
-    ("the heartbeat loses most", outage(base().fault(5, "packet-drop", network="heartbeat", percent=90), 300), PASS,
-     "not demanded"),
+    ("the heartbeat loses most", outage(base().fault(5, "packet-drop", network="heartbeat", percent=90), 300), FAIL,
+     "budget"),
+    ("of three it loses most", outage(base(3).fault(5, "packet-drop", network="heartbeat", percent=90), 300), PASS,
+     "no quorum without"),
     ("the clients' network loses packets", outage(base().fault(5, "packet-drop", network="service", percent=20), 300),
-     PASS, "not demanded"),
+     FAIL, "budget"),
+    ("it loses most", outage(base().fault(5, "packet-drop", network="service", percent=90), 300), PASS, "address"),
     ("expected", outage(cut(base().add(.2, "scenario", None, "expect", outage="web", why="no budget")), 300), PASS,
      "the outage of web is expected (no budget)"),
 ])

@@ -7,7 +7,8 @@ import pytest
 from harness.errors import FaultError
 from harness.faults import make_fault
 from harness.guest.seed import Seed
-from harness.judge.faultlog import Impairment, obstacle
+from harness.judge.demand import obstacle
+from harness.model.cost import Cost
 from harness.model.load import load_topology, parse_topology
 from harness.observe.targets import all_targets
 from harness.scene import merged
@@ -79,7 +80,7 @@ def test_the_client_is_asked_and_not_the_address():
 
 
 def test_without_its_client_nothing_can_be_told_of_it():
-    assert obstacle(TOPOLOGY, "nfs", Impairment(frozenset({"app-01"}))) == "no client (app-01) is left"
+    assert obstacle(TOPOLOGY, "nfs", Cost(lost=frozenset({"app-01"}))) == "no client (app-01) is left"
 
 
 def test_no_signal_stops_a_thread_of_the_kernel():
