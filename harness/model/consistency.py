@@ -320,7 +320,7 @@ def _services(topology: Topology) -> list[str]:
         if service.daemon and service.virtual_server:
             found.append(f"services.{name}.group: either a daemon or a virtual-server")
         found += _client(topology, name)
-        for kind in ("vip", "daemon", "export", "virtual-server"):
+        for kind in ("vip", "filesystem", "daemon", "export", "virtual-server"):
             if sum(part.kind == kind for part in service.group) > 1:
                 found.append(f"services.{name}.group: more than one {kind}")
         for node in service.domain.nodes:

@@ -170,6 +170,10 @@ INCONSISTENT = {
         {"services__web__group": [{"kind": "vip", "address": "192.168.98.244"},
                                   {"kind": "vip", "address": "192.168.98.245"}]},
         "services.web.group: more than one vip"),
+    "two file systems": (  # the CIB would have had one id twice
+        {"storage__iscsi__luns__1": {"name": "more", "size": "64M", "filesystem": "ext4"},
+         PART + "3": {"kind": "filesystem", "lun": "more", "mountpoint": "/srv/more"}},
+        "services.web.group: more than one filesystem"),
     "two daemons": (
         {"services__web__group": [{"kind": "daemon", "document_root": "/a"},
                                   {"kind": "daemon", "document_root": "/b"}]},
