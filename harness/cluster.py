@@ -361,9 +361,9 @@ class Cluster:
         return told
 
     def holdings_of(self, node: str) -> list[str]:
-        """The parts of services that ``node`` holds, as its agent last told: mounts and addresses."""
+        """The parts of services that ``node`` holds, as its agent last told: mounts, addresses and open ports."""
         return [f"{kind} {key[0]}" for (kind, *key), data in self._guests[node].current.items()
-                if data.get("mounted") or (kind == "address" and data["present"])]
+                if data.get("mounted") or (kind in ("address", "listen") and data["present"])]
 
     def is_answering(self, service: str) -> bool:
         """Whether a client of ``service`` gets an answer to what it asks now, within 1.5 s: from every node, if it is

@@ -157,20 +157,35 @@ def survivors_have_quorum(scene: Scene) -> None:
     assert seen[0].quorate, f"{quorate[0]} has quorum, but the partition of its DC {seen[0].coordinator} does not"
 
 
+def parts_held(scene: Scene, node: str, service: str) -> list[str]:
+    """What ``node`` holds of ``service``: its mount, its address, the port of its daemon where the cluster starts that
+    and no other service has the same."""
+    topology = scene.cluster.topology
+    settings = topology.services[service]
+    parts = {f"mount {settings.filesystem.mountpoint}"} if settings.filesystem else set()
+    if settings.vip:
+        parts.add(f"address {settings.vip.address}")
+    if settings.daemon and topology.stack.kind != "keepalived" and not any(
+            other.daemon and other.daemon.port == settings.daemon.port
+            for name, other in topology.services.items() if name != service):
+        parts.add(f"listen {settings.daemon.port}")
+    return sorted(parts & set(scene.cluster.holdings_of(node)))
+
+
 @then(phrase(r"<service> runs nowhere within <seconds>"))
 def runs_nowhere(scene: Scene, service: str, seconds: str) -> None:
     cluster = scene.cluster
 
     def holders() -> list[str]:
-        return [node for node in cluster.topology.cluster_nodes
-                if cluster.machine(node).power() is Power.ON and cluster.holdings_of(node)]
+        return [node for node in cluster.topology.service_nodes
+                if cluster.machine(node).power() is Power.ON and parts_held(scene, node, service)]
     scene.expect_poll(lambda: not holders(), float(seconds), f"no node to hold a part of {service}")
 
 
 @then(phrase(r"<node> stops <service> within <seconds>"))
 def node_stops(scene: Scene, node: str, service: str, seconds: str) -> None:
     name = scene.node(node)
-    scene.expect_poll(lambda: not scene.cluster.holdings_of(name), float(seconds),
+    scene.expect_poll(lambda: not parts_held(scene, name, service), float(seconds),
                       f"{name} to have stopped {service}")
 
 

@@ -20,10 +20,11 @@ Turn = Callable[[], bool | float | None]
 
 
 class Worker:
-    """Calls ``turn`` every ``pause`` seconds until it is stopped, ``turn`` fails, or returns False."""
+    """Calls ``turn`` every ``pause`` seconds until it is stopped, ``turn`` fails, or returns False. What fails by a
+    mistake is also told to ``broken``."""
 
-    def __init__(self, name: str, turn: Turn, pause: float) -> None:
-        self._turn, self._pause = turn, pause
+    def __init__(self, name: str, turn: Turn, pause: float, broken: Callable[[str], None]) -> None:
+        self._turn, self._pause, self._broken = turn, pause, broken
         self._stop = threading.Event()
         self.problem: str | None = None
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
@@ -36,6 +37,9 @@ class Worker:
                     return
         except (FencelineError, OSError) as error:  # its cluster may be gone; whoever heals is told
             self.problem = str(error)
+        except Exception as error:  # a mistake of ours: from here on the fault is not what it says
+            self.problem = repr(error)
+            self._broken(f"the {self._thread.name} ended early: {error!r}")
 
     def stop(self) -> None:
         """Ends it and waits for its end.
@@ -69,7 +73,9 @@ def start_worker(cluster: Cluster, fault: Any, turn: Turn, pause: float) -> None
     mine = _workers.setdefault(cluster.faults, {})
     if fault in mine:
         raise FaultError(f"{fault.name} is in force already")
-    mine[fault] = Worker(f"fault {fault.name}", turn, pause)
+    def broken(reason: str) -> None:
+        cluster.log.record("scenario", None, "broken", {"reason": reason})
+    mine[fault] = Worker(f"fault {fault.name}", turn, pause, broken)
 
 
 def stop_worker(cluster: Cluster, fault: Any) -> None:

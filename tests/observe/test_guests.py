@@ -90,8 +90,8 @@ def test_who_looks_at_what_a_node_holds_sees_one_moment(log, stream):
                     wait(log, "tick")
                 yield pair
     observer.current = Slow(observer.current)
-    assert Cluster.holdings_of(cluster, "rs-01") == ["mount /srv/www"]
-    assert Cluster.holdings_of(cluster, "rs-01") == ["mount /srv/www", "address 192.168.98.244"]
+    assert Cluster.holdings_of(cluster, "rs-01") == ["mount /srv/www", "listen 80"]
+    assert Cluster.holdings_of(cluster, "rs-01") == ["mount /srv/www", "listen 80", "address 192.168.98.244"]
 
 
 def test_garbage_is_counted_and_told_once(log, stream):

@@ -324,6 +324,43 @@ def test_runs_nowhere(stage):
     green(then.runs_nowhere, stage, "web", SOON)
 
 
+@pytest.mark.parametrize("part", ["mount /srv/www", "address 192.168.98.244", "listen 80"])
+def test_every_part_of_it_counts(stage, part):
+    stage.cluster.holdings = {"rs-01": [part]}
+    red(then.runs_nowhere, stage, "web", SOON, match="no node to hold a part of web")
+    stage.last_fault_ns = now_ns()
+    red(then.node_stops, stage, A, "web", SOON, match="rs-01 to have stopped web")
+
+
+def test_parts_of_other_services_do_not_count(tmp_path):
+    """Whether another service runs is not what is asked; nor is anything of this one overlooked."""
+    with make_cluster(load_topology("services-3"), tmp_path) as cluster:
+        cluster.pace = 0.04
+        scene = make_scene(cluster, tmp_path, "web")
+        services = cluster.topology.services
+        mine = services["web"]
+        theirs = [f"{kind} {value}" for name, one in services.items() if name != "web" for kind, value in (
+            ("address", one.vip and one.vip.address), ("mount", one.filesystem and one.filesystem.mountpoint),
+            ("listen", one.daemon and one.daemon.port)) if value]
+        assert theirs
+        node = scene.node(A)
+        cluster.holdings = {name: theirs for name in cluster.topology.cluster_nodes}
+        for step in (lambda: then.runs_nowhere(scene, "web", "5"), lambda: then.node_stops(scene, A, "web", "5")):
+            cluster.holdings[node] = theirs
+            scene.last_fault_ns = now_ns()
+            green(step)
+            cluster.holdings[node] = [*theirs, f"address {mine.vip.address}"]
+            red(step, match="to hold a part of web|to have stopped web")
+
+
+def test_a_port_that_two_services_have_tells_of_neither(stage):
+    web = stage.cluster.topology.services["web"]
+    both = stage.cluster.topology.model_copy(update={"services": {"web": web, "other": web}})
+    stage.cluster.topology = both
+    stage.cluster.holdings = {"rs-01": ["listen 80"]}
+    green(then.node_stops, stage, A, "web", "5")
+
+
 def test_node_stops(stage):
     cluster = stage.cluster
     cluster.holdings = {"rs-01": ["address 192.168.98.244"], "rs-02": []}
