@@ -34,6 +34,7 @@ from harness.model.topology import Topology
 from harness.observe.capture import Capture
 from harness.observe.client import ClientObserver
 from harness.observe.guests import GuestObserver
+from harness.observe.host import HostObserver
 from harness.observe.ledger import LedgerClient
 from harness.observe.log import EventLog
 from harness.observe.loop import ObserverLoop
@@ -138,12 +139,16 @@ class Cluster:
         self.capture = Capture(self.fabric, topology)
         self._undo.callback(self.capture.stop)
         self.ledger = LedgerClient(self.fabric, topology, self.log, self.loop)
-        for observer in (self.client, self.wire, self.writes, self.ledger):
+        host = HostObserver(self._tasks, self.log)
+        for observer in (self.client, self.wire, self.writes, self.ledger, host):
             observer.start()
             self._undo.callback(observer.stop)
         # the storage host has the least to do and is waited for by all: first
         for node in sorted(topology.nodes, key=lambda name: topology.nodes[name].role == "cluster"):
             self.machines[node].start()
+
+    def _tasks(self) -> dict[str, tuple[int, ...]]:
+        return {node: machine.processes() for node, machine in self.machines.items()}
 
     def _close_journal(self) -> None:
         # what could not be removed stays written down, for `fenceline reap`; faults went with their machines

@@ -79,6 +79,9 @@ class FakeMachine:
     def power(self) -> Power:
         return self.state
 
+    def processes(self) -> tuple[int, ...]:
+        return ()
+
     def start(self) -> None:
         self.calls.append("start")
         if self.stuck == "start":

@@ -11,6 +11,7 @@ from harness.judge.demand import obstacle
 from harness.judge.faultlog import Impairment, impairments, serves_clients
 from harness.judge.findings import Tally
 from harness.judge.history import SECOND, History
+from harness.judge.host import LITTLE, host_took
 from harness.judge.outages import outages
 from harness.judge.requests import served
 from harness.model.topology import Topology
@@ -73,9 +74,14 @@ def _judge_stretch(history: History, tally: Tally, outage: Outage, begin_ns: int
     seconds = (until_ns - begin_ns) / SECOND
     is_open = outage.end_ns is None and last
     begun = f"{outage.service} did not answer from {history.at(begin_ns)}"
-    if seconds - outage.plus_minus > limit_s:
-        until = "to the end" if is_open else f"to {history.at(until_ns)}"
-        tally.add(Verdict.FAIL, begin_ns, f"{begun} {until}: {seconds:.3f} s, budget {limit_s:g} s")
+    until = "to the end" if is_open else f"to {history.at(until_ns)}"
+    took_s = host_took(history.kinds("host.waited"), begin_ns, until_ns)
+    if seconds - outage.plus_minus - took_s > limit_s:
+        host = f"; the host took {took_s:.1f} s of them" if took_s >= LITTLE else ""
+        tally.add(Verdict.FAIL, begin_ns, f"{begun} {until}: {seconds:.3f} s, budget {limit_s:g} s{host}")
+    elif seconds - outage.plus_minus > limit_s:
+        tally.add(Verdict.UNKNOWN, begin_ns, f"{begun} {until}: {seconds:.3f} s, budget {limit_s:g} s; but for "
+                  f"{took_s:.1f} s of them machines that had something to do waited for a CPU of the host")
     elif is_open:
         tally.add(Verdict.UNKNOWN, begin_ns, f"{begun} to the end; the log ends after {seconds:.3f} s, before its "
                   f"budget of {limit_s:g} s was used up")

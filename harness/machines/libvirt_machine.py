@@ -300,6 +300,10 @@ class LibvirtMachine:
                 return Power.OFF
             return Power.PAUSED if self._is_paused else Power.ON
 
+    def processes(self) -> tuple[int, ...]:
+        run = self.run
+        return () if run is None or run.pid is None else (run.pid,)
+
     def agent_stream(self) -> int | None:
         return self._stream
 

@@ -81,6 +81,8 @@ class Machine(Protocol):
         """Makes the guest's kernel panic; it stays dead until ``reset`` or ``power_off`` and ``start``."""
     def power(self) -> Power: ...
     def link(self, network: str) -> Link: ...
+    def processes(self) -> tuple[int, ...]:
+        """The pids of the host's processes that execute it (their children are not listed); none while it is off."""
     def agent_stream(self) -> int | None:
         """A readable file descriptor with the guest agent's JSON lines since the last ``start``; the machine's
         to close. A new one at every start."""

@@ -227,6 +227,10 @@ class UmlMachine:
             raise MachineError(f"{self.name} is not plugged into {network}")
         return _UmlLink(self, network)
 
+    def processes(self) -> tuple[int, ...]:
+        started = self._process
+        return () if started is None else (started.pid,)
+
     def agent_stream(self) -> int | None:
         return self._stream
 

@@ -39,6 +39,8 @@ agent.start        guest     {}: the agent (re)started: what was known of this g
 bmc.request        bmc       {action: on | off | cycle | reset | status, from: ip}
 bmc.done           bmc       {action, ok: bool, error}; {mode} too where the BMC misbehaves
 observer.stall     client    {seconds}: nobody looked for so long (also from source bmc)
+host.waited        host      {over, seconds: {machine: s}}: in the ``over`` seconds before it the machine had something
+                             to do, and waited so long for a CPU of the host
 state              stack     ClusterState.as_dict(): a normalised snapshot
 fault.begin        fault     {id, fault, targets: [node, ...], params}
 fault.injected     fault     {id}

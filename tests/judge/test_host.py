@@ -1,0 +1,87 @@
+"""What the host took: it leaves open what it may have decided, and excuses nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from harness.judge.host import host_took
+from harness.judge.verdict import judge
+from harness.model.verdict import Verdict
+from tests.judge.logs import A, B, Log, ns
+from tests.judge.test_liveness import base, cut, outage
+
+PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
+
+
+def waited(log: Log, begin: float, end: float, *each: float, over: float = 1.0) -> Log:
+    """One look a second from ``begin`` to ``end``: what each of the machines waited in that second."""
+    at = begin + over
+    while at <= end + 1e-6:
+        log.add(at, "host", None, "host.waited", over=over, seconds=dict(zip((A, B, "san-01"), each, strict=False)))
+        at += over
+    return log
+
+
+def test_of_each_second_what_the_longest_waited_and_no_more_than_it_has():
+    log = waited(waited(waited(Log(), 0, 10, 0.2, 0.5, 0.1), 10, 20, 3.0, 0.0), 20, 30, 0.0, 0.0)
+    log.add(15, "client", None, "observer.stall", seconds=9.0)
+
+    def took(begin, end):
+        return round(host_took(log.events, ns(begin), ns(end)), 6)
+    assert took(0, 10) == 5.0  # not the sum of them: a failover waits for one at a time
+    assert took(10, 20) == 10.0
+    assert took(20, 30) == took(30, 40) == took(5, 5) == 0.0
+    assert took(0, 40) == 15.0
+    assert took(9.75, 10) == 0.25  # a look that lies across counts in part
+    assert took(10.5, 11) == 0.5
+
+
+#: Away from 5 s on for 7 s more than the budget of 10 s.
+LATE = 22
+
+
+@pytest.mark.parametrize(("name", "share", "verdict", "words"), [
+    ("an idle host", None, FAIL, "budget 10 s"),
+    ("a host with little to do", 0.1, FAIL, "the host took 1.8 s of them"),
+    ("not so much as decides", 0.3, FAIL, "the host took 5.2 s of them"),
+    ("as much as decides", 0.5, UNKNOWN, "s of them machines that had something to do waited for a CPU"),
+    ("all of it", 1.0, UNKNOWN, "waited for a CPU of the host"),
+])
+def test_a_budget_that_the_host_ate_is_no_promise_of_the_clusters(name, share, verdict, words):
+    log = outage(cut(base()), LATE)
+    if share is not None:
+        waited(log, 0, 40, 0.0, share)
+    finding = log.finding("liveness at the end")
+    assert finding.verdict is verdict and words in finding.reason
+
+
+def test_what_the_host_took_at_other_times_is_no_excuse():
+    log = waited(waited(outage(cut(base()), LATE), 0, 5, 1.0, 1.0), 22, 40, 1.0, 1.0)
+    assert log.finding("liveness at the end").verdict is FAIL
+
+
+def test_a_service_that_does_not_come_back_has_failed_on_a_busy_host_too():
+    log = waited(outage(cut(base()), 300), 0, 320, 0.8, 0.9, 0.7)
+    finding = log.finding("liveness at the end")
+    assert finding.verdict is FAIL and "the host took" in finding.reason
+
+
+def test_it_makes_no_pass_and_touches_no_safety():
+    """Whatever the host took: no verdict gets better than UNKNOWN by it, and a broken promise stays one."""
+    def with_host(log: Log) -> Verdict:
+        busy = waited(Log(log.topology), 0, 320, 1.0, 1.0, 1.0)
+        return judge([*log.events, *busy.events], log.topology).verdict
+    for log in (outage(cut(base()), LATE), outage(base(), LATE), outage(cut(base()), 12, until=12)):
+        before = judge(log.events, log.topology).verdict
+        assert before in (FAIL, UNKNOWN) and with_host(log) in (FAIL, UNKNOWN)
+    two = outage(cut(base()), 12).mount(8, A).mount(8, B)
+    assert judge(two.events, two.topology).verdict is FAIL and with_host(two) is FAIL
+
+
+def test_a_log_from_before_is_judged_as_before():
+    log = outage(cut(base()), LATE)
+    assert log.finding("liveness at the end").verdict is FAIL
+    log.events = [dataclasses.replace(event, data=dict(event.data)) for event in log.events]
+    assert log.finding("liveness at the end").verdict is FAIL
