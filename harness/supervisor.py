@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from harness.byhand import ByHand
 from harness.control import QUEUE, Claim, Entry, read_line
 from harness.errors import ClusterError, FencelineError, HostError
 from harness.judge import judgement_to_json
@@ -126,6 +127,7 @@ class Supervisor:
             raise
         self.log.record("scenario", None, "ready", {"service": next(iter(self.topology.services), None),
                                                     "slowdown": self._cluster.driver.slowdown})
+        ByHand(self._cluster, self.log)
 
     @contextlib.contextmanager
     def _serving(self):

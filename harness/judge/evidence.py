@@ -102,14 +102,16 @@ def _judge_guests(history: History, tally: Tally) -> None:
 
 
 def _judge_power(history: History, tally: Tally, node: str) -> None:
-    """A machine that is off says nothing, and none stops before anybody did anything to it."""
-    fault_ns = history.first_fault_ns()
+    """A machine that is off says nothing, and none dies before anybody did anything to it. One that was told to reboot
+    from inside did not die; unless it was to come up."""
+    fault_ns, ready_ns = history.first_fault_ns(), history.ready_ns()
     for interval in history.power[node]:
         event = interval.start.event
         if interval.value != OFF or event is None:
             continue
-        if event.data.get("why") in ("crash", "reboot") and event.t_ns <= history.end_ns and (
-                fault_ns is None or event.t_ns < fault_ns):
+        why = event.data.get("why")
+        if (why == "crash" or (why == "reboot" and (ready_ns is None or event.t_ns < ready_ns))) and (
+                event.t_ns <= history.end_ns and (fault_ns is None or event.t_ns < fault_ns)):
             tally.add(Verdict.BROKEN, event.t_ns, f"the machine {node} stopped by itself at "
                       f"{history.at(event.t_ns)}, before any fault", event)
         until_ns = history.log_end_ns if interval.end is None else interval.end.earliest_ns - 1

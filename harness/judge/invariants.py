@@ -24,7 +24,8 @@ Check = Callable[[History], Finding]
 
 
 def healthy_cluster_fences_nobody(history: History) -> Finding:
-    """Between ready and the first fault (administrative ones count as faults) nothing is fenced and nothing moves.
+    """Between ready and the first fault (administrative ones count as faults) nothing is fenced, no node reboots and
+    nothing moves.
 
     What happens while the cluster forms is left out: it is not healthy yet.
     """
@@ -39,6 +40,9 @@ def healthy_cluster_fences_nobody(history: History) -> Finding:
         if is_fencing(event) and healthy(event.t_ns):
             tally.add(Verdict.FAIL, event.t_ns, f"{event.node} was fenced at {history.at(event.t_ns)}, before any "
                       "fault", event)
+        if event.data.get("why") == "reboot" and healthy(event.t_ns):
+            tally.add(Verdict.FAIL, event.t_ns, f"{event.node} rebooted at {history.at(event.t_ns)}, told to from "
+                      "inside: nobody here had asked for it", event)
     for event in history.kinds("bmc.request"):
         if event.data.get("action") in CUTTING and healthy(event.t_ns):
             tally.add(Verdict.FAIL, event.t_ns, f"{event.data.get('from', 'somebody')} asked the fencing device of "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.model.verdict import Verdict
-from tests.judge.logs import A, B, Log
+from tests.judge.logs import A, B, SAN, Log
 
 PASS, UNKNOWN, INVALID, BROKEN = Verdict.PASS, Verdict.UNKNOWN, Verdict.INVALID, Verdict.BROKEN
 
@@ -57,8 +57,10 @@ def base(ready: bool = True, load: bool = True, ticks: bool = True) -> Log:
     ("the rest of a dead agent's pipe", base(ticks=False).ticks(0, 30, A).ticks(0, 10.5, B).off(10, B), PASS, ""),
     ("a machine that died by itself", base(ticks=False).ticks(0, 30, A).ticks(0, 10, B).off(10, B, "crash"), BROKEN,
      "stopped by itself"),
-    ("a machine that rebooted by itself", base(ticks=False).ticks(0, 30, A).ticks(0, 10, B).off(10, B, "reboot"),
-     BROKEN, "stopped by itself"),
+    ("a machine that was told to reboot, from inside", base(ticks=False).ticks(0, 30, A).ticks(0, 10, B)
+        .off(10, B, "reboot"), PASS, ""),  # see "healthy cluster fences nobody"
+    ("a machine that rebooted while it was to come up", base(ready=False).ready(12).off(0.1, SAN, "reboot")
+        .power(0.2, SAN, "on"), BROKEN, "stopped by itself"),
     ("a machine that died after a fault", base(ticks=False).ticks(0, 30, A).ticks(0, 10, B).off(10, B, "crash")
         .fault(9, "panic", B), PASS, ""),
     ("what it expects does not exist", base().expect_break("two mounts"), INVALID, "'two mounts'"),
