@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.model.verdict import Verdict
-from tests.judge.logs import A, B, SAN, Log
+from tests.judge.logs import SAN, A, B, Log
 
 PASS, UNKNOWN, INVALID, BROKEN = Verdict.PASS, Verdict.UNKNOWN, Verdict.INVALID, Verdict.BROKEN
 
