@@ -19,6 +19,8 @@ FAMILIES = {
                  "the timeout is set back; a reset does it too"),
     "partition": ("Network, shape", "outside: rules between the switch's ports", "the rules are deleted"),
     "network": ("Network, cables and loss", "outside: rules on the switch's ports", "the rules are deleted"),
+    "interface": ("Network, interfaces", "inside: by the node's own command", "the interface is up again with its "
+                  "address; one that was fenced for it boots so"),
     "flap": ("Network, loose contact", "outside: rules on the switch's ports", "it ends, the cables are plugged in"),
     "netem": ("Network, packets, by netem", "outside: in the fabric; inside, where the host has no netem",
               "the queueing discipline is deleted"),

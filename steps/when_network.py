@@ -44,12 +44,44 @@ def split_at_random(scene: Scene, network: str, seed: str, seconds: str) -> None
 
 @when("the partition is mended")
 def partition_mended(scene: Scene) -> None:
-    scene.heal_any(("partition", "one-way", "partition-bridge", "partition-ring"))
+    scene.heal_any(("partition", "one-way", "partition-bridge", "partition-ring", "link-loss"))
 
 
 @when(phrase(r"<other> is not heard by <node> any more on the <network>"))
 def one_way(scene: Scene, other: str, node: str, network: str) -> None:
     scene.inject("one-way", sender=scene.node(other), receiver=scene.node(node), networks=_networks(scene, network))
+
+
+@when(phrase(r"<node> and <other> don't hear each other any more on the <network>"))
+def two_deaf(scene: Scene, node: str, other: str, network: str) -> None:
+    scene.inject("partition", groups=((scene.node(node),), (scene.node(other),)), networks=_networks(scene, network))
+
+
+@when(phrase(rf"(?P<percent>{NUMBER}) % of the packets from <node> to <other> on the <network> are lost"))
+def link_loses(scene: Scene, percent: str, node: str, other: str, network: str) -> None:
+    scene.inject("link-loss", sender=scene.node(node), receiver=scene.node(other), networks=_networks(scene, network),
+                 percent=float(percent))
+
+
+@when(phrase(r"the interface of <node> in the <network> is taken down"))
+def interface_down(scene: Scene, node: str, network: str) -> None:
+    scene.inject("interface-down", node=scene.node(node), networks=_networks(scene, network))
+
+
+@when(phrase(r"the interface of <node> in the <network> is taken down, and its addresses with it"))
+def interface_gone(scene: Scene, node: str, network: str) -> None:
+    scene.inject("interface-down", node=scene.node(node), networks=_networks(scene, network), addresses="gone")
+
+
+@when(phrase(r"the interface of <node> in the <network> is brought up again"))
+def interface_up(scene: Scene, node: str, network: str) -> None:
+    scene.heal("interface-down", node=scene.node(node), networks=_networks(scene, network))
+
+
+@when(phrase(r"packets of more than (?P<size>\d+) bytes are lost on the <network>"))
+def big_lost(scene: Scene, size: str, network: str) -> None:
+    for name in _networks(scene, network):
+        scene.inject("packet-size-drop", network=name, size=int(size))
 
 
 @when(phrase(r"the <network> splits into two halves that both hear <node>"))

@@ -9,6 +9,7 @@ from harness.faults import (
     fencing,
     flap,
     guest,
+    interface,
     names,
     netem,
     network,
@@ -29,5 +30,6 @@ from harness.faults import (
 from harness.faults.base import FAULTS, ActiveFault, Fault, FaultControl, lasts, make_fault
 
 __all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "clock", "disk", "drbd", "fencing",
-           "flap", "guest", "lasts", "make_fault", "names", "netem", "network", "nfs", "node", "partition", "power",
-           "process", "quorum", "reservation", "resources", "software", "storage", "stun", "traffic", "watchdog"]
+           "flap", "guest", "interface", "lasts", "make_fault", "names", "netem", "network", "nfs", "node",
+           "partition", "power", "process", "quorum", "reservation", "resources", "software", "storage", "stun",
+           "traffic", "watchdog"]

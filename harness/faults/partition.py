@@ -13,7 +13,7 @@ from harness.errors import FaultError, FencelineError
 from harness.faults import shapes
 from harness.faults.base import OnCluster, fault
 from harness.faults.bridge_rule import BridgeRule
-from harness.faults.parameters import check_names, parameter
+from harness.faults.parameters import check_names, check_number, parameter
 from harness.machines.frames import Watch, count_frames
 from harness.model import damage
 from harness.model.addressing import address
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 _WINDOW = 0.6  # s for which frames are counted: a totem token comes every few ms
 _ASKING = 2.5  # s for which they are counted where somebody was made to speak: Linux repeats an ARP question after 1 s
+_LOSSY = 50.0  # % of a link's frames that must be lost for its members to be excused
+_SHARE_WITHIN = 30.0  # s for which frames are counted until a share can be told
+_ENOUGH_SENT, _ENOUGH_LOST = 60, 5
+_SIGMAS = 4.0
 _NETWORKS = "networks of the topology, separated by commas"
 
 
@@ -50,6 +54,10 @@ class _LostLinks(BridgeRule, OnCluster):
     def _table(self) -> str:
         return f"fl_shape_{zlib.crc32(repr((self.name, sorted(asdict(self).items()))).encode()):08x}"
 
+    def _chance(self) -> str:
+        """Which of the links' frames, in nft's words; all."""
+        return ""
+
     def _ports(self, cluster: Cluster) -> list[tuple[str, str, str]]:
         """(network, sender, receiver) of every lost link."""
         topology, found = cluster.topology, []
@@ -72,7 +80,7 @@ class _LostLinks(BridgeRule, OnCluster):
         fabric.run(["nft", "-f", "-"], f"""
 table bridge {self._table} {{
     set lost {{ type ifname . ifname; elements = {{ {lost} }} }}
-    chain links {{ type filter hook forward priority -200; iifname . oifname @lost drop; }}
+    chain links {{ type filter hook forward priority -200; iifname . oifname @lost {self._chance()}drop; }}
 }}
 """)
 
@@ -185,6 +193,44 @@ class OneWay(_LostLinks):
 
     def links(self, topology: Topology) -> shapes.Links:
         return shapes.one_way(self.sender, self.receiver)
+
+
+@fault
+@dataclass(frozen=True)
+class LinkLoss(OneWay):
+    """``percent`` of what ``sender`` sends to ``receiver`` in ``networks`` are lost at random; nothing else is."""
+
+    percent: float = parameter("% of the frames, above 0 and at most 100", 50.0)
+    name: ClassVar[str] = "link-loss"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "percent", 0, 100, " %")
+
+    def _chance(self) -> str:
+        threshold = round(self.percent * 100)  # nft refuses a comparison that is always true
+        return f"numgen random mod 10000 < {threshold} " if threshold < 10000 else ""
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        ports, sent, heard = self._ports(cluster), 0, 0
+        deadline = time.monotonic() + _SHARE_WITHIN
+        while sent * self.percent / 100 < _ENOUGH_LOST or sent < _ENOUGH_SENT:
+            if time.monotonic() > deadline:
+                raise FaultError(f"not confirmed: {self.sender} sent {self.receiver} only {sent} frames in "
+                                 f"{_SHARE_WITHIN:g} s")
+            counted = self._count(cluster, ports, _ASKING, lambda: self._call_out(cluster, self.sender, self.receiver))
+            sent, heard = sent + sum(counted[0]), heard + sum(counted[1])
+        lost = 100 * (1 - heard / sent)
+        share = self.percent / 100
+        sigma = 100 * (share * (1 - share) / sent) ** 0.5
+        if abs(lost - self.percent) > _SIGMAS * sigma + 1:
+            raise FaultError(f"not confirmed: {lost:.1f} % of {sent} frames from {self.sender} to {self.receiver} were "
+                             f"lost, {self.percent:g} % wanted")
+        return {"frames_sent": sent, "frames_heard": heard, "lost_percent": round(lost, 2)}
+
+    def costs(self, topology: Topology) -> Cost:
+        """What loses less than half is repeated in time; what loses more is as good as cut."""
+        return super().costs(topology) if self.percent >= _LOSSY else Cost()
 
 
 @fault

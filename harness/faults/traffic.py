@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
-from harness.faults.base import OnNode, fault
+from harness.faults.base import OnCluster, OnNode, fault
+from harness.faults.bridge_rule import BridgeRule
 from harness.faults.network import PacketDrop
 from harness.faults.parameters import check_choice, check_number, parameter
+from harness.guest.ping import parse_ping, ping_command
 from harness.machines.frames import flood
 from harness.model import damage
+from harness.model.addressing import address
 from harness.model.cost import Cost
 from harness.stacks.offers import lacking
 
@@ -147,3 +150,73 @@ class PacketKindDrop(PacketDrop):
                     raise FaultError(f"not confirmed: {error.message}") from error
                 if heard and self.percent == 100:
                     raise FaultError(f"not confirmed: {node} still answers ARP on {self.network}")
+
+
+@fault
+@dataclass(frozen=True)
+class PacketSizeDrop(BridgeRule, OnCluster):
+    """Packets of more than ``size`` bytes that machines send into ``network`` are lost without a word, and smaller ones
+    are not: a hole in the path's MTU."""
+
+    network: str
+    size: int = parameter("bytes with the IP header, from 600 to 1400; a path of Ethernet takes 1500", 1000)
+    name: ClassVar[str] = "packet-size-drop"
+
+    def __post_init__(self) -> None:
+        check_number(self, "size", 599, 1400, " bytes")
+        object.__setattr__(self, "size", int(self.size))
+
+    @property
+    def _table(self) -> str:
+        return f"fl_size_{self.network.replace('-', '_')}"
+
+    def inject(self, cluster: Cluster) -> None:
+        if self.network not in cluster.topology.networks:
+            raise FaultError(f"no network {self.network!r}; there are {', '.join(cluster.topology.networks)}")
+        fabric = cluster.fabric
+        taps = ", ".join(fabric.tap(node, self.network) for node in self._plugged(cluster))
+        fabric.run(["nft", "-f", "-"], f"""
+table bridge {self._table} {{
+    chain big {{ type filter hook prerouting priority 0; iifname {{ {taps} }} meta length > {self.size} drop; }}
+}}
+""")
+
+    def _plugged(self, cluster: Cluster) -> list[str]:
+        return [node for node in cluster.topology.nodes if self.network in cluster.topology.networks_of(node)]
+
+    def _pings(self, cluster: Cluster) -> tuple[str, int, int]:
+        """Who was asked by whom, and how many small and big packets came back."""
+        running = [node for node in self._plugged(cluster) if cluster.is_running(node)]
+        if len(running) < 2:
+            raise FaultError(f"not confirmed: nobody else runs on {self.network} that could be asked")
+        asks, asked = running[:2]
+        came = []
+        # ICMP's and IP's headers are 28 bytes; not to be cut in pieces
+        for size in (56, self.size - 28 + 72):
+            command = [*ping_command(str(address(cluster.topology, asked, self.network)), 5, 0.2), "-M", "do", "-s",
+                       str(size)]
+            try:
+                came.append(parse_ping(cluster.session(asks).run(command, within=30, check=False).out).received)
+            except ValueError as error:
+                raise FaultError(f"not confirmed: {error}") from error
+        return f"{asks} pinged {asked}", *came
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        who, small, big = self._pings(cluster)
+        if not small or big:
+            raise FaultError(f"not confirmed: {who}: of 5 small packets {small} came back, of 5 big ones {big}")
+        return {"pings": who, "small": f"{small} of 5", "big": f"{big} of 5"}
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        if self._is_there(cluster):
+            raise FaultError(f"the rule on {self.network} is still there")
+        return {"rule": "gone"}
+
+    def costs(self, topology: Topology) -> Cost:
+        """Members whose big packets are lost form no membership; a disk behind the hole can be written by nobody."""
+        role, plugged = topology.networks[self.network].role, topology.cluster_nodes
+        if role == "heartbeat":
+            return Cost(unheard=frozenset((self.network, a, b) for a in plugged for b in plugged if a != b))
+        if role == "storage":
+            return Cost(stopped=frozenset(name for name in topology.services if topology.storage_host(name)))
+        return Cost()

@@ -11,6 +11,7 @@ from harness.errors import FaultError
 from harness.faults import make_fault
 from harness.faults.background import worker_of
 from harness.faults.flap import Phases
+from harness.model.cost import Cost
 from harness.model.load import load_topology
 
 BOTH = ("heartbeat-a", "heartbeat-b")
@@ -220,3 +221,41 @@ def test_drops_of_different_kinds_live_side_by_side(net):
     with pytest.raises(FaultError, match="still there"):
         totem.confirm_healed(net.cluster)
     totem.heal(net.cluster)
+
+
+@pytest.mark.parametrize("percent", [30, 100])
+def test_a_share_of_one_link_is_lost_one_way(net, percent):
+    there = make_fault("link-loss", sender="node1", receiver="node2", networks="heartbeat-a", percent=percent)
+    back = make_fault("link-loss", sender="node2", receiver="node1", networks="heartbeat-a", percent=percent)
+    with pytest.raises(FaultError, match="not confirmed: 0.0 % of"):
+        there.confirm(net.cluster, 0)
+    there.inject(net.cluster)
+    try:
+        assert there.confirm(net.cluster, 0)["lost_percent"] == pytest.approx(percent, abs=25)
+        with pytest.raises(FaultError, match="not confirmed: 0.0 % of"):
+            back.confirm(net.cluster, 0)
+        another = make_fault("link-loss", sender="node1", receiver="node2", networks="heartbeat-a", percent=1)
+        with pytest.raises(FaultError, match="were lost, 1 % wanted"):
+            another.confirm(net.cluster, 0)
+    finally:
+        there.heal(net.cluster)
+    there.heal(net.cluster)
+    assert there.confirm_healed(net.cluster)["rule"] == "gone"
+
+
+def test_what_loses_little_costs_nothing(net):
+    fault = make_fault("link-loss", sender="node1", receiver="node2", networks="heartbeat-a", percent=40)
+    assert fault.costs(net.cluster.topology) == Cost()
+
+
+def test_big_packets_rules_are_made_and_gone(net):
+    fault = make_fault("packet-size-drop", network="heartbeat-a", size=1000)
+    fault.inject(net.cluster)
+    try:
+        with pytest.raises(FaultError, match="the rule on heartbeat-a is still there"):
+            fault.confirm_healed(net.cluster)
+        assert "meta length > 1000 drop" in net.cluster.fabric.run(["nft", "list", "table", "bridge", fault._table])
+    finally:
+        fault.heal(net.cluster)
+    fault.heal(net.cluster)
+    assert fault.confirm_healed(net.cluster) == {"rule": "gone"}
