@@ -33,6 +33,8 @@ FAMILIES = {
     "process": ("Process, hanging", "inside", "SIGCONT; a machine that was fenced is switched on"),
     "guest": ("Process and CPU", "inside", "it ends by itself, or the cluster mends it"),
     "resources": ("Resources", "inside", "load is ended, files are removed, limits put back; a reboot does it too"),
+    "agents": ("Services that don't do what they are told", "inside", "the agent is its own again, what kept the mount "
+               "busy is killed; a reboot does it too"),
     "clock": ("Time", "inside", "the clock is set to the host's, and runs at its rate"),
     "storage": ("Storage", "outside: on the storage host; a session inside", "the target is started, the node logs in"),
     "disk": ("Storage, the disk behind a LUN", "outside: on the storage host, under what it exports",

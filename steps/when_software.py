@@ -67,3 +67,35 @@ def configuration_spoilt(scene: Scene, service: str, node: str) -> None:
 @when(phrase(r"the configuration of <service> on <node> is put right"))
 def configuration_put_right(scene: Scene, service: str, node: str) -> None:
     scene.heal("configuration-spoilt", node=scene.node(node), service=service)
+
+
+@when(phrase(r"(?P<component>corosync|pacemaker) alone is stopped on <node>"))
+@needs("component {component}")
+def component_stopped(scene: Scene, component: str, node: str) -> None:
+    scene.inject("component-stop", node=scene.node(node), component=component)
+
+
+@when(phrase(r"(?P<component>corosync|pacemaker) alone is killed on <node>, with all its processes"))
+@needs("component {component}")
+def component_killed(scene: Scene, component: str, node: str) -> None:
+    scene.inject("component-stop", node=scene.node(node), component=component, how="kill")
+
+
+@when(phrase(r"(?P<component>corosync|pacemaker) is started again on <node>"))
+@needs("component {component}")
+def component_started(scene: Scene, component: str, node: str) -> None:
+    scene.heal("component-stop", node=scene.node(node), component=component)
+
+
+@when(phrase(r"<node> is put into maintenance"))
+@needs("node maintenance")
+def node_in_maintenance(scene: Scene, node: str) -> None:
+    name, state = scene.node(node), scene.cluster.state()
+    there = tuple(service for service in scene.cluster.topology.services if name in state.owners(service))
+    scene.inject("node-maintenance", node=name, services=there)
+
+
+@when(phrase(r"<node> is taken out of maintenance"))
+@needs("node maintenance")
+def node_out_of_maintenance(scene: Scene, node: str) -> None:
+    scene.heal("node-maintenance", node=scene.node(node))

@@ -209,6 +209,7 @@ class FakeStack:
         self.deaf = False
         self.moves: dict[str, str] = {}
         self.standbys: set[str] = set()
+        self.maintained: set[str] = set()
         self.properties: dict[str, str] = {}
         self.copies: dict[str, dict[str, str]] = {}  # what a node's own copy has, where it is another
         self.calls: list[str] = []
@@ -223,7 +224,8 @@ class FakeStack:
         nodes = cluster.topology.cluster_nodes
         state = {
             "seen_by": node or nodes[0], "quorate": True, "coordinator": nodes[0],
-            "members": tuple(MemberState(name, cluster.is_running(name), name in self.standbys)
+            "members": tuple(MemberState(name, cluster.is_running(name), name in self.standbys,
+                                         maintenance=name in self.maintained)
                              for name in cluster.topology.service_nodes),
             "resources": tuple(
                 ResourceState(f"{service}-{part.kind}", "ocf:heartbeat:x", "Started", (cluster.owners[service],),
@@ -283,6 +285,11 @@ class FakeStack:
         self.calls.append(f"standby {node} {on}")
         if not self.deaf:
             (self.standbys.add if on else self.standbys.discard)(node)
+
+    def node_maintenance(self, node: str, on: bool) -> None:
+        self.calls.append(f"node_maintenance {node} {on}")
+        if not self.deaf:
+            (self.maintained.add if on else self.maintained.discard)(node)
 
     def cleanup(self) -> None:
         self.calls.append("cleanup")

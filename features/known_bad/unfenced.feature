@@ -17,3 +17,18 @@ Feature: Fencing switched off
     And the promise "single writer" is broken within 40 seconds
     And the promise "fence before takeover" is broken within 30 seconds
     And the promise "single VIP owner" is broken within 30 seconds
+
+  @known_bad
+  Scenario: A stop that fails, and nobody who could be fenced for it
+    Given the topology "web-iscsi" is up and "web" is answering, with
+      """
+      fencing: {method: none}
+      """
+    And the promise "liveness at the end" is expected to break
+    And the stop of "web" fails on the active node
+    When "web" is moved to the standby
+    And the process of "web" is killed
+    Then "web" stops answering within 10 seconds
+    And the promise "liveness at the end" is broken within 60 seconds
+    When all faults are healed
+    Then "web" answers within 90 seconds

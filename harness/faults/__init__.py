@@ -3,6 +3,7 @@
 from harness.faults import (
     address,
     admin,
+    agents,
     clock,
     disk,
     drbd,
@@ -29,7 +30,7 @@ from harness.faults import (
 )
 from harness.faults.base import FAULTS, ActiveFault, Fault, FaultControl, lasts, make_fault
 
-__all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "clock", "disk", "drbd", "fencing",
-           "flap", "guest", "interface", "lasts", "make_fault", "names", "netem", "network", "nfs", "node",
+__all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "agents", "clock", "disk", "drbd",
+           "fencing", "flap", "guest", "interface", "lasts", "make_fault", "names", "netem", "network", "nfs", "node",
            "partition", "power", "process", "quorum", "reservation", "resources", "software", "storage", "stun",
            "traffic", "watchdog"]

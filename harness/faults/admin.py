@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import OnCluster, OnNode, fault
-from harness.faults.parameters import parameter
+from harness.faults.parameters import check_names, parameter
 from harness.model import damage
 from harness.model.cost import Cost
 from harness.stacks.pacemaker.cib import cluster_properties
@@ -208,6 +208,48 @@ class Maintenance(_ClusterProperty):
     name: ClassVar[str] = "maintenance"
     property_name: ClassVar[str] = "maintenance-mode"
     value: ClassVar[str] = "true"
+
+
+@fault
+@dataclass(frozen=True)
+class NodeMaintenance(OnNode):
+    """``node`` is put into maintenance: the cluster leaves alone what runs there, and the other nodes go on as ever."""
+
+    services: tuple[str, ...] = parameter("what runs there, separated by commas; *: whatever may run there", ("*",))
+    name: ClassVar[str] = "node-maintenance"
+
+    def __post_init__(self) -> None:
+        if self.services:
+            check_names(self, "services")
+
+    def inject(self, cluster: Cluster) -> None:
+        if not hasattr(cluster.stack, "node_maintenance"):
+            raise FaultError(f"the stack {cluster.stack.name} knows no maintenance of a node")
+        unknown = sorted({*self.services} - {*cluster.topology.services, "*"})
+        if unknown:
+            raise FaultError(f"no service {', '.join(unknown)}; there are {', '.join(cluster.topology.services)}")
+        cluster.stack.node_maintenance(self.node, on=True)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        return self._is(cluster, True)
+
+    def heal(self, cluster: Cluster) -> None:
+        if hasattr(cluster.stack, "node_maintenance"):
+            cluster.stack.node_maintenance(self.node, on=False)
+
+    def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        return self._is(cluster, False)
+
+    def _is(self, cluster: Cluster, wanted: bool) -> dict[str, Any]:
+        def matches() -> bool:
+            return any(m.name == self.node and m.maintenance is wanted for m in cluster.stack.state().members)
+        cluster.poll(matches, _SPREAD, f"{self.node} to be {'in' if wanted else 'out of'} maintenance", FaultError)
+        return {"maintenance": wanted}
+
+    def costs(self, topology: Topology) -> Cost:
+        """What runs there is left alone; nothing else is to be started there."""
+        may = [name for name in topology.services if self.node in topology.preferred_nodes(name)]
+        return Cost(unfit=frozenset({self.node}), unmanaged=frozenset(may if "*" in self.services else self.services))
 
 
 @fault

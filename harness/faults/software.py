@@ -3,6 +3,7 @@ configuration, spoils that of a service. Made in the guest."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shlex
 from collections.abc import Sequence
@@ -11,14 +12,14 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import ClusterError, FaultError
-from harness.faults.base import OnCluster, OnNode, fault
-from harness.faults.node import switch_on
-from harness.faults.parameters import check_names, check_number, check_seconds, parameter
+from harness.errors import ClusterError, FaultError, MachineError
+from harness.faults.base import OnCluster, OnNode, fault, is_event
+from harness.faults.node import reach, switch_on
+from harness.faults.parameters import check_choice, check_names, check_number, check_seconds, parameter
 from harness.model import damage
 from harness.model.cost import Cost
 from harness.stacks.nginx import configuration
-from harness.stacks.offers import units
+from harness.stacks.offers import components, units
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -114,6 +115,77 @@ class SoftwareStop(_Software):
 
     def inject(self, cluster: Cluster) -> None:
         _on_all(cluster, self.nodes, "stop")
+
+
+@fault
+@dataclass(frozen=True)
+class ComponentStop(OnNode, _Software):
+    """One ``component`` of the cluster software of ``node`` is stopped, or killed with all its processes, and stays so;
+    the others are left as they are."""
+
+    component: str = parameter("a unit of the cluster software, where it has several: corosync, pacemaker", "pacemaker")
+    how: str = parameter("stop or kill", "stop")
+    name: ClassVar[str] = "component-stop"
+
+    def __post_init__(self) -> None:
+        check_choice(self, "how", ("stop", "kill"))
+
+    def _check(self, cluster: Cluster) -> None:
+        there = components(cluster.topology)
+        if self.component not in there:
+            raise FaultError(f"no component {self.component!r} in a {cluster.stack.name} cluster; there "
+                             f"{'are ' + ', '.join(there) if there else 'is only one'}")
+
+    def _pattern(self, cluster: Cluster) -> str:
+        """Its processes, as pgrep -x knows them."""
+        return "|".join(process for daemon, process in cluster.stack.daemons.items()
+                        if daemon.startswith(self.component) and daemon != "pacemaker-remoted") or self.component
+
+    def inject(self, cluster: Cluster) -> None:
+        self._check(cluster)
+        unit = self.component
+        if self.how == "kill":
+            # or systemd would start it again at once
+            line = (f"systemctl mask --runtime --quiet {unit}.service; "
+                    f"systemctl kill --kill-who=all --signal=KILL {unit}")
+        elif unit == units(cluster.topology)[-1]:
+            line = f"systemctl --no-block stop {unit}"
+        else:
+            # systemd would stop what needs it first: told directly, it leaves in good order, and the others stay
+            line = f"systemctl kill --kill-who=main --signal=TERM {unit}"
+        with contextlib.suppress(MachineError):  # who is fenced for it hangs up on us before he has answered
+            cluster.session(self.node).run(line, within=20)
+
+    def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        pattern = self._pattern(cluster)
+
+        def is_gone() -> bool:
+            if any(is_event("power.off", self.node)(event) for event in cluster.log.events() if event.t_ns >= since_ns):
+                return True
+            with contextlib.suppress(MachineError):
+                return not cluster.session(self.node).run(["pgrep", "-x", pattern], within=15, check=False).ok
+            return False
+        cluster.poll(is_gone, _STOPPED, f"{self.component} of {self.node} to end, or its node to be fenced for it",
+                     FaultError)
+        if not cluster.is_running(self.node):
+            return {"node": "was fenced for it"}
+        return {"component": "gone"}
+
+    def heal(self, cluster: Cluster) -> None:
+        if reach(cluster, self.node):
+            if self.how == "kill":
+                cluster.session(self.node).run(f"systemctl unmask --runtime --quiet {self.component}.service; "
+                                               f"systemctl reset-failed {self.component}.service || :", within=20)
+            start(cluster, self.targets)
+
+    def costs(self, topology: Topology) -> Cost:
+        """Without corosync, or with a Pacemaker that died, the node is lost; one whose Pacemaker was stopped in good
+        order votes on and serves nothing."""
+        if self.component == "pacemaker" and self.how == "stop":
+            return Cost(unfit=frozenset({self.node}))
+        if self.component == "corosync-qdevice":
+            return Cost()
+        return Cost(lost=frozenset({self.node}))
 
 
 @fault

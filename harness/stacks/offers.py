@@ -7,16 +7,18 @@ Words: ``move``, ``standby``, ``quorum``, ``restart`` (a service that dies is re
 (one that the nodes share), ``fencing``, ``fencing by hand``, ``BMC`` (a fencing device of its own for each node),
 ``watchdog`` (one that SBD feeds on each node), ``nfs`` (its storage is an NFS server), ``client`` (a machine is a
 service's client), ``failover SERVICE`` (it runs on one node, and there is another), ``process SERVICE`` (it is a
-daemon), ``daemon NAME`` for each daemon that may be killed, ``packets KIND`` for each kind of packets that there are,
-``DRBD`` and ``DRBD resource NAME`` for each of storage.drbd, and ``DRBD fencing`` where one of them calls the cluster
-when it loses its peer.
+daemon), ``agent SERVICE`` (an agent of its own starts and stops that), ``mount SERVICE`` (it has a file system),
+``component NAME`` for each part of the cluster software that may be stopped alone,
+``daemon NAME`` for each daemon that may be killed, ``packets KIND`` for each kind of packets that there are, ``DRBD``
+and ``DRBD resource NAME`` for each of storage.drbd, and ``DRBD fencing`` where one of them calls the cluster when it
+loses its peer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.model.topology import Topology
+from harness.model.topology import Service, Topology
 
 #: Daemons that a fault may kill or stop, and how pgrep -x (15 characters) knows them.
 DAEMONS: dict[str, dict[str, str]] = {
@@ -33,7 +35,8 @@ DAEMONS: dict[str, dict[str, str]] = {
 UNITS: dict[str, tuple[str, ...]] = {
     "pacemaker": ("corosync", "pacemaker"), "heartbeat": ("heartbeat",), "keepalived": ("keepalived",)}
 _ABILITIES = {
-    "pacemaker": frozenset({"ban", "configuration", "fencing by hand", "move", "standby", "quorum", "restart"}),
+    "pacemaker": frozenset({"ban", "configuration", "fencing by hand", "move", "node maintenance", "standby", "quorum",
+                            "restart"}),
     "heartbeat": frozenset({"move", "standby"}),
     "keepalived": frozenset({"move"}),
 }
@@ -59,6 +62,20 @@ def units(topology: Topology) -> tuple[str, ...]:
     found = UNITS[topology.stack.kind]
     has_device = topology.stack.kind == "pacemaker" and topology.stack.quorum.policy == "qdevice"
     return (found[0], "corosync-qdevice", *found[1:]) if has_device else found
+
+
+def agent_file(service: Service) -> str | None:
+    """The file of the agent that starts and stops ``service``'s daemon; None where there is none, or it is a unit."""
+    if service.daemon is None:
+        return None
+    kind, *words = service.daemon.agent.split(":")
+    return {"ocf": "/usr/lib/ocf/resource.d/" + "/".join(words), "lsb": f"/etc/init.d/{words[-1]}"}.get(kind)
+
+
+def components(topology: Topology) -> tuple[str, ...]:
+    """The units of the cluster software that may be stopped alone; none where all is one."""
+    found = UNITS[topology.stack.kind]
+    return found if len(found) > 1 else ()
 
 
 def packets(topology: Topology) -> frozenset[str]:
@@ -90,9 +107,14 @@ def offers(topology: Topology) -> frozenset[str]:
             found.add(f"failover {name}")
         if service.daemon is not None:
             found.add(f"process {name}")
+        if agent_file(service) and topology.stack.kind != "keepalived":
+            found.add(f"agent {name}")
+        if service.filesystem is not None:
+            found.add(f"mount {name}")
     for one in topology.storage.drbd:
         found |= {"DRBD", f"DRBD resource {one.name}"} | ({"DRBD fencing"} if one.fencing != "dont-care" else set())
     return frozenset(found | {f"daemon {name}" for name in daemons(topology)}
+                     | {f"component {name}" for name in components(topology)}
                      | {f"packets {kind}" for kind in packets(topology)})
 
 

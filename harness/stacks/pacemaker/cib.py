@@ -24,6 +24,7 @@ from harness.storage.mounting import mount_of
 FEATURE_SET = "3.16.1"  # Pacemaker 2.1.5; a newer one is refused in a loop of restarts
 SCHEMA = "pacemaker-3.9"
 BMC_USER = "fenceline"
+ACTION_TIMEOUT = 40.0  # s that the start or the stop of a part may take
 _PREFERENCE = 100  # points between one node of an ordered domain and the next
 _STICKY = 100_000  # outweighs any preference of a domain of 16 nodes
 
@@ -190,8 +191,8 @@ def _primitive(group: ET.Element, topology: Topology, name: str, service: Servic
     is_shared = isinstance(part, Filesystem) and part.mountpoint in topology.cluster_mountpoints
     if part.monitor:
         operation(operations, identity, "monitor", part.monitor, 20, depth)
-    operation(operations, identity, "start", 0, 40)
-    operation(operations, identity, "stop", 0, 40)
+    operation(operations, identity, "start", 0, ACTION_TIMEOUT)
+    operation(operations, identity, "stop", 0, ACTION_TIMEOUT)
     for one in operations:
         one.attrib.update(on_fail(service.recovery, one.get("name")))
         if is_shared and one.get("name") == "monitor":

@@ -113,6 +113,11 @@ class PacemakerStack(SessionStack):
         """Puts ``node`` into standby, or back."""
         self.command(["crm_attribute", "--node", node, "--name", "standby", "--update", "on" if on else "off"])
 
+    def node_maintenance(self, node: str, on: bool) -> None:
+        """Has the cluster leave alone whatever runs on ``node``, or take it up again."""
+        self.command(["crm_attribute", "--node", node, "--name", "maintenance", *(
+            ["--update", "true"] if on else ["--delete"])])
+
     def start_daemon(self, node: str, daemon: str) -> None:
         """Pacemaker's daemons are one unit, which has ended with corosync."""
         self._sessions[node].run(["systemctl", "start", "corosync.service", "pacemaker.service"], within=60)
