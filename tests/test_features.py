@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -223,3 +225,13 @@ def test_what_is_wrong_is_said_at_collection_and_nothing_is_run(tmp_path):
     assert "f1.feature:6: no step says: Then nobody is fenced for ever" in done.output
     assert "f2.feature" in done.output and "Whenever it rains" in done.output
     assert "Traceback" not in done.output
+
+
+def test_a_feature_may_be_anywhere(tmp_path):
+    """Outside of the checkout, in a folder that knows nothing of it: the steps come with the plugin."""
+    (tmp_path / "my.feature").write_text(f"Feature: F\n  Scenario: S\n    {UP}\n    When the active node hangs\n"
+                                         "    Then nobody is fenced\n")
+    done = subprocess.run([sys.executable, "-m", "pytest", "--collect-only", "-q", "my.feature"], cwd=tmp_path,
+                          capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "my.feature::test_s" in done.stdout
