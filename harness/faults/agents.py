@@ -117,9 +117,9 @@ class AgentFails(_Agent):
         return {"agent": f"fails after {seconds:.2f} s"}
 
     def costs(self, topology: Topology) -> Cost:
-        """Whoever can't stop is fenced for it; whoever can't start serves nothing."""
+        """Whoever can't stop is fenced for it; whoever can't start does not serve it."""
         if self.action == "start":
-            return Cost(unfit=frozenset({self.node}))
+            return Cost(unfit_for=frozenset({(self.service, self.node)}))
         return Cost(victims=frozenset({self.node}), disturbed=frozenset({self.service}))
 
 
@@ -150,7 +150,7 @@ class AgentSlow(_Agent):
         if self.seconds < ACTION_TIMEOUT:
             return Cost(slower_s=self.seconds)
         if self.action == "start":
-            return Cost(unfit=frozenset({self.node}), slower_s=ACTION_TIMEOUT)
+            return Cost(unfit_for=frozenset({(self.service, self.node)}), slower_s=ACTION_TIMEOUT)
         return Cost(victims=frozenset({self.node}), disturbed=frozenset({self.service}), slower_s=ACTION_TIMEOUT)
 
 

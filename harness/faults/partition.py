@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _WINDOW = 0.6  # s for which frames are counted: a totem token comes every few ms
 _ASKING = 2.5  # s for which they are counted where somebody was made to speak: Linux repeats an ARP question after 1 s
-_LOSSY = 50.0  # % of a link's frames that must be lost for its members to be excused
 _SHARE_WITHIN = 30.0  # s for which frames are counted until a share can be told
 _ENOUGH_SENT, _ENOUGH_LOST = 60, 5
 _SIGMAS = 4.0
@@ -229,8 +228,12 @@ class LinkLoss(OneWay):
         return {"frames_sent": sent, "frames_heard": heard, "lost_percent": round(lost, 2)}
 
     def costs(self, topology: Topology) -> Cost:
-        """What loses less than half is repeated in time; what loses more is as good as cut."""
-        return super().costs(topology) if self.percent >= _LOSSY else Cost()
+        # what loses half is as good as cut; what loses less may cost a token now and then
+        if self.percent >= damage.CUT_PERCENT:
+            return super().costs(topology)
+        beats = set(self.networks) & set(damage.heartbeats(topology))
+        return damage.victim(topology, self.sender) | damage.victim(topology, self.receiver) if (
+            beats and self.percent > damage.BORNE_PERCENT) else Cost()
 
 
 @fault

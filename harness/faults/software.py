@@ -179,13 +179,11 @@ class ComponentStop(OnNode, _Software):
             start(cluster, self.targets)
 
     def costs(self, topology: Topology) -> Cost:
-        """Without corosync, or with a Pacemaker that died, the node is lost; one whose Pacemaker was stopped in good
-        order votes on and serves nothing."""
+        # with Pacemaker stopped in order, the node votes on and serves nothing; a node's own part of the quorum device
+        # takes that from one node alone, which the others have still
         if self.component == "pacemaker" and self.how == "stop":
             return Cost(unfit=frozenset({self.node}))
-        if self.component == "corosync-qdevice":
-            return Cost()
-        return Cost(lost=frozenset({self.node}))
+        return Cost() if self.component == "corosync-qdevice" else damage.machine_lost(topology, self.node)
 
 
 @fault

@@ -14,6 +14,7 @@ from harness.faults.base import EndsByItself, fault, is_event, observed
 from harness.faults.node import NodeFault, no_ticks
 from harness.faults.parameters import check_seconds, parameter
 from harness.machines.protocol import Power
+from harness.model import damage
 from harness.model.cost import Cost
 
 if TYPE_CHECKING:
@@ -68,8 +69,13 @@ class _Still(NodeFault):
                 cluster.power_on(self.node)  # it was fenced in its sleep
 
     def costs(self, topology: Topology) -> Cost:
-        """The node is out while it stands still; one that is not heard of for long may be fenced."""
-        return Cost(lost=frozenset({self.node}))
+        # silent for as long as it takes to be taken for dead, it is out; for less than half of that nothing may happen
+        # but the wait; in between, it may be fenced
+        patience = damage.patience_s(topology)
+        if self.seconds >= patience or self.node not in topology.service_nodes:
+            return damage.machine_lost(topology, self.node)
+        wait = Cost(slower_s=self.seconds)
+        return wait if 2 * self.seconds < patience else wait | damage.starved(topology, self.node)
 
 
 @fault

@@ -213,10 +213,9 @@ table bridge {self._table} {{
         return {"rule": "gone"}
 
     def costs(self, topology: Topology) -> Cost:
-        """Members whose big packets are lost form no membership; a disk behind the hole can be written by nobody."""
-        role, plugged = topology.networks[self.network].role, topology.cluster_nodes
-        if role == "heartbeat":
-            return Cost(unheard=frozenset((self.network, a, b) for a in plugged for b in plugged if a != b))
-        if role == "storage":
-            return Cost(stopped=frozenset(name for name in topology.services if topology.storage_host(name)))
-        return Cost()
+        # members whose big packets are lost form no membership, and nobody reads or writes a disk behind the hole; the
+        # questions and answers of clients and fencing devices are small
+        if self.network not in topology.networks or topology.networks[self.network].role not in (
+                "heartbeat", "storage"):
+            return Cost()
+        return damage.links_lost(topology, damage.links_of(topology, self.network))

@@ -102,10 +102,11 @@ def test_what_agents_cost(web):
         return make_fault(name, node=NODE, service="web", **parameters).costs(web)
     fenced = {"victims": frozenset({NODE}), "disturbed": frozenset({"web"})}
     assert cost("agent-fails") == Cost(**fenced)
-    assert cost("agent-fails", action="start") == Cost(unfit=frozenset({NODE}))
+    unable = frozenset({("web", NODE)})
+    assert cost("agent-fails", action="start") == Cost(unfit_for=unable)
     assert cost("agent-slow", seconds=10) == Cost(slower_s=10)
     assert cost("agent-slow", seconds=60) == Cost(slower_s=40, **fenced)
-    assert cost("agent-slow", action="start", seconds=60) == Cost(unfit=frozenset({NODE}), slower_s=40)
+    assert cost("agent-slow", action="start", seconds=60) == Cost(unfit_for=unable, slower_s=40)
     assert cost("mount-busy") == Cost(slower_s=5)
     assert cost("mount-busy", by="kernel") == Cost(slower_s=40, **fenced)
 

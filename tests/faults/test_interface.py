@@ -76,11 +76,16 @@ def test_big_packets_that_nobody_could_send(cluster):
         make_fault("packet-size-drop", network="storage").confirm(cluster, 0)
 
 
-@pytest.mark.parametrize(("network", "cost"), [
-    ("service", Cost()), ("storage", Cost(stopped=frozenset({"web"}))),
-    ("heartbeat", Cost(unheard=frozenset({("heartbeat", "rs-01", "rs-02"), ("heartbeat", "rs-02", "rs-01")})))])
-def test_what_a_hole_costs(web, network, cost):
-    assert make_fault("packet-size-drop", network=network).costs(web) == cost
+def test_what_a_hole_costs(web):
+    assert make_fault("packet-size-drop", network="service").costs(web) == Cost()
+    assert make_fault("packet-size-drop", network="heartbeat").costs(web).unheard == frozenset({
+        ("heartbeat", "rs-01", "rs-02"), ("heartbeat", "rs-02", "rs-01")})
+    assert make_fault("packet-size-drop", network="storage").costs(web).unfit == frozenset({"san-01"})
+
+
+def test_an_interface_costs_what_its_cable_does(web):
+    down = make_fault("interface-down", node=NODE, networks="heartbeat,service").costs(web)
+    assert down == make_fault("network-cut", node=NODE, networks="heartbeat,service").costs(web) != Cost()
 
 
 @pytest.mark.parametrize("size", [599, 1401, "many"])

@@ -243,9 +243,13 @@ def test_a_share_of_one_link_is_lost_one_way(net, percent):
     assert there.confirm_healed(net.cluster)["rule"] == "gone"
 
 
-def test_what_loses_little_costs_nothing(net):
-    fault = make_fault("link-loss", sender="node1", receiver="node2", networks="heartbeat-a", percent=40)
-    assert fault.costs(net.cluster.topology) == Cost()
+def test_what_a_link_s_loss_costs(net):
+    def cost(percent, networks="heartbeat-a", name="link-loss", **more):
+        return make_fault(name, sender="node1", receiver="node2", networks=networks, **more,
+                          **({"percent": percent} if percent else {})).costs(net.cluster.topology)
+    assert cost(1) == cost(40, "service") == Cost()
+    assert cost(40) == Cost(victims=frozenset({"node1", "node2"}))
+    assert cost(60) == cost(None, name="one-way") != Cost()
 
 
 def test_big_packets_rules_are_made_and_gone(net):

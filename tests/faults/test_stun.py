@@ -89,8 +89,18 @@ def test_out_of_range(name, parameters, message):
 
 
 @pytest.mark.parametrize("name", ["stun", "stun-again"])
-def test_it_costs_its_node(web, name):
-    assert make_fault(name, node=NODE).costs(web) == Cost(lost=frozenset({NODE}))
+@pytest.mark.parametrize(("node", "seconds", "cost"), [
+    (NODE, 1, Cost(lost=frozenset({NODE}))), (NODE, 60, Cost(lost=frozenset({NODE}))),
+    (NODE, 0.5, Cost(slower_s=0.5, victims=frozenset({NODE}))), ("san-01", 0.5, None)])
+def test_what_it_costs_is_how_long_it_is(web, name, node, seconds, cost):
+    """The token of web-iscsi is 1 s."""
+    found = make_fault(name, node=node, seconds=seconds).costs(web)
+    assert "san-01" in found.lost if cost is None else found == cost
+
+
+def test_one_that_is_shorter_than_half_the_token_excuses_no_fencing(web):
+    patient = web.model_copy(update={"stack": web.stack.model_copy(update={"token": 4.0})})
+    assert make_fault("stun", node=NODE, seconds=1).costs(patient) == Cost(slower_s=1.0)
 
 
 def test_the_scene_waits_until_it_is_over(stage):
