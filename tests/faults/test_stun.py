@@ -11,6 +11,7 @@ from harness.machines.protocol import Power
 from harness.model.cost import Cost
 from harness.model.event import now_ns
 from tests.faults.test_faults import NODE, inject, ticking
+from tests.meanwhile import meanwhile
 
 
 def wait_for(cluster, kind, since):
@@ -104,7 +105,11 @@ def test_one_that_is_shorter_than_half_the_token_excuses_no_fencing(web):
 
 
 def test_the_scene_waits_until_it_is_over(stage):
-    with ticking(stage.cluster):
+    def go(stop):
+        while not stop.wait(0.004):
+            if stage.cluster.machines[NODE].power() is Power.ON:
+                stage.run.log.record("guest", NODE, "tick", {})
+    with meanwhile(go):
         stage.inject("stun", node=NODE, seconds=0.7)
         begun = stage.last_fault_ns
         stage.await_over()
