@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_bdd import when
 
 from harness.model.event import is_fencing
+from harness.model.totem import Totem
 from harness.needs import needs
 from harness.scene import Scene
 from steps.words import NUMBER, networks, phrase
@@ -68,6 +69,15 @@ def hangs_no_more(scene: Scene, node: str) -> None:
 @when(phrase(r"<node> wakes up"))
 def wakes_up(scene: Scene, node: str) -> None:
     scene.heal("hang", node=scene.node(node))
+
+
+@when(phrase(r"as many of the packets on the <network> are dropped as the cluster tolerates"))
+@needs("quorum")
+def as_many_dropped_as_tolerated(scene: Scene, network: str) -> None:
+    """As harness/model/totem.py says, for 15 s."""
+    share = Totem.of(scene.cluster.topology).tolerated(15)
+    scene.say(f"  {100 * share:.1f} % of the packets")
+    packets_dropped(scene, f"{100 * share:.1f}", network)
 
 
 @when(phrase(rf"(?P<percent>{NUMBER}) % of the packets on the <network> are dropped"))

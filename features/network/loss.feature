@@ -1,9 +1,10 @@
 Feature: Packet loss on the heartbeat network
-  Totem repeats what is lost. Below what it tolerates nothing may happen; above it the cluster must act safely.
+  Totem repeats what is lost. Below what it tolerates nothing may happen; above it the cluster must act safely. How much
+  it tolerates follows from its own figures (harness/model/totem.py): about 1 % with a token of 1 s.
 
   Scenario: Packet drop that the cluster tolerates
     Given the topology "web-iscsi" is up and "web" is answering
-    When 10 % of the packets on the heartbeat network are dropped
+    When as many of the packets on the heartbeat network are dropped as the cluster tolerates
     Then nobody is fenced for 15 seconds
     And "web" stays on the active node for 1 second
 

@@ -53,6 +53,8 @@ def test_there_are_features():
     ('"web" stops answering within 3 seconds', "then", "stops_answering"),
     ('the active node stops "web" within 3 seconds', "then", "node_stops"),
     ("the power of the active node is cut", "when", "power_cut"),
+    ("as many of the packets on the heartbeat network are dropped as the cluster tolerates", "when",
+     "as_many_dropped_as_tolerated"),
     ("the storage network of node rs-01 is cut", "when", "network_cut"),
     ('the network "storage" of node rs-01 is cut', "when", "network_cut"),
     ("all networks of the active node are cut", "when", "all_networks_cut"),
@@ -251,3 +253,10 @@ def test_a_second_standby_is_one(tmp_path):
         scene._assign(cluster.topology, "webservice")
         assert [scene.node(words) for words in ("the active node", "the standby")] == ["node2", "node1"]
         assert cluster.machines["node1"].power() is Power.ON
+
+
+def test_as_many_packets_are_dropped_as_corosync_bears_by_its_own_figures(stage, monkeypatch):
+    asked = []
+    monkeypatch.setattr(stage, "inject", lambda name, **parameters: asked.append((name, parameters)))
+    when.as_many_dropped_as_tolerated(stage, "heartbeat network")
+    assert asked == [("packet-drop", {"network": "heartbeat", "percent": 1.1})]
