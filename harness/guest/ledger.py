@@ -11,9 +11,13 @@ SYNC 0 leaves out the fsync: a ledger that loses what it acknowledged, for tests
 
 SHARED 1: FILE is on a cluster file system, and other nodes append to it too. Each record is then first put into a file
 of its own, which is removed again: a new file needs locks that nobody has yet, so that no record can be written while
-the cluster's lock manager gives none. By locks that it holds already a node may rightly go on.
+the cluster's lock manager gives none. By locks that it holds already a node may rightly go on. And who appends has
+locked the file (flock, which GFS2 and OCFS2 take from the cluster's lock manager, and which a node that dies loses with
+its other locks): O_APPEND alone is no promise between nodes. GFS2 looks up where the file ends, lets go of its lock
+and then writes, so that of two nodes that append at the same moment one overwrites the other's record.
 """
 
+import fcntl
 import os
 import socket
 import sys
@@ -52,8 +56,13 @@ class Ledger:
             line = b"%d %s %d\n" % (number, self._node.encode(), self._sequence)
             if self._shared:
                 self._put_aside(line)
-            if os.write(self._fd, line) != len(line):
-                raise OSError("a part of the record was written")
+                fcntl.flock(self._fd, fcntl.LOCK_EX)
+            try:
+                if os.write(self._fd, line) != len(line):
+                    raise OSError("a part of the record was written")
+            finally:
+                if self._shared:
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
             if self._sync:
                 os.fsync(self._fd)
 

@@ -68,6 +68,8 @@ def _service(topology: Topology, path: str, service: Service) -> list[str]:
             if service.active == "all" and fstype not in {None, *CLUSTER_FILESYSTEMS}:
                 found.append(f"{where}: {fstype} on all nodes at once would be destroyed; it takes "
                              f"{' or '.join(sorted(CLUSTER_FILESYSTEMS))}")
+            if service.active == "all" and service.is_ledger and "localflocks" in part.options.split(","):
+                found.append(f"{where}.options: localflocks: the ledger's locks would hold on one node only")
         if part.kind == "vip" and service.active == "all":
             found.append(f"{where}: a service that is active on all nodes has no VIP: each node answers on its own "
                          "address")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace as Thing
@@ -69,6 +71,38 @@ def test_no_record_without_its_file_aside(tmp_path):
     ledger._aside = str(tmp_path / "no-such-folder" / "x")
     assert answer(ledger, b"POST", b"/append", b"7")[0] == 500
     assert answer(ledger, b"GET", b"/ledger", b"") == (200, b"")
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_who_appends_to_a_shared_ledger_has_locked_it(tmp_path, shared):
+    """Two nodes that append at the same moment would overwrite each other's records on GFS2."""
+    path = tmp_path / "ledger.txt"
+    ledger, answers = Ledger(str(path), True, shared), []
+    append = threading.Thread(target=lambda: answers.append(answer(ledger, b"POST", b"/append", b"7")))
+    with path.open("rb") as other_node:
+        fcntl.flock(other_node, fcntl.LOCK_EX)
+        append.start()
+        append.join(0.3 if shared else 10)
+        assert (path.read_bytes() == b"") == shared == (answers == [])
+    append.join(10)
+    assert answers == [(200, b"")] and path.read_bytes().startswith(b"7 ")
+    with path.open("rb") as other_node:  # it has let go of it
+        fcntl.flock(other_node, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_no_record_without_the_lock_and_none_is_kept_by_a_failure(tmp_path, monkeypatch):
+    path = tmp_path / "ledger.txt"
+    ledger = Ledger(str(path), True, True)
+    monkeypatch.setattr(os, "write", lambda fd, data: 0 if fd == ledger._fd else len(data))
+    assert answer(ledger, b"POST", b"/append", b"7") == (500, b"a part of the record was written")
+    with path.open("rb") as other_node:
+        fcntl.flock(other_node, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def refuse(*_):
+        raise OSError("no locks available")
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert answer(ledger, b"POST", b"/append", b"8") == (500, b"no locks available")
+    assert path.read_bytes() == b""
 
 
 def test_records_are_acknowledged_and_read_back(tmp_path, port):

@@ -36,6 +36,8 @@ def lun(**change):
      "storage.iscsi.luns.0.clustered_lvm: is for gfs2 and ocfs2"),
     (lun(journals=1), "storage.iscsi.luns.0.journals: 1 for 2 cluster nodes"),
     (lun(size="32M"), "storage.iscsi.luns.0.size: 32M is too little for 2 journals, take at least 48M"),
+    (filesystem(options="noatime,localflocks"),
+     "services.farm.group.0.options: localflocks: the ledger's locks would hold on one node only"),
     (filesystem(monitor_depth=20), "services.farm.group.0.monitor_depth: say 0"),
     (changed("services", "farm", "group", [*GOOD["services"]["farm"]["group"],
                                            {"kind": "vip", "address": "192.168.85.244"}]),
