@@ -86,8 +86,8 @@ class Totem:
         return 1 - math.exp(-(token + link))
 
     def tolerated(self, seconds: float, chance: float = 0.005) -> float:
-        """The largest share of packets (in steps of 0.1 %) that may be lost for ``seconds`` with no more than ``chance``
-        that members lose each other: below what the cluster tolerates."""
+        """The largest share of packets (in steps of 0.1 %) that may be lost for ``seconds`` with no more than
+        ``chance`` that members lose each other: below what the cluster tolerates."""
         steps = next(step for step in range(1, 1001) if self.chance_apart(step / 1000, seconds) > chance) - 1
         return steps / 1000
 
