@@ -38,11 +38,29 @@ def _lazy(module: str, function: str) -> Callable[[argparse.Namespace], int]:
     return run
 
 
+class _Parser(argparse.ArgumentParser):
+    """Options go anywhere, also between a command's other words (argparse takes those in one piece only)."""
+
+    _is_inside = False
+
+    def parse_known_args(self, args=None, namespace=None):
+        has_own_order = any(action.nargs in (argparse.PARSER, argparse.REMAINDER) for action in self._actions)
+        if has_own_order or self._is_inside:
+            return super().parse_known_args(args, namespace)
+        self._is_inside = True  # what follows comes back here
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_inside = False
+
+
 class _Words:
     """Adds subcommands that look alike."""
 
     def __init__(self, parser: argparse.ArgumentParser, dest: str) -> None:
-        self._sub = parser.add_subparsers(dest=dest, metavar="COMMAND", required=True, title="commands")
+        self._sub = parser.add_subparsers(
+            dest=dest, metavar="COMMAND", required=True, title="commands", parser_class=_Parser
+        )
 
     def add(
         self, name: str, run: Callable[[argparse.Namespace], int] | None, text: str, epilog: str = ""
@@ -214,7 +232,8 @@ def _add_fault(words: _Words) -> None:
         "example: fenceline fault inject network-cut node=rs-01 networks=heartbeat",
     )
     inject.add_argument("name", metavar="NAME", help="see `fenceline fault list`")
-    inject.add_argument("parameters", metavar="KEY=VALUE", nargs="*", help="its parameters")
+    # argparse would name it among what is missing
+    inject.add_argument("parameters", metavar="KEY=VALUE", nargs="*", help="its parameters").required = False
     inject.add_argument("--json", action="store_true", help="the fault and its evidence as JSON")
     _add_cluster_option(inject)
     heal = fault.add("heal", _lazy("faults", "heal"), "heal a fault and wait until it is seen to be healed")

@@ -60,6 +60,14 @@ def needed(context: Any, text: str) -> tuple[str, ...]:
     return tuple(ability.format(**words) for ability in abilities)
 
 
+def _needed_by_faults(context: Any) -> Iterator[str]:
+    """What the faults need that the step function of pytest-bdd's ``context`` injects, whatever their parameters."""
+    from harness.faults import FAULTS
+    from harness.faults.fitting import needs_of
+    for name in injected(context):
+        yield from needs_of(FAULTS[name])
+
+
 def topology_of(steps: Iterable[Any]) -> Topology | None:
     """The topology that a scenario's ``steps`` bring up, with its changes; None if they bring up none.
 
@@ -106,6 +114,6 @@ def ability_problems(path: Path, feature: Any, contexts: Iterable[Any]) -> Itera
                 for kind, text in sentences(step, contexts):
                     for context in contexts:
                         if context.type in (None, kind) and context.parser.is_matching(text):
-                            why = lacking(topology, needed(context, text))
+                            why = lacking(topology, {*needed(context, text), *_needed_by_faults(context)})
                             if why:
                                 yield f"{path}:{step.line_number}: {kind.capitalize()} {text}: {why}"

@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -22,7 +22,7 @@ from typing import Any
 
 from harness.byhand import ByHand
 from harness.control import QUEUE, Claim, Entry, read_line
-from harness.errors import ClusterError, FencelineError, HostError
+from harness.errors import ClusterError, FaultError, FencelineError, HostError
 from harness.judge import judgement_to_json
 from harness.launch import Order, Tell
 from harness.model.load import TopologyError, parse_topology
@@ -221,27 +221,13 @@ class Supervisor:
         from harness.faults import make_fault
 
         made = make_fault(fault, **parameters)
-        self._check_names(made)
         with self._one_fault_at_a_time:
             self._refuse_at_the_end()
+            # before it is in the log: a slip of the pen shall not make the run INVALID
+            refusal = self._cluster.faults.refusal(made)
+            if refusal is not None:
+                raise FaultError(refusal)
             return fault_status(self._cluster.faults.inject(made))
-
-    def _check_names(self, fault: Any) -> None:
-        # before it is in the log: a slip of the pen shall not make the run INVALID
-        topology = self.topology
-        known = {
-            "node": topology.nodes,
-            "network": topology.networks,
-            "networks": topology.networks,
-            "service": topology.services,
-        }
-        for parameter, value in asdict(fault).items():
-            for name in value if isinstance(value, (tuple, list)) else [value]:
-                if parameter in known and name not in known[parameter]:
-                    raise ClusterError(
-                        f"no {parameter.removesuffix('s')} {name!r} in {topology.name}; "
-                        f"there are {', '.join(known[parameter])}"
-                    )
 
     def _heal(self, fault: str) -> list[dict[str, Any]]:
         with self._one_fault_at_a_time:

@@ -71,6 +71,38 @@ def test_every_promised_command_is_there():
     }
 
 
+@pytest.mark.parametrize("words", [
+    "fault inject {} network-cut node=a networks=b", "fault inject network-cut {} node=a networks=b",
+    "fault inject network-cut node=a {} networks=b", "fault inject network-cut node=a networks=b {}"])
+@pytest.mark.parametrize("option", ["-c web", "--cluster web", "--cluster=web", "-c web --json", "--json -c web"])
+def test_options_go_anywhere(words, option):
+    args = make_parser().parse_args(words.format(option).split())
+    assert (args.name, args.parameters, args.cluster) == ("network-cut", ["node=a", "networks=b"], "web")
+    assert args.json is ("--json" in option)
+
+
+@pytest.mark.parametrize(("words", "wanted"), [
+    ("fault inject maintenance -c web", {"name": "maintenance", "parameters": [], "cluster": "web"}),
+    ("fault heal -c web 3", {"fault": "3", "cluster": "web"}),
+    ("fault heal 3 -c web", {"fault": "3", "cluster": "web"}),
+    ("fault heal -c web", {"fault": "all", "cluster": "web"}),
+    ("console rs-01 -n 3 -c web", {"node": "rs-01", "lines": 3}),
+    ("status --json web", {"cluster": "web", "json": True}), ("down --all", {"all": True, "cluster": None}),
+    ("ssh -c web rs-01 ls -c x", {"cluster": "web", "node": "rs-01", "command": ["ls", "-c", "x"]}),
+])
+def test_words_between_options(words, wanted):
+    args = vars(make_parser().parse_args(words.split()))
+    assert {key: args[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize("words", ["fault inject", "fault inject -c web", "fault inject a=b -x", "fault heal 1 2",
+                                   "console"])
+def test_what_is_no_command_is_still_refused(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        make_parser().parse_args(words.split())
+    assert ended.value.code == 2 and "KEY=VALUE" not in capsys.readouterr().err.split("error:")[1]
+
+
 @pytest.mark.parametrize("words", [(), *ALL_WORDS], ids=" ".join)
 def test_help_is_there_for_every_command(words, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -19,7 +19,7 @@ BACK = '"web" relocates to the standby within 30 seconds'
 def problems(tmp_path):
     def collect(topology, when=CUT, then=BACK, changes=""):
         import importlib
-        for name in ("given", "when", "then", "when_fencing", "when_network", "when_anchored"):
+        for name in ("given", "when", "then", "when_fencing", "when_network", "when_node", "when_anchored"):
             importlib.import_module(f"steps.{name}")
         from pytest_bdd.feature import get_feature
 
@@ -48,6 +48,10 @@ def test_what_is_offered_is_no_problem(problems):
     ("web-iscsi", "the vrrp packets on the heartbeat network are dropped", BACK, "packets vrrp"),
     ("lvs-keepalived", "the heartbeat packets on the heartbeat network are dropped", BACK, "packets heartbeat"),
     ("web-nfs-heartbeat", "the totem packets on the heartbeat network are dropped", BACK, "packets totem"),
+    ("web-nfs-heartbeat", "the cluster is put into maintenance mode", BACK, "maintenance"),
+    ("lvs-keepalived", "the cluster is put into maintenance mode", BACK, "maintenance"),
+    ("lvs-keepalived", "fencing is switched off in the cluster's configuration", BACK, "fencing"),
+    ("web-nfs-heartbeat", "50 ms after the VIP moves: the cluster is put into maintenance mode", BACK, "maintenance"),
     ("web-nfs-heartbeat", CUT, '"web" is restarted in place on the active node within 5 seconds', "restart"),
 ])
 def test_what_is_not_offered_is_said_with_the_stack(problems, topology, when, then, word):

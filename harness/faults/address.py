@@ -11,6 +11,7 @@ from harness.errors import FaultError
 from harness.faults.background import start_worker, stop_worker, worker_of
 from harness.faults.base import OnCluster, fault, observed
 from harness.faults.bridge_rule import BridgeRule
+from harness.faults.claims import Claim
 from harness.faults.parameters import parameter
 from harness.machines.fabric import _ETH_P_ARP
 from harness.model.cost import Cost
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 #: Locally administered, and not one that the harness gives to a machine.
 STRANGER_MAC = "02:fe:0b:ad:ca:fe"
-_CARD, _PORT = "stranger0", "stranger1"  # both ends of his cable: at most 15 characters
 _ANNOUNCE = 1.0  # s between two gratuitous ARPs of a stranger
 _ASKED_AGAIN = 2.0  # s after which a client's host asks anew for the owner of an address (see machines/fabric.py)
 _SERVICE = "a service of the topology that has an address"
@@ -53,16 +53,25 @@ class VipStranger(_AddressFault):
         # clients ask whom they heard last: nothing that the cluster does helps them
         return Cost(stopped=frozenset({self.service}))
 
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim(f"the stranger who wants the address of {self.service}")})
+
+    def _cable(self, topology: Topology) -> tuple[str, str]:
+        """Both ends of his cable: one stranger a service; at most 15 characters."""
+        number = list(topology.services).index(self.service) if self.service in topology.services else ""
+        return f"stranger{number}", f"stranger{number}p"
+
     def inject(self, cluster: Cluster) -> None:
         from scapy.layers.l2 import ARP, Ether  # 0.4 s to import: only when needed
         vip, network = self._vip(cluster)
+        card, port = self._cable(cluster.topology)
         # a port of its own in the switch: what came from the switch itself would be taken for the harness's
-        cluster.fabric.ip_batch([f"link add {_CARD} type veth peer name {_PORT}", f"link set {_CARD} addrgenmode none",
-                                 f"link set {_PORT} addrgenmode none", f"link set {_CARD} up",
-                                 f"link set {_PORT} master {cluster.fabric.bridge(network)} up"])
+        cluster.fabric.ip_batch([f"link add {card} type veth peer name {port}", f"link set {card} addrgenmode none",
+                                 f"link set {port} addrgenmode none", f"link set {card} up",
+                                 f"link set {port} master {cluster.fabric.bridge(network)} up"])
         with cluster.fabric.entered():
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        sock.bind((_CARD, _ETH_P_ARP))
+        sock.bind((card, _ETH_P_ARP))
         sock.settimeout(0.1)
         gratuitous = bytes(Ether(dst="ff:ff:ff:ff:ff:ff", src=STRANGER_MAC) / ARP(
             op="is-at", hwsrc=STRANGER_MAC, psrc=vip, hwdst="ff:ff:ff:ff:ff:ff", pdst=vip))
@@ -96,10 +105,10 @@ class VipStranger(_AddressFault):
             stop_worker(cluster, self)
         finally:
             if self._is_plugged(cluster):
-                cluster.fabric.ip_batch([f"link del {_CARD}"])
+                cluster.fabric.ip_batch([f"link del {self._cable(cluster.topology)[0]}"])
 
     def _is_plugged(self, cluster: Cluster) -> bool:
-        return f" {_CARD}@" in cluster.fabric.run(["ip", "-o", "link", "show"])
+        return f" {self._cable(cluster.topology)[0]}@" in cluster.fabric.run(["ip", "-o", "link", "show"])
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         if worker_of(cluster, self) is not None or self._is_plugged(cluster):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import OnCluster, OnNode, fault
+from harness.faults.claims import Claim, Once
 from harness.faults.parameters import check_names, parameter
 from harness.model import damage
 from harness.model.cost import Cost
@@ -41,6 +42,7 @@ class Move:
     service: str
     node: str
     name: ClassVar[str] = "move"
+    needs: ClassVar[tuple[str, ...]] = ("move",)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -48,6 +50,10 @@ class Move:
 
     def costs(self, topology: Topology) -> Cost:
         return Cost(disturbed=frozenset({self.service}))
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        # a further move takes the place of the one before, and the last one that is healed frees the service
+        return frozenset({Claim(f"the constraints of {self.service}", shared=type(self) is Move)})
 
     def inject(self, cluster: Cluster) -> None:
         cluster.stack.move(self.service, self.node)
@@ -74,6 +80,7 @@ class Ban(Move):
     """``service`` is forbidden to run on ``node`` by the cluster's own command."""
 
     name: ClassVar[str] = "ban"
+    needs: ClassVar[tuple[str, ...]] = ("ban",)
 
     def costs(self, topology: Topology) -> Cost:
         return Cost(unfit_for=frozenset({(self.service, self.node)}), disturbed=frozenset({self.service}))
@@ -100,6 +107,10 @@ class ConfigChange(OnCluster):
     key: str = parameter("a property of the cluster", "cluster-recheck-interval")
     value: str = parameter("its new value", "73s")
     name: ClassVar[str] = "config-change"
+    needs: ClassVar[tuple[str, ...]] = ("configuration",)
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim(f"the property {self.key}")})
 
     def costs(self, topology: Topology) -> Cost:
         return property_cost(topology, self.key, self.value)
@@ -145,6 +156,10 @@ class Standby(OnNode):
     """``node`` is put into standby: it stays a member and runs nothing."""
 
     name: ClassVar[str] = "standby"
+    needs: ClassVar[tuple[str, ...]] = ("standby",)
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim(f"the standby of {self.node}")})
 
     def costs(self, topology: Topology) -> Cost:
         return Cost(unfit=frozenset({self.node}))
@@ -174,6 +189,9 @@ class _ClusterProperty(OnCluster):
 
     property_name: ClassVar[str]
     value: ClassVar[str]
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim(f"the property {self.property_name}")})
 
     def _query(self, cluster: Cluster) -> str:
         return cluster.stack.property(self.property_name) or ""
@@ -206,6 +224,7 @@ class Maintenance(_ClusterProperty):
     """The cluster is put into maintenance mode: it leaves everything as it is, whatever happens."""
 
     name: ClassVar[str] = "maintenance"
+    needs: ClassVar[tuple[str, ...]] = ("maintenance",)
     property_name: ClassVar[str] = "maintenance-mode"
     value: ClassVar[str] = "true"
 
@@ -217,6 +236,10 @@ class NodeMaintenance(OnNode):
 
     services: tuple[str, ...] = parameter("what runs there, separated by commas; *: whatever may run there", ("*",))
     name: ClassVar[str] = "node-maintenance"
+    needs: ClassVar[tuple[str, ...]] = ("node maintenance",)
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim(f"the maintenance of {self.node}")})
 
     def __post_init__(self) -> None:
         if self.services:
@@ -258,17 +281,19 @@ class FencingOff(_ClusterProperty):
     """Fencing is switched off in the cluster's configuration."""
 
     name: ClassVar[str] = "fencing-off"
+    needs: ClassVar[tuple[str, ...]] = ("fencing", "fencing switch")
     property_name: ClassVar[str] = "stonith-enabled"
     value: ClassVar[str] = "false"
 
 
 @fault
 @dataclass(frozen=True)
-class ManualFencing(OnNode):
+class ManualFencing(Once, OnNode):
     """The operator tells ``by`` that ``node`` is off, which may be true: the cluster takes it for a fencing."""
 
-    by: str = parameter("the member that is told")
+    by: str = parameter("the member that is told", kind="node")
     name: ClassVar[str] = "manual-fencing"
+    needs: ClassVar[tuple[str, ...]] = ("fencing by hand",)
 
     def costs(self, topology: Topology) -> Cost:
         # one that is not off hears that it was fenced, and stops, or is reset

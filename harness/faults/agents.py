@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
 from harness.faults.base import fault
+from harness.faults.claims import Claim, inside
 from harness.faults.node import InGuest
 from harness.faults.parameters import check_choice, check_seconds, parameter
 from harness.model.cost import Cost
@@ -34,6 +35,9 @@ class _Agent(InGuest):
 
     service: str = parameter(_SERVICE)
     action: str = parameter(f"one of {', '.join(_ACTIONS)}", "stop")
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({inside(f"the agent of {self.service}", self.node)})
 
     def __post_init__(self) -> None:
         check_choice(self, "action", _ACTIONS)
@@ -179,8 +183,11 @@ class MountBusy(InGuest):
     agent finds and kills, or the kernel itself, as for an export or a loop device, which it can't."""
 
     service: str = parameter("a service of the topology, with a file system")
-    by: str = parameter("process or kernel", "process")
+    by: str = parameter("process or kernel", "process", kind="text")
     name: ClassVar[str] = "mount-busy"
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({inside(f"the mount of {self.service}", self.node)})
 
     def __post_init__(self) -> None:
         check_choice(self, "by", ("process", "kernel"))

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from harness.errors import FaultError, FencelineError, Timeout
+from harness.faults.claims import Claim, Claims
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
@@ -23,7 +24,9 @@ class Fault(Protocol):
 
     ``confirm`` and ``confirm_healed`` return what was observed, independently of the command that did it, and
     raise ``FaultError`` where it is not so. ``heal`` works on a node that is hung, fenced or cut off, and may be
-    repeated.
+    repeated. ``claims(topology)`` says what it holds meanwhile (``harness.faults.claims``), ``needs`` what the stack
+    must offer (``harness.stacks.offers``), ``requires`` what the host and the guests must have
+    (``harness.faults.requirements``).
     """
 
     name: ClassVar[str]
@@ -133,10 +136,18 @@ class FaultControl:
         """Injects ``fault`` and waits until it is confirmed.
 
         Raises:
-            FaultError: it can't be injected, or took no effect: the run is INVALID.
+            FaultError: it can't be injected, is refused, or took no effect: the run is INVALID.
         """
         log = self._cluster.log
         parameters = asdict(fault)
+        refusal = self.refusal(fault)
+        if refusal is not None:
+            # nothing was done, costs anything or is to be healed; but whoever judges must know that it was not done
+            number = next(self._ids)
+            log.record("fault", None, "fault.begin", {"id": number, "fault": fault.name,
+                                                      "targets": list(fault.targets), "params": parameters, "cost": {}})
+            log.record("fault", None, "fault.unconfirmed", {"id": number, "reason": refusal})
+            raise FaultError(refusal)
         entry = self._cluster.journal.begin("fault", name=fault.name, parameters=parameters)
         number = next(self._ids)
         begun = log.record("fault", None, "fault.begin", {
@@ -155,6 +166,19 @@ class FaultControl:
         log.record("fault", None, "fault.confirmed", {"id": number, "evidence": active.evidence})
         return active
 
+    def refusal(self, fault: Fault) -> str | None:
+        """Why ``fault`` is not for this cluster, or not now, in words; None where nothing speaks against it."""
+        from harness.faults.fitting import misfit
+        return misfit(fault, self._cluster.topology) or self._claims().conflict(fault)
+
+    def _claims(self) -> Claims:
+        return Claims(self._cluster.topology, self.active, self._cluster.log.events)
+
+    def keeps(self, fault: Fault, claim: Claim) -> bool:
+        """Whether another fault than ``fault``, which is just being healed, holds ``claim`` of it."""
+        one = next((active for active in self.active if active.fault is fault), None)
+        return one is not None and bool(self._claims().holders(one, claim))
+
     def heal(self, active: ActiveFault) -> None:
         """Heals one fault; healing twice does nothing.
 
@@ -165,8 +189,12 @@ class FaultControl:
             return
         log = self._cluster.log
         try:
-            active.fault.heal(self._cluster)
-            evidence = active.fault.confirm_healed(self._cluster)
+            others = self._claims().left_to(active)
+            if others:
+                evidence = {"left_to": [f"{other.id} ({other.fault.name})" for other in others]}
+            else:
+                active.fault.heal(self._cluster)
+                evidence = active.fault.confirm_healed(self._cluster)
         except FencelineError as error:
             log.record("fault", None, "fault.unhealed", {"id": active.id, "reason": error.message})
             raise

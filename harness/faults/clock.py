@@ -71,6 +71,8 @@ class _Clock(InGuest):
         # nothing here goes by the time of day
         return Cost()
 
+    holds: ClassVar[str] = "the clock"
+
     def _is_off_by(self, cluster: Cluster, seconds: float) -> tuple[bool, dict[str, float]]:
         """Whether the clock is ahead of the host's by ``seconds``, give or take 1 s and the measurement's error."""
         offset, error = clock_offset(cluster, self.node)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import OnCluster, fault
+from harness.faults.claims import Claim
 from harness.faults.parameters import check_choice, check_seconds, parameter
 from harness.machines.protocol import Power
 from harness.model import damage
@@ -42,6 +43,11 @@ class _Disk(OnCluster):
     """Another table under the device that the target exports."""
 
     lun: str = parameter(_LUN)
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        # its storage machine boots with a disk that is all right
+        iscsi = topology.storage.iscsi
+        return frozenset({Claim(f"the disk behind {self.lun}", iscsi.target if iscsi else None)})
 
     def _run(self, cluster: Cluster, script: str, check: bool = True) -> Result:
         """Runs ``script`` on the storage machine; in it $D is the disk, $M the device over it and $N its sectors."""
@@ -172,6 +178,11 @@ class WriteCacheLies(_Disk):
     def costs(self, topology: Topology) -> Cost:
         # only the storage machine's power-off tells
         return Cost()
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        # one module makes the memory disks of all caches, and is unloaded with the last of them
+        iscsi = topology.storage.iscsi
+        return super().claims(topology) | {Claim("the memory disks of the target", iscsi.target if iscsi else None)}
 
     def inject(self, cluster: Cluster) -> None:
         self._check_is_free(cluster)

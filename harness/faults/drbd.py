@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError
 from harness.faults.base import OnCluster, OnNode, fault, observed
 from harness.faults.bridge_rule import BridgeRule
+from harness.faults.claims import Claim, Once, inside
 from harness.faults.parameters import parameter
 from harness.judge.replicas import SPLIT_BRAIN
 from harness.model import damage
@@ -171,6 +172,9 @@ class DrbdSplitBrain(_OneReplica):
         # the one that is primary goes on; its peer, which stays alone, has a disk that can be promoted
         return Cost()
 
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim(f"the histories of {self.resource}")})
+
     def inject(self, cluster: Cluster) -> None:
         settings(cluster, self.resource)
         if cluster.drbd_of(self.node, self.resource).get("role") != "Secondary":
@@ -208,6 +212,9 @@ class DrbdDiskFailure(_OneReplica):
         # a primary goes on by its peer's disk: what is lost is the node that could take over
         return _without_replica(topology, self.node, self.resource)
 
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({inside("the disks of DRBD", self.node)})
+
     def inject(self, cluster: Cluster) -> None:
         settings(cluster, self.resource)
         minor = drbd.minor(cluster.topology, self.resource)
@@ -227,7 +234,7 @@ class DrbdDiskFailure(_OneReplica):
 
 @fault
 @dataclass(frozen=True)
-class DrbdResync(_OneReplica):
+class DrbdResync(Once, _OneReplica):
     """The replica of a DRBD ``resource`` on ``node`` is invalidated: all of it is copied anew, under whatever load."""
 
     name: ClassVar[str] = "drbd-resync"

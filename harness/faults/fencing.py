@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, Timeout
 from harness.faults.base import OnNode, fault, observed
+from harness.faults.claims import Claim
 from harness.faults.node import switch_on, wait_tick
 from harness.faults.parameters import check_seconds, parameter
 from harness.fencing.bmc import BmcMode
@@ -28,6 +29,10 @@ class _DeviceFault(OnNode):
     """A BMC that misbehaves until it is healed. One at a time: a device has one mode."""
 
     requires: ClassVar[tuple[str, ...]] = ("program ipmitool",)
+    needs: ClassVar[tuple[str, ...]] = ("BMC",)
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim(f"the fencing device of {self.node}")})
 
     @property
     def mode(self) -> BmcMode:
@@ -267,7 +272,7 @@ class FenceDeviceLeavesOff(_Behaves):
 class FenceDeviceWrongNode(_DeviceFault):
     """The BMC of ``node`` is wired to the power of ``other``: whoever fences ``node`` switches that one off."""
 
-    other: str = parameter("a node of the cluster, another one")
+    other: str = parameter("a node of the cluster, another one", kind="node")
     name: ClassVar[str] = "fence-device-wrong-node"
 
     def __post_init__(self) -> None:

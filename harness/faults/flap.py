@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError, Timeout
 from harness.faults.background import start_worker, stop_worker
 from harness.faults.base import fault, is_event
+from harness.faults.claims import Claim, cable
 from harness.faults.network import NetworkCut
 from harness.faults.parameters import check_seconds, parameter
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 
 class Phases:
@@ -50,6 +52,9 @@ class LinkFlap(NetworkCut):
         super().__post_init__()
         check_seconds(self, "down", 0.1, 60)
         check_seconds(self, "up", 0.1, 60)
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset(cable(self.node, network, shared=False) for network in self.networks)
 
     def inject(self, cluster: Cluster) -> None:
         links = [cluster.machine(self.node).link(network) for network in self.known(cluster)]

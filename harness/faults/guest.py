@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
 from harness.faults.base import EndsByItself, OnNode, fault, is_event, observed
+from harness.faults.claims import Claim, Once, inside
 from harness.faults.node import NodeFault, no_ticks, reach, wait_back, wait_tick
 from harness.faults.parameters import check_choice, parameter
 from harness.faults.process import daemon_process, service_daemon, signal_service
@@ -45,6 +46,9 @@ class CpuOverload(EndsByItself, NodeFault):
     def costs(self, topology: Topology) -> Cost:
         return damage.starved(topology, self.node)
 
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({inside("the load", self.node)})
+
     def inject(self, cluster: Cluster) -> None:
         # the start is put off a little, so that the answer to this very command still gets out
         cluster.session(self.node).run(
@@ -69,7 +73,7 @@ class CpuOverload(EndsByItself, NodeFault):
 
 @fault
 @dataclass(frozen=True)
-class DaemonKill(OnNode):
+class DaemonKill(Once, OnNode):
     """A cluster daemon of ``node`` is killed with SIGKILL: its main process, or all of them at once.
 
     Children of a main process may see its end and tidy up: keepalived's take the address away. Killed with it, they
@@ -136,12 +140,13 @@ class DaemonKill(OnNode):
 
 @fault
 @dataclass(frozen=True)
-class ServiceKill(OnNode):
+class ServiceKill(Once, OnNode):
     """The daemon of ``service`` is killed with SIGKILL on ``node``, where it runs; of an NFS server the threads are
     ended."""
 
     service: str
     name: ClassVar[str] = "service-kill"
+    needs: ClassVar[tuple[str, ...]] = ("process {service}",)
 
     def costs(self, topology: Topology) -> Cost:
         return Cost(disturbed=frozenset({self.service}))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import fault
+from harness.faults.claims import Claim, inside
 from harness.faults.network import NetworkCut
 from harness.faults.node import reach
 from harness.faults.parameters import check_choice, parameter
@@ -14,6 +15,7 @@ from harness.model.addressing import address, device
 
 if TYPE_CHECKING:
     from harness.cluster import Cluster
+    from harness.model.topology import Topology
 
 
 @fault
@@ -28,6 +30,9 @@ class InterfaceDown(NetworkCut):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice(self, "addresses", ("kept", "gone"))
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset(inside(f"the interface in {network}", self.node) for network in self.networks)
 
     def inject(self, cluster: Cluster) -> None:
         networks = self.known(cluster)

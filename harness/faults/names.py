@@ -30,6 +30,7 @@ class DnsGone(InGuest):
     """
 
     name: ClassVar[str] = "dns-gone"
+    holds: ClassVar[str] = "the name server"
 
     def costs(self, topology: Topology) -> Cost:
         # nothing here goes by names; whoever looks one up all the same waits

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import OnCluster, OnNode, fault
-from harness.faults.bridge_rule import BridgeRule
+from harness.faults.bridge_rule import BridgeRule, table_of
+from harness.faults.claims import Claim, cable
 from harness.faults.parameters import check_names, check_seconds, parameter
 from harness.model import damage
 from harness.model.cost import Cost
@@ -40,6 +41,9 @@ class NetworkCut(OnNode):
     def costs(self, topology: Topology) -> Cost:
         return damage.cables_cut(topology, self.node, self.networks)
 
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset(cable(self.node, network) for network in self.networks)
+
     def inject(self, cluster: Cluster) -> None:
         for network in self.known(cluster):
             cluster.machine(self.node).link(network).down()
@@ -64,27 +68,43 @@ class NetworkCut(OnNode):
         return {"arp": "no answer for 300 ms"}
 
     def heal(self, cluster: Cluster) -> None:
+        self.plug_in(cluster, self)
+
+    def plug_in(self, cluster: Cluster, fault: Any) -> None:
+        """Plugs in what ``fault``, which this is or is part of, has cut, but for what another fault wants out."""
         # those that there are: a name that there is not was refused, and nothing cut
         plugged = cluster.topology.networks_of(self.node) if self.node in cluster.topology.nodes else ()
         for network in self.networks:
-            if network in plugged:
+            if network in plugged and not cluster.faults.keeps(fault, cable(self.node, network)):
                 cluster.machine(self.node).link(network).up()
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
+        return self.is_plugged_in(cluster, self)
+
+    def is_plugged_in(self, cluster: Cluster, fault: Any) -> dict[str, Any]:
+        """What shows that all is plugged in that ``fault``, which this is or is part of, had cut, but for what another
+        fault wants out.
+
+        Raises:
+            FaultError: it is not, or the node is not heard.
+        """
         if self.node not in cluster.topology.nodes or not set(self.networks) <= set(
                 cluster.topology.networks_of(self.node)):
             return {"links": "as they were: there are no such ones"}
-        down = [network for network in self.networks if not cluster.machine(self.node).link(network).is_up()]
+        networks = [network for network in self.networks
+                    if not cluster.faults.keeps(fault, cable(self.node, network))]
+        down = [network for network in networks if not cluster.machine(self.node).link(network).is_up()]
         if down:
             raise FaultError(f"the cables of {self.node} in {', '.join(down)} are still out")
         if not cluster.is_running(self.node):
             return {"links": "up", "arp": f"{self.node} does not run"}
         # it may be booting, after having been fenced
-        silent = [network for network in self.networks
+        silent = [network for network in networks
                   if not cluster.fabric.answers_arp(self.node, network, cluster.boot_deadline)]
         if silent and cluster.is_running(self.node):
             raise FaultError(f"{self.node} does not answer ARP on {', '.join(silent)}")
-        return {"links": "up", "arp": "answers"}
+        left = [network for network in self.networks if network not in networks]
+        return {"links": "up", "arp": "answers", **({"left_out": left} if left else {})}
 
 
 @fault
@@ -106,6 +126,9 @@ class CutOneByOne:
     @property
     def targets(self) -> tuple[str, ...]:
         return self.nodes
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset(claim for cut in self._cuts() for claim in cut.claims(topology))
 
     def _cuts(self) -> list[NetworkCut]:
         return [NetworkCut(node, self.networks) for node in self.nodes]
@@ -131,10 +154,10 @@ class CutOneByOne:
         return {"order": order, **{cut.node: cut.confirm(cluster, since_ns)["arp"] for cut in self._cuts()}}
 
     def heal(self, cluster: Cluster) -> None:
-        self._one_by_one(cluster, self._cuts()[::-1], lambda cut: cut.heal(cluster))
+        self._one_by_one(cluster, self._cuts()[::-1], lambda cut: cut.plug_in(cluster, self))
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
-        return {cut.node: cut.confirm_healed(cluster)["arp"] for cut in self._cuts()}
+        return {cut.node: cut.is_plugged_in(cluster, self)["arp"] for cut in self._cuts()}
 
 
 @fault
@@ -153,7 +176,7 @@ class PacketDrop(BridgeRule, OnCluster):
 
     @property
     def _table(self) -> str:
-        return f"fl_drop_{self.network.replace('-', '_')}"
+        return table_of(self, "drop")
 
     def _match(self, topology: Topology) -> str:
         """Which packets, in nft's words; all."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError, FencelineError
 from harness.faults.base import OnCluster, fault
 from harness.faults.bridge_rule import BridgeRule
+from harness.faults.claims import Claim
 from harness.faults.node import wait_running
 from harness.faults.parameters import check_seconds, parameter
 from harness.model import damage
@@ -52,6 +53,8 @@ def _all_out(topology: Topology) -> Cost:
 
 @dataclass(frozen=True)
 class _ServerFault(OnCluster):
+    needs: ClassVar[tuple[str, ...]] = ("nfs",)
+
     def _server(self, cluster: Cluster) -> str:
         if cluster.topology.storage.nfs is None:
             raise FaultError(f"{cluster.topology.name} has no NFS storage")
@@ -84,6 +87,9 @@ class NfsRestart(_ServerFault):
         if own is None:
             return Cost()
         return Cost(slower_s=self.seconds + own.grace, disturbed=damage.services_of(topology, own.server))
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim("the daemon of the NFS server")})
 
     def inject(self, cluster: Cluster) -> None:
         start = nfs.start_command(cluster.topology.storage.nfs) if self._server(cluster) else ""
@@ -158,6 +164,9 @@ class NfsStale(_ServerFault):
     def costs(self, topology: Topology) -> Cost:
         # whoever mounts it anew is served; a stop may fail over what is mounted now
         return replace(_all_out(topology), stopped=frozenset(), disturbed=_all_out(topology).stopped)
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim("the exports of the NFS server")})
 
     def _export(self, cluster: Cluster, added: int) -> None:
         topology = cluster.topology

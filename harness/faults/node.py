@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, Timeout
 from harness.faults.base import OnNode, fault, is_event, observed
+from harness.faults.claims import Claim, inside, power
 from harness.machines.protocol import Power
 from harness.model import damage
 from harness.model.cost import Cost
@@ -85,7 +86,13 @@ def reach(cluster: Cluster, node: str, later: float = 0.0) -> bool:
 
 @dataclass(frozen=True)
 class InGuest(OnNode):
-    """Something that is made by a command in ``node``, and gone when that machine was rebooted."""
+    """Something that is made by a command in ``node``, and gone when that machine was rebooted; ``holds`` says what of
+    it no other fault may touch meanwhile."""
+
+    holds: ClassVar[str] = ""
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({inside(self.holds or f"what {self.name} does", self.node)})
 
     def _run(self, cluster: Cluster, line: str, within: float = 20.0) -> str:
         return cluster.session(self.node).run(line, within=within).out
@@ -114,6 +121,9 @@ class InGuest(OnNode):
 @dataclass(frozen=True)
 class NodeFault(OnNode):
     """Something that becomes of the machine itself; healed when its agent is heard again."""
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({power(self.node)})
 
     def confirm_healed(self, cluster: Cluster) -> dict[str, Any]:
         return {"waited_s": round(wait_tick(cluster, self.node, cluster.boot_deadline), 3)}

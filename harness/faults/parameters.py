@@ -9,9 +9,10 @@ from typing import Any
 from harness.model.units import parse_duration, parse_size
 
 
-def parameter(text: str, default: Any = dataclasses.MISSING) -> Any:
-    """A dataclass field that says in ``text`` what it takes: unit and range."""
-    return dataclasses.field(default=default, metadata={"help": text})
+def parameter(text: str, default: Any = dataclasses.MISSING, kind: str = "") -> Any:
+    """A dataclass field that says in ``text`` what it takes: unit and range; and of which ``kind``
+    (``harness.faults.fitting.KINDS``) are the things that it names, where it is not called after them itself."""
+    return dataclasses.field(default=default, metadata={"help": text, "kind": kind})
 
 
 def _set(fault: Any, name: str, value: Any) -> None:

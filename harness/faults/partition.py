@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
 from harness.faults import shapes
 from harness.faults.base import OnCluster, fault
-from harness.faults.bridge_rule import BridgeRule
+from harness.faults.bridge_rule import BridgeRule, table_of
 from harness.faults.parameters import check_names, check_number, parameter
 from harness.machines.frames import Watch, count_frames
 from harness.model import damage
@@ -51,7 +50,7 @@ class _LostLinks(BridgeRule, OnCluster):
 
     @property
     def _table(self) -> str:
-        return f"fl_shape_{zlib.crc32(repr((self.name, sorted(asdict(self).items()))).encode()):08x}"
+        return table_of(self, "shape")
 
     def _chance(self) -> str:
         """Which of the links' frames, in nft's words; all."""
@@ -147,7 +146,7 @@ table bridge {self._table} {{
 class Partition(_LostLinks):
     """The network falls into ``groups`` that don't hear each other in ``networks``."""
 
-    groups: tuple[tuple[str, ...], ...] = parameter("groups of nodes: a,b|c")
+    groups: tuple[tuple[str, ...], ...] = parameter("groups of nodes: a,b|c", kind="node")
     networks: tuple[str, ...] = parameter(_NETWORKS)
     name: ClassVar[str] = "partition"
 
@@ -177,8 +176,8 @@ class Partition(_LostLinks):
 class OneWay(_LostLinks):
     """What ``sender`` sends to ``receiver`` in ``networks`` is lost; the other way round it is not."""
 
-    sender: str = parameter("a node")
-    receiver: str = parameter("a node, another one")
+    sender: str = parameter("a node", kind="node")
+    receiver: str = parameter("a node, another one", kind="node")
     networks: tuple[str, ...] = parameter(_NETWORKS)
     name: ClassVar[str] = "one-way"
 

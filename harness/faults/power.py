@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError, MachineError
 from harness.faults.background import start_worker, stop_worker
 from harness.faults.base import fault, is_event, observed
+from harness.faults.claims import Claim, power
 from harness.faults.node import PowerOff, no_ticks, switch_on, wait_tick
 from harness.faults.parameters import check_names, check_seconds, parameter
 from harness.machines.protocol import Power
@@ -114,6 +115,9 @@ class PowerOffSeveral:
 
     def costs(self, topology: Topology) -> Cost:
         return reduce(or_, (damage.machine_lost(topology, node) for node in self.nodes))
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset(power(node) for node in self.nodes)
 
     def inject(self, cluster: Cluster) -> None:
         machines = [cluster.machine(node) for node in self.nodes]  # all are there, or none is cut

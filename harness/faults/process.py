@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, MachineError
 from harness.faults.base import OnNode, fault, is_event
+from harness.faults.claims import Claim, inside
 from harness.faults.node import InGuest, reach, wait_back
 from harness.faults.parameters import parameter
 from harness.machines.protocol import Power
@@ -124,6 +125,9 @@ class DaemonStop(_Stopped):
     def costs(self, topology: Topology) -> Cost:
         return damage.daemon_out(topology, self.node, self.daemon)
 
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({inside(f"the daemon {self.daemon}", self.node)})
+
     def _process(self, cluster: Cluster) -> str:
         return daemon_process(cluster, self.daemon)
 
@@ -153,6 +157,9 @@ class DaemonRespawnLoop(InGuest):
 
     def costs(self, topology: Topology) -> Cost:
         return damage.daemon_out(topology, self.node, self.daemon)
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({inside(f"the daemon {self.daemon}", self.node)})
 
     def inject(self, cluster: Cluster) -> None:
         process = daemon_process(cluster, self.daemon)
@@ -204,6 +211,10 @@ class ServiceStop(_Stopped):
 
     service: str = parameter("a service of the topology")
     name: ClassVar[str] = "service-stop"
+    needs: ClassVar[tuple[str, ...]] = ("process {service}",)
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({inside(f"the daemon of {self.service}", self.node)})
 
     def costs(self, topology: Topology) -> Cost:
         # a stop of what hangs may fail, and the node be fenced for that

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError, FencelineError
 from harness.faults.base import OnCluster, fault
 from harness.faults.bridge_rule import BridgeRule
+from harness.faults.claims import Claim
 from harness.faults.node import wait_running
 from harness.faults.parameters import check_number, parameter
 from harness.guest.ping import parse_ping, ping_command
@@ -70,6 +71,10 @@ class QuorumDeviceStop(OnCluster):
     """The quorum device's daemon (corosync-qnetd) is stopped: it gives nobody its vote."""
 
     name: ClassVar[str] = "quorum-device-stop"
+    needs: ClassVar[tuple[str, ...]] = ("quorum device",)
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim("the quorum device", getattr(topology.stack.quorum, "device", None))})
 
     def _systemctl(self, cluster: Cluster, action: str) -> None:
         device = getattr(cluster.topology.stack.quorum, "device", None)
@@ -103,10 +108,14 @@ class ExpectedVotes(OnCluster):
 
     votes: int = parameter("votes, from 1 to 64; corosync refuses those of which the members are no majority at all")
     name: ClassVar[str] = "expected-votes"
+    needs: ClassVar[tuple[str, ...]] = ("quorum",)
 
     def __post_init__(self) -> None:
         check_number(self, "votes", 0, 64)
         object.__setattr__(self, "votes", int(self.votes))
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim("the expected votes")})
 
     def _set(self, cluster: Cluster, votes: int) -> None:
         members = _members(cluster)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
 from harness.faults.base import OnCluster, fault
+from harness.faults.claims import Claim
 from harness.faults.disk import lun_number
 from harness.faults.parameters import parameter
 from harness.model.cost import Cost
@@ -129,6 +130,9 @@ class LunReserved(_Reservation):
 
     name: ClassVar[str] = "lun-reserved"
 
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim(f"the reservation of {self.lun}")})
+
     def inject(self, cluster: Cluster) -> None:
         self._reserve(cluster)
 
@@ -148,6 +152,9 @@ class ReservationLost(_Reservation):
     """The target forgets the reservation of ``lun`` and who was registered: everybody may write again."""
 
     name: ClassVar[str] = "reservation-lost"
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim(f"the loss of the reservation of {self.lun}")})
 
     def inject(self, cluster: Cluster) -> None:
         if not self._clear(cluster):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError, FencelineError
 from harness.faults.base import EndsByItself, fault
+from harness.faults.claims import Claim
 from harness.faults.node import InGuest, reach, wait_tick
 from harness.faults.parameters import check_choice, check_number, check_seconds, parameter
 from harness.model import damage
@@ -27,6 +28,8 @@ _FITS = 50.0  # % of its memory that a machine with a service and its cluster so
 @dataclass(frozen=True)
 class _Load(InGuest):
     """stress-ng in a group of its own, whose number is in a file in /run: a reboot ends both."""
+
+    holds: ClassVar[str] = "the load"
 
     @property
     def _pid_file(self) -> str:
@@ -139,6 +142,11 @@ class DiskFull(InGuest):
             return damage.victim(topology, self.node)  # nothing of a service is there; a stop may trip over it
         return Cost(stopped=frozenset(name for name, service in topology.services.items() if service.filesystem))
 
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        # what fills it outlives the machine's power; the service's file system moves about with it
+        return frozenset({Claim(f"the disk of the logs of {self.node}" if self.disk == "logs"
+                                else "the file systems of the services")})
+
     def _folders(self, cluster: Cluster) -> list[str]:
         if self.disk == "logs":
             return [_LOGS]
@@ -195,6 +203,7 @@ class ProcessExhaustion(EndsByItself, InGuest):
 
     seconds: float = parameter(_SECONDS, 20.0)
     name: ClassVar[str] = "process-exhaustion"
+    holds: ClassVar[str] = "the table of processes"
 
     def __post_init__(self) -> None:
         check_seconds(self, "seconds", 1, 600)
@@ -235,6 +244,7 @@ class FileExhaustion(InGuest):
     """No file can be opened on ``node`` by anybody but root: the system's table of them is full."""
 
     name: ClassVar[str] = "file-exhaustion"
+    holds: ClassVar[str] = "the table of open files"
 
     def costs(self, topology: Topology) -> Cost:
         return damage.victim(topology, self.node)

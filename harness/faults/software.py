@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import ClusterError, FaultError, MachineError
 from harness.faults.base import OnCluster, OnNode, fault, is_event
+from harness.faults.claims import Claim, inside
 from harness.faults.node import reach, switch_on
 from harness.faults.parameters import check_choice, check_names, check_number, check_seconds, parameter
 from harness.model import damage
@@ -40,6 +41,9 @@ class _Software:
 
     def costs(self, topology: Topology) -> Cost:
         return reduce(or_, (damage.machine_left(topology, node) for node in self.targets))
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset(inside("the cluster software", node) for node in self.targets or topology.cluster_nodes)
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         return {"stopped": list(wait_stopped(cluster, self.targets))}
@@ -328,6 +332,9 @@ class ConfigurationSpoilt(OnNode):
 
     def costs(self, topology: Topology) -> Cost:
         return Cost(unfit_for=frozenset({(self.service, self.node)}))
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        return frozenset({Claim(f"the configuration of {self.service} on {self.node}")})
 
     def _file(self, cluster: Cluster) -> str:
         settings = cluster.topology.services.get(self.service)

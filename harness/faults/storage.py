@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import FaultError
-from harness.faults.base import OnCluster, fault
+from harness.faults.base import OnCluster, fault, is_event, observed
+from harness.faults.claims import Claim, Once
 from harness.faults.node import InGuest, wait_running
 from harness.model import damage
 from harness.model.cost import Cost
+from harness.model.event import now_ns
 from harness.storage.iscsi import PORT, target_name
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 _STATES = "cat /sys/class/iscsi_session/session*/state 2>/dev/null; true"
 _NOTICED = 20.0  # s within which an initiator notices
 _LOGGED_IN = 5.0  # s that it takes to log in again: iscsid's patience before it tries, and the exchange
+_LOST = 5.0  # s within which the driver sees that a machine has ended
 _BACK = 40.0  # s within which one is logged in again
 _BEFORE = "/run/fenceline-iscsi-before"
 
@@ -44,6 +47,11 @@ class TargetStop(OnCluster):
     """The iSCSI target is stopped: every session ends, and nobody can log in."""
 
     name: ClassVar[str] = "target-stop"
+    needs: ClassVar[tuple[str, ...]] = ("iscsi",)
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        iscsi = topology.storage.iscsi
+        return frozenset({Claim("the iSCSI target", iscsi.target if iscsi else None)})
 
     def costs(self, topology: Topology) -> Cost:
         iscsi = topology.storage.iscsi
@@ -90,6 +98,8 @@ class SessionLogout(InGuest):
     """The iSCSI session of ``node`` is ended, under what is mounted."""
 
     name: ClassVar[str] = "session-logout"
+    needs: ClassVar[tuple[str, ...]] = ("iscsi",)
+    holds: ClassVar[str] = "the iSCSI session"
 
     def costs(self, topology: Topology) -> Cost:
         # as with the cable to the storage host, but for what else it exports
@@ -99,9 +109,24 @@ class SessionLogout(InGuest):
         return f"iscsiadm -m node -T {_target(cluster)} {what}"
 
     def inject(self, cluster: Cluster) -> None:
-        cluster.session(self.node).run(self._iscsiadm(cluster, "--logout"), within=40)
+        since_ns = now_ns()
+        done = cluster.session(self.node).run(self._iscsiadm(cluster, "--logout"), within=40, check=False)
+        # a kernel may not survive the loss of its disk: GFS2 withdraws, and panics
+        if not done.ok and not (done.status == -1 and self._went_down(cluster, since_ns)):
+            raise FaultError(f"{self.node}: iscsiadm --logout gave {done.status}: "
+                             f"{(done.err or done.out).strip()[-200:]}")
+
+    def _went_down(self, cluster: Cluster, since_ns: int) -> bool:
+        """Whether the machine was lost since then, or in these moments."""
+        try:
+            observed(cluster, is_event("power.off", self.node), _LOST, f"{self.node} to be lost", since_ns)
+        except FaultError:
+            return False
+        return True
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
+        if any(is_event("power.off", self.node)(event) for event in cluster.log.events() if event.t_ns >= since_ns):
+            return {"sessions": f"gone with {self.node}"}
         states = session_states(cluster, self.node)
         if "LOGGED_IN" in states:
             raise FaultError(f"not confirmed: {self.node} still has a session: {', '.join(states)}")
@@ -145,11 +170,12 @@ _CONNECTIONS = f"ss -Htn state established 'dport = :{PORT}' | awk '{{print $3}}
 
 @fault
 @dataclass(frozen=True)
-class SessionReset(InGuest):
+class SessionReset(Once, InGuest):
     """The TCP connection of the iSCSI session of ``node`` is reset, under what is mounted; it logs in again by
     itself."""
 
     name: ClassVar[str] = "session-reset"
+    needs: ClassVar[tuple[str, ...]] = ("iscsi",)
 
     def costs(self, topology: Topology) -> Cost:
         # what is under way is sent again when it is logged in again

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.errors import FaultError, FencelineError
 from harness.faults.base import OnCluster, OnNode, fault
 from harness.faults.bridge_rule import BridgeRule
+from harness.faults.claims import Claim
 from harness.faults.network import PacketDrop
 from harness.faults.parameters import check_choice, check_number, parameter
 from harness.guest.ping import parse_ping, ping_command
@@ -30,6 +31,10 @@ class NodeTraffic(OnNode):
     """A queueing discipline on ``node``'s card in ``network``."""
 
     network: str = parameter(_NETWORK)
+
+    def claims(self, topology: Topology) -> frozenset[Claim]:
+        # a card and its port have one discipline each
+        return frozenset({Claim(f"the queue of {self.node} in {self.network}")})
 
     def _check_plugged(self, cluster: Cluster) -> None:
         plugged = cluster.topology.networks_of(self.node) if self.node in cluster.topology.nodes else ()
@@ -117,10 +122,6 @@ class PacketKindDrop(PacketDrop):
 
     def costs(self, topology: Topology) -> Cost:
         return damage.kind_lost(topology, self.network, self.kind, self.percent)
-
-    @property
-    def _table(self) -> str:
-        return f"fl_kind_{self.kind}_{self.network.replace('-', '_')}"
 
     def _match(self, topology: Topology) -> str:
         return KINDS[self.kind].replace("{udpport}", str(getattr(topology.stack, "udpport", "")))

@@ -48,6 +48,8 @@ class FenceWatchdogDead(InGuest):
     """The watchdog of ``node`` does not fire, whoever stops feeding it."""
 
     name: ClassVar[str] = "fence-watchdog-dead"
+    holds: ClassVar[str] = "the watchdog"
+    needs: ClassVar[tuple[str, ...]] = ("watchdog",)
     requires: ClassVar[tuple[str, ...]] = ("guest module softdog",)
 
     def costs(self, topology: Topology) -> Cost:

@@ -4,14 +4,15 @@ Known from the topology alone, so that a scenario that asks for more is refused 
 cluster stands.
 
 Words: ``move``, ``standby``, ``quorum``, ``restart`` (a service that dies is restarted in place), ``configuration``
-(one that the nodes share), ``fencing``, ``fencing by hand``, ``BMC`` (a fencing device of its own for each node),
-``watchdog`` (one that SBD feeds on each node), ``nfs`` (its storage is an NFS server), ``client`` (a machine is a
-service's client), ``failover SERVICE`` (it runs on one node, and there is another), ``process SERVICE`` (it is a
-daemon), ``agent SERVICE`` (an agent of its own starts and stops that), ``mount SERVICE`` (it has a file system),
-``component NAME`` for each part of the cluster software that may be stopped alone,
-``daemon NAME`` for each daemon that may be killed, ``packets KIND`` for each kind of packets that there are, ``DRBD``
-and ``DRBD resource NAME`` for each of storage.drbd, and ``DRBD fencing`` where one of them calls the cluster when it
-loses its peer.
+(one that the nodes share), ``maintenance`` (the cluster can be told to leave everything alone), ``fencing``, ``fencing
+switch`` (the cluster can be told not to fence), ``fencing by hand``, ``BMC`` (a fencing device of its own for each
+node), ``watchdog`` (one that SBD feeds on each node), ``nfs`` and ``iscsi`` (what its storage is), ``quorum device``,
+``client`` (a machine is a service's client), ``failover SERVICE`` (it runs on one node, and there is another),
+``process SERVICE`` (it is a daemon), ``agent SERVICE`` (an agent of its own starts and stops that), ``mount SERVICE``
+(it has a file system), ``component NAME`` for each part of the cluster software that may be stopped alone, ``daemon
+NAME`` for each daemon that may be killed, ``packets KIND`` for each kind of packets that there are, ``DRBD`` and ``DRBD
+resource NAME`` for each of storage.drbd, and ``DRBD fencing`` where one of them calls the cluster when it loses its
+peer.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ DAEMONS: dict[str, dict[str, str]] = {
 UNITS: dict[str, tuple[str, ...]] = {
     "pacemaker": ("corosync", "pacemaker"), "heartbeat": ("heartbeat",), "keepalived": ("keepalived",)}
 _ABILITIES = {
-    "pacemaker": frozenset({"ban", "configuration", "fencing by hand", "move", "node maintenance", "standby", "quorum",
-                            "restart"}),
+    "pacemaker": frozenset({"ban", "configuration", "fencing by hand", "fencing switch", "maintenance", "move",
+                            "node maintenance", "standby", "quorum", "restart"}),
     "heartbeat": frozenset({"move", "standby"}),
     "keepalived": frozenset({"move"}),
 }
@@ -100,6 +101,10 @@ def offers(topology: Topology) -> frozenset[str]:
         found.add("watchdog")
     if topology.storage.nfs is not None:
         found.add("nfs")
+    if topology.storage.iscsi is not None:
+        found.add("iscsi")
+    if topology.stack.kind == "pacemaker" and topology.stack.quorum.policy == "qdevice":
+        found.add("quorum device")
     if any(service.client for service in topology.services.values()):
         found.add("client")
     for name, service in topology.services.items():

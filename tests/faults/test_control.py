@@ -122,7 +122,7 @@ def test_healing_twice_does_nothing(cluster):
 
 
 def test_all_are_healed_newest_first_and_one_that_fails_does_not_stop_the_others(cluster):
-    first, bad, last = (cluster.faults.inject(Trouble(word)) for word in ("", "heal", ""))
+    first, bad, last = (cluster.faults.inject(Trouble(word)) for word in ("", "heal", "nothing"))
     assert cluster.faults.heal_all() == ["trouble: heal went wrong"]
     ends = [(kind, data["id"]) for kind, data in told(cluster) if "healed" in kind]
     assert ends == [("fault.healed", last.id), ("fault.unhealed", bad.id), ("fault.healed", first.id)]

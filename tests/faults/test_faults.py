@@ -286,15 +286,15 @@ def test_a_rule_that_stays(cluster, nft):
     fault.heal(cluster)  # it is not there: nothing is deleted
     assert not any("delete" in words for words, _ in cluster.fabric.commands)
     assert fault.confirm_healed(cluster) == {"rule": "gone"}
-    nft["tables"] += "table bridge fl_drop_heartbeat\n"
+    nft["tables"] += f"table bridge {fault._table}\n"
     fault.heal(cluster)
-    assert cluster.fabric.commands[-1][0] == ("nft", "delete", "table", "bridge", "fl_drop_heartbeat")
+    assert cluster.fabric.commands[-1][0] == ("nft", "delete", "table", "bridge", fault._table)
     with pytest.raises(FaultError, match="the drop rule on heartbeat is still there"):
         fault.confirm_healed(cluster)
 
 
 def test_no_such_network(cluster):
-    with pytest.raises(FaultError, match="no network 'moon'; there are heartbeat"):
+    with pytest.raises(FaultError, match="no network 'moon' in web-iscsi; there are heartbeat"):
         cluster.faults.inject(make_fault("packet-drop", network="moon", percent=10))
     assert cluster.faults.heal_all() == []
 
@@ -367,7 +367,7 @@ def test_a_daemon_that_is_killed_with_its_children(cluster):
 
 
 def test_a_daemon_that_nobody_knows(cluster):
-    with pytest.raises(FaultError, match="no daemon 'ntpd' in a pacemaker cluster; there are corosync, pacemaker"):
+    with pytest.raises(FaultError, match="no daemon 'ntpd' in web-iscsi; there are corosync, pacemaker"):
         cluster.faults.inject(make_fault("daemon-kill", node=NODE, daemon="ntpd"))
     assert cluster.sessions[NODE].commands == []
 
@@ -395,7 +395,7 @@ def test_a_service_that_does_not_run(cluster):
     cluster.sessions[NODE].answer = lambda command: 1
     with pytest.raises(FaultError, match="nginx does not run on rs-01"):
         cluster.faults.inject(make_fault("service-kill", node=NODE, service="web"))
-    with pytest.raises(FaultError, match="no service 'mail' with a daemon in web-iscsi"):
+    with pytest.raises(FaultError, match="no service 'mail' in web-iscsi; there are web"):
         cluster.faults.inject(make_fault("service-kill", node=NODE, service="mail"))
 
 

@@ -160,5 +160,5 @@ def test_a_configuration_that_is_not_spoilt(soft):
     soft.deaf = {NODE}
     with pytest.raises(FaultError, match="still takes its configuration"):
         soft.faults.inject(make_fault("configuration-spoilt", node=NODE, service="web"))
-    with pytest.raises(FaultError, match="no service 'mail' with nginx"):
+    with pytest.raises(FaultError, match="no service 'mail' in web-iscsi"):
         soft.faults.inject(make_fault("configuration-spoilt", node=NODE, service="mail"))
