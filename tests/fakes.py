@@ -75,12 +75,13 @@ class FakeMachine:
         self.name, self.topology, self.log = name, topology, log
         self.state = Power.ON
         self.cut: set[str] = set()
-        self.calls: list[str] = []
+        self.life: list[str] = []  # what became of it, as it is told: "power.off fence", "power.on", ...
         self.stuck = ""
         self._stopped_at = 0
 
     def _told(self, kind: str, **data: Any) -> int:
         stamp = now_ns()
+        self.life.append(" ".join([kind, *data.values()]))
         if self.stuck != "quiet":
             self.log.record("machine", self.name, kind, data, stamp)
         return stamp
@@ -93,7 +94,6 @@ class FakeMachine:
         return self.state
 
     def start(self) -> None:
-        self.calls.append("start")
         if self.stuck == "start":
             raise MachineError(f"{self.name} does not start")
         if self.state is not Power.OFF:
@@ -102,7 +102,6 @@ class FakeMachine:
         self._told("power.on")
 
     def power_off(self, why: str = "power_off") -> int:
-        self.calls.append(f"power_off {why}")
         if self.state is not Power.OFF:
             self.state = Power.OFF
             self._stopped_at = self._told("power.off", why=why)
@@ -113,21 +112,18 @@ class FakeMachine:
         self.start()
 
     def pause(self) -> None:
-        self.calls.append("pause")
         self._running()
         if self.state is Power.ON:
             self.state = Power.PAUSED
             self._told("power.paused")
 
     def resume(self) -> None:
-        self.calls.append("resume")
         self._running()
         if self.state is Power.PAUSED:
             self.state = Power.ON
             self._told("power.resumed")
 
     def panic(self) -> None:
-        self.calls.append("panic")
         self._running()
         if self.state is Power.PAUSED:
             raise MachineError(f"{self.name} is paused: it can't panic")
