@@ -449,6 +449,7 @@ class Scene:
     def finding(self, promise: str) -> Finding:
         """What the judge finds on ``promise`` in the log so far, whether the scenario expects it to break or not."""
         events = [event for event in self.run.log.events() if event.kind != "expect"]
+        events.append(Event(now_ns(), "scenario", None, "scenario.end"))  # one without an end is a broken one
         # this check alone: the observers share the interpreter with us, and this may be asked ten times a second
         return check(promise, build_history(events, self.cluster.topology))
 
