@@ -234,7 +234,7 @@ class Maintenance(_ClusterProperty):
 class NodeMaintenance(OnNode):
     """``node`` is put into maintenance: the cluster leaves alone what runs there, and the other nodes go on as ever."""
 
-    services: tuple[str, ...] = parameter("what runs there, separated by commas; *: whatever may run there", ("*",))
+    services: tuple[str, ...] = parameter("what runs there, separated by commas; *: whatever may run there", "*")
     name: ClassVar[str] = "node-maintenance"
     needs: ClassVar[tuple[str, ...]] = ("node maintenance",)
 
