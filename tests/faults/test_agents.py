@@ -247,7 +247,7 @@ def test_a_cluster_that_does_not_hear(cluster):
 
 
 def test_what_is_left_alone_must_be_there(cluster):
-    with pytest.raises(FaultError, match="no service mail; there are web"):
+    with pytest.raises(FaultError, match="no service 'mail' in web-iscsi; there are web"):
         cluster.faults.inject(make_fault("node-maintenance", node=NODE, services="mail"))
 
 
