@@ -44,7 +44,7 @@ def test_one_that_stays_down_is_not_healed(cluster):
 
 
 @pytest.mark.parametrize(("parameters", "message"), [
-    ({"networks": "management"}, "could not be told to heal"), ({"networks": "moon"}, "not plugged into 'moon'"),
+    ({"networks": "management"}, "could not be told to heal"), ({"networks": "moon"}, "no network 'moon' in web-iscsi"),
     ({"networks": "heartbeat", "addresses": "lost"}, "not one of kept, gone")])
 def test_what_is_refused(cluster, parameters, message):
     with pytest.raises(FaultError, match=message):
