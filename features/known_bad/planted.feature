@@ -52,13 +52,13 @@ Feature: Mistakes that clusters have
       fencing: {action: "off"}
       services: {web: {mistakes: [not-sticky]}}
       """
-    And the promise "no unwanted failback" is expected to break
+    And the promise "moved only for cause" is expected to break
     When the power of the active node is cut
     Then "web" relocates to the standby within 30 seconds
     When the active node is switched on
     Then the active node rejoins within 60 seconds
     And "web" relocates to the active node within 90 seconds
-    And the promise "no unwanted failback" is broken within 90 seconds
+    And the promise "moved only for cause" is broken within 90 seconds
 
   @known_bad
   Scenario: The VIP is also configured by hand on the standby

@@ -85,7 +85,7 @@ def _stuck(topology: Topology, cost: Cost, part: Part) -> str | None:
 def parts(topology: Topology, cost: Cost) -> tuple[Part, ...]:
     """The parts of the cluster of which one should go on: of those in which everybody hears everybody the largest that
     have quorum. More than one where they are equal; none where none has quorum."""
-    whole = sorted(_together(topology, cost), key=lambda part: (-len(part), sorted(part)))
+    whole = sorted(together(topology, cost), key=lambda part: (-len(part), sorted(part)))
     quorate = [part for part in whole if has_quorum(topology, cost, part)]
     return tuple(part for part in quorate if len(part) == len(quorate[0]))
 
@@ -93,9 +93,9 @@ def parts(topology: Topology, cost: Cost) -> tuple[Part, ...]:
 def cut_off(topology: Topology, cost: Cost) -> frozenset[str]:
     """The members that are in no part that should go on, or of which another one could go on as well: whom a split
     makes a legitimate victim of fencing. Nobody where the cluster is in one piece."""
-    together = _together(topology, cost)
+    pieces = together(topology, cost)
     alive = _alive(topology, cost)
-    chosen = parts(topology, cost) or tuple(together)
+    chosen = parts(topology, cost) or tuple(pieces)
     return frozenset(node for part in chosen for node in alive - part)
 
 
@@ -127,7 +127,7 @@ def _alive(topology: Topology, cost: Cost) -> frozenset[str]:
     return frozenset(topology.cluster_nodes) - cost.lost - cost.left
 
 
-def _together(topology: Topology, cost: Cost) -> tuple[Part, ...]:
+def together(topology: Topology, cost: Cost) -> tuple[Part, ...]:
     """The sets of members in which everybody hears everybody, none of which is in another one."""
     alive = _alive(topology, cost)
     apart = frozenset(pair for pair in combinations(sorted(alive), 2) if not _hear_each_other(topology, cost, *pair))

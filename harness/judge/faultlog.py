@@ -107,7 +107,6 @@ class _Play:
     split: frozenset[str] = frozenset()                    # whom a split makes one now
     apart: frozenset[str] = frozenset()                    # of those that were one, whom a split had made it
     decided: bool = False                                  # somebody was fenced just now
-    unjustified: list[Event] = field(default_factory=list)
 
     def take(self, event: Event) -> bool:
         """Whether ``event`` may have changed the picture."""
@@ -140,8 +139,6 @@ class _Play:
         # a node that the cluster fenced without reason is no excuse for the cluster
         if not is_fencing(event) or self._is_victim(node, event.t_ns):
             self.away.add(node)
-        elif node not in self.off:
-            self.unjustified.append(event)
         self.decided = is_fencing(event)
         self.off.add(node)
         self.paused.discard(node)
@@ -191,16 +188,6 @@ class _Play:
 
 def impairments(history: History) -> list[tuple[int, Impairment]]:
     """Who was out of play from which stamp on; the first entry is for the log's start."""
-    return _played(history)[0]
-
-
-def fenced_without_cause(history: History) -> list[Event]:
-    """The ends of machines that the cluster fenced, though nothing that was in force, or just had been, gave it a
-    reason to."""
-    return _played(history)[1].unjustified
-
-
-def _played(history: History) -> tuple[list[tuple[int, Impairment]], _Play]:
     play = _Play(history.topology)
     records = {record.id: record for record in fault_records(history)}
     found = [(history.start_ns, play.now)]
@@ -217,7 +204,7 @@ def _played(history: History) -> tuple[list[tuple[int, Impairment]], _Play]:
         now = play.look(event.t_ns)
         if now != found[-1][1]:
             found.append((event.t_ns, now))
-    return found, play
+    return found
 
 
 def serves_clients(service: Service) -> bool:

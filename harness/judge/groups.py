@@ -1,17 +1,13 @@
-"""A service is a group: its parts start in their order, stay together, and go back only where that is wanted."""
+"""A service is a group: its parts start in their order, and stay together."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import combinations
 
-from harness.judge.demand import cut_off, hits
-from harness.judge.faultlog import FaultRecord, fault_records
 from harness.judge.findings import TRUSTED_LATE_NS, Tally
-from harness.judge.history import OFF, PAUSED, SECOND, Edge, Ended, History, Interval, Key, action, part_key
-from harness.model.event import Event
+from harness.judge.history import SECOND, History, Interval, Key, action, part_key
 from harness.model.topology import Service
 from harness.model.verdict import Finding, Verdict
 
@@ -107,99 +103,6 @@ def _without(begin_ns: int, end_ns: int, holes: list[tuple[int, int]]) -> Iterat
             return
     if begin_ns < end_ns:
         yield begin_ns, end_ns
-
-
-def no_unwanted_failback(history: History) -> Finding:
-    """Where the failover domain says ``failback: false``, a service does not go back to a preferred node that
-    returned, unless something happened to the node that it was on.
-    """
-    tally = Tally("no unwanted failback")
-    judged = []
-    faults = fault_records(history)
-    for name, service in history.topology.services.items():
-        if service.domain.failback or not service.domain.ordered or service.active == "all":
-            continue
-        judged.append(name)
-        for key in _keys(service):
-            for before, now in _moves(history, key):
-                if not _is_better(history, name, now.node, before.node):
-                    continue
-                returned = _returned(history, now.node, before)
-                if returned is None or _had_cause(history, name, before, faults):
-                    continue
-                tally.add(Verdict.FAIL, now.start.latest_ns, f"{name} went back: {now.node}, which had returned at "
-                          f"{history.at(returned.t_ns)}, {action(key)} at {history.at(now.start.latest_ns)}; "
-                          f"{before.node} had given it up at {history.at(before.end.latest_ns)} without a cause, and "
-                          "its failover domain has no failback", returned, *before.events, now.start.event)
-    return tally.finding(f"{', '.join(judged)} stayed where a failover had brought it" if judged
-                         else "not judged: every failover domain wants failback, or prefers no node")
-
-
-def _moves(history: History, key: Key) -> Iterator[tuple[Interval, Interval]]:
-    """Each time that a node gave ``key`` up in order and another got it next, after the cluster was ready: the first
-    one's whole time with it, restarts in place included, and the other's beginning."""
-    ready_ns = history.ready_ns() or history.start_ns
-    intervals = history.facts.get(key, ())
-    for first, before, now in zip(_tenures(intervals), intervals, intervals[1:], strict=False):
-        if (before.node != now.node and before.ended is Ended.RELEASED and before.end.latest_ns > ready_ns
-                and now.start.latest_ns >= before.end.earliest_ns):
-            yield replace(before, start=first), now
-
-
-def _tenures(intervals: Iterable[Interval]) -> Iterator[Edge]:
-    """For each interval, when its node got hold of the key without another having had it since."""
-    node, start = None, None
-    for interval in intervals:
-        if interval.node != node:
-            node, start = interval.node, interval.start
-        yield start
-
-
-def _is_better(history: History, service: str, node: str, than: str) -> bool:
-    nodes = history.topology.services[service].domain.nodes
-    return node in nodes and (than not in nodes or nodes.index(node) < nodes.index(than))
-
-
-def _returned(history: History, node: str, tenure: Interval) -> Event | None:
-    """What shows that ``node`` came back while another node had the service."""
-    def within(event: Event) -> bool:
-        return tenure.start.latest_ns < event.t_ns <= tenure.end.latest_ns
-
-    found = [event for event in history.kinds("power.on", "power.resumed")
-             if event.node == node and within(event) and not event.data.get("baseline")]
-    healed = {record.id for record in fault_records(history) if node in record.targets}
-    found += [event for event in history.kinds("fault.healed") if str(event.data.get("id")) in healed and within(event)]
-    members: frozenset[str] | None = None
-    for event in history.kinds("quorum"):
-        if event.node != tenure.node:
-            continue
-        now = frozenset(event.data.get("members") or ())
-        if members is not None and node in now - members and within(event):
-            found.append(event)
-        members = now
-    return max(found, key=lambda event: event.t_ns, default=None)
-
-
-def _had_cause(history: History, name: str, tenure: Interval, faults: Iterable[FaultRecord]) -> bool:
-    """Whether anything happened to the node of ``tenure``, or to all, that may have driven the service away."""
-    service = history.topology.services[name]
-    node, begin_ns, end_ns = tenure.node, tenure.start.latest_ns, tenure.end.latest_ns
-    for record in faults:
-        cost, topology = record.cost, history.topology
-        if record.begin.t_ns < end_ns and (record.healed_ns or end_ns) > begin_ns and hits(
-                topology, name, node, cost, cut_off(topology, cost)):
-            return True
-    if any(interval.value in (OFF, PAUSED) and begin_ns < interval.start.latest_ns < end_ns
-           for interval in history.power.get(node, ())):
-        return True
-    if any(not interval.value and begin_ns < interval.start.latest_ns < end_ns
-           for interval in history.quorum.get(node, ())):
-        return True
-    # a part that was started anew in between: something was wrong there
-    return any(part.ended is Ended.RELEASED and begin_ns < part.end.latest_ns and again.start.latest_ns < end_ns
-               for key in _keys(service)
-               for mine in [_of(history.facts.get(key, ()), node)]
-               for part, again in zip(mine, mine[1:], strict=False))
 
 
 def _groups(history: History) -> Iterator[tuple[str, list[Key]]]:

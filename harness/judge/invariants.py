@@ -8,14 +8,18 @@ from dataclasses import replace
 from harness.judge.cluster_fs import freeze_until_fenced, same_everywhere
 from harness.judge.evidence import evidence
 from harness.judge.exclusive import CUTTING, fence_before_takeover, single_mount, single_vip_owner
+from harness.judge.fencings import fenced_only_for_cause, one_fault_one_fencing
 from harness.judge.findings import Tally, as_dict
-from harness.judge.groups import group_together, no_unwanted_failback, start_order
+from harness.judge.groups import group_together, start_order
 from harness.judge.history import History, action
 from harness.judge.ledger import no_lost_acknowledgement
 from harness.judge.liveness import liveness
+from harness.judge.moves import moved_only_for_cause
 from harness.judge.placement import placement
 from harness.judge.quorum import no_service_without_quorum
 from harness.judge.replicas import no_split_brain
+from harness.judge.survivor import serving_side_survives
+from harness.judge.takeover import standby_takes_over
 from harness.judge.writers import single_writer
 from harness.model.event import is_fencing
 from harness.model.verdict import BROKEN_AS_EXPECTED, Finding, Verdict
@@ -70,11 +74,15 @@ INVARIANTS: dict[str, Check] = {
     "no lost acknowledgement": no_lost_acknowledgement,
     "start order": start_order,
     "group together": group_together,
-    "no unwanted failback": no_unwanted_failback,
     "placement": placement,
     "cluster file system freezes": freeze_until_fenced,
     "same on every node": same_everywhere,
     "healthy cluster fences nobody": healthy_cluster_fences_nobody,
+    "fenced only for cause": fenced_only_for_cause,
+    "one fault, one fencing": one_fault_one_fencing,
+    "moved only for cause": moved_only_for_cause,
+    "standby takes over": standby_takes_over,
+    "serving side survives": serving_side_survives,
     "liveness at the end": liveness,
 }
 SAFETY = frozenset({"single mount", "single writer", "single VIP owner", "fence before takeover",

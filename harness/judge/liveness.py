@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice, takewhile
@@ -13,7 +14,7 @@ from harness.judge.findings import Tally
 from harness.judge.history import SECOND, History
 from harness.judge.host import LITTLE, host_took
 from harness.judge.outages import outages
-from harness.judge.requests import served
+from harness.judge.requests import LONG_GAP_NS, served
 from harness.model.topology import Topology
 from harness.model.verdict import Finding, Outage, Verdict
 
@@ -27,7 +28,8 @@ def liveness(history: History, found: Iterable[Outage] | None = None) -> Finding
     the reason says so) or the scenario expects the outage.
 
     ``found`` are the outages, where the caller has them already. A service that nothing could run for a while must
-    be back, once that is over, within the time that booting and forming the cluster may take plus the budget.
+    be back, once that is over, within the time that booting and forming the cluster may take plus the budget. The
+    outages between one fault (or the healing of one) and the next keep within one budget together.
     """
     tally = Tally("liveness at the end")
     found = outages(history) if found is None else tuple(found)
@@ -44,6 +46,7 @@ def liveness(history: History, found: Iterable[Outage] | None = None) -> Finding
         mine = [outage for outage in found if outage.service == name]
         excuses = [excuse for outage in mine if (excuse := _judge_outage(history, tally, outage, when))]
         notes += [f"{name} is not demanded: {excuse}" for excuse in dict.fromkeys(excuses)]
+        _judge_together(history, tally, mine, when)
         _judge_last(history, tally, name)
         longest = max((outage.seconds for outage in mine), default=None)
         if longest is None:
@@ -88,6 +91,28 @@ def _judge_stretch(history: History, tally: Tally, outage: Outage, begin_ns: int
     elif seconds > limit_s:
         tally.add(Verdict.UNKNOWN, begin_ns, f"{begun} for {seconds:.3f} s, budget {limit_s:g} s, which the error of "
                   f"{outage.plus_minus:.3f} s leaves open")
+
+
+def _judge_together(history: History, tally: Tally, mine: list[Outage], when: list[tuple[int, Impairment]]) -> None:
+    """Several outages of a service in the wake of one fault are one loss for its clients, each within the budget or
+    not."""
+    begun = sorted({event.t_ns for event in history.kinds("fault.begin", "fault.healed")})
+    incidents: dict[int, list[Outage]] = defaultdict(list)
+    for outage in mine:
+        end_ns = outage.end_ns or history.end_ns
+        if not any(why for _, _, why in _stretches(history, outage, end_ns, when)):
+            # it begins with the last answer, which is before the fault
+            incidents[bisect_right(begun, outage.start_ns + LONG_GAP_NS)].append(outage)
+    for several in incidents.values():
+        first, last = several[0], several[-1]
+        seconds, error = (sum(getattr(outage, what) for outage in several) for what in ("seconds", "plus_minus"))
+        limit_s = history.topology.services[first.service].failover_budget + max(
+            _slower_s(outage, outage.end_ns or history.end_ns, when) for outage in several)
+        if len(several) > 1 and seconds > limit_s:
+            tally.add(Verdict.FAIL if seconds - error > limit_s else Verdict.UNKNOWN, first.start_ns,
+                      f"{first.service} did not answer {len(several)} times from {history.at(first.start_ns)} to "
+                      f"{history.at(last.end_ns or history.end_ns)}, after one fault: {seconds:.3f} s together (error "
+                      f"{error:.3f} s), budget {limit_s:g} s")
 
 
 def _stretches(history: History, outage: Outage, end_ns: int, when: list[tuple[int, Impairment]],

@@ -260,6 +260,8 @@ class Topology(Strict):
     stack: Stack = Pacemaker()
     fencing: Fencing = Fencing()
     services: dict[Name, Service] = Field(default_factory=dict)
+    survivor: Literal["any", "serving"] = Field("any", description="who survives a split that either side may survive; "
+                                                                   "serving: the side that has the services")
     boot_time: Duration = Field(0.0, le=3600, description="how long a machine takes from its power-on until its guest "
                                                           "executes, as a server needs minutes for it; each time but "
                                                           "the first")

@@ -153,7 +153,7 @@ def test_what_is_promised_of_groups_that_run_on_one_node_is_not_promised_of_one_
     log = Log(farm()).ready(1).mount(1, A, fstype="gfs2").listen(1.1, B).mount(9, A, False, fstype="gfs2")
     log.mount(12, B, fstype="gfs2").mount(20, B, False, fstype="gfs2").mount(21, A, fstype="gfs2").end(30)
     assert log.finding("group together").verdict is PASS
-    assert log.finding("no unwanted failback").verdict is PASS
+    assert log.finding("moved only for cause").verdict is PASS
 
 
 # -- what the clients of a service that is active on all nodes lost ----------------------------------------------------

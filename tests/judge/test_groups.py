@@ -1,4 +1,4 @@
-"""A group's order, its togetherness, and where it goes back to: each rule red and green."""
+"""A group's order and its togetherness: each rule red and green."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness.model.load import load_topology, parse_topology
 from harness.model.verdict import Verdict
 from tests.judge.logs import A, B, Log, green, topology
 
-ORDER, TOGETHER, FAILBACK = "start order", "group together", "no unwanted failback"
+ORDER, TOGETHER = "start order", "group together"
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 
 
@@ -102,61 +102,12 @@ def test_a_port_of_two_services_tells_of_neither():
     assert fine.verdict is PASS, fine.reason
 
 
-def away() -> Log:
-    """rs-01 loses its power at 10 s, rs-02 takes over; rs-01 is a member again at 20 s."""
-    log = base().fault(10, "power-cut", A, healed=15).off(10, A, "fault").quorum(11, B, True, B)
-    log.mount(12, B).vip(13, B).listen(14, B).power(15, A, "on").agent(17, A)
-    return log.quorum(20, A, True, A, B).quorum(20, B, True, A, B)
-
-
-def back(log: Log, t: float = 22) -> Log:
-    """The service moves from rs-02 to rs-01 from ``t`` on, in good order."""
-    log.listen(t, B, False).vip(t + 1, B, False).mount(t + 2, B, False)
-    return log.mount(t + 3, A).vip(t + 4, A).listen(t + 5, A)
-
-
-@pytest.mark.parametrize(("what", "build", "verdict"), [
-    ("it stays", away, PASS),
-    ("it goes back", lambda: back(away()), FAIL),
-    ("after a fault on its node", lambda: back(away().fault(21, "service-kill", B, service="web")), PASS),
-    ("after a fault of the whole network", lambda: back(away().fault(21, "packet-drop", network="heartbeat")), PASS),
-    ("after a fault that has nothing to do with it", lambda: back(away().fault(21, "config-change")), FAIL),
-    ("after a fault of the storage host", lambda: back(away().fault(21, "hang", "san-01")), PASS),
-    ("after a fault of the other node", lambda: back(away().fault(21, "daemon-kill", A, id=2)), FAIL),
-    ("an administrator moves it", lambda: back(away().fault(21, "move", A, service="web")), PASS),
-    ("its node lost quorum", lambda: back(away().quorum(20.5, B, False, B).quorum(20.8, B, True, A, B)), PASS),
-    ("a part failed before", lambda: back(away().listen(16, B, False).listen(18, B)), PASS),
-    ("its node is fenced", lambda: away().off(25, B).mount(27, A).vip(28, A).listen(29, A), PASS),
-    ("nobody returned", lambda: back(base().fault(5, "move", B, service="web", id=7, healed=9).listen(9, A, False)
-        .vip(9, A, False).mount(9, A, False).mount(10, B).vip(11, B).listen(12, B)), PASS),
-    ("before it was ready", lambda: back(Log().baseline(B).power(2, A, "off", why="fault").power(3, A, "on"), 5)
-        .ready(20), PASS),
-    ("out of standby", lambda: back(base().fault(5, "standby", A, healed=20).listen(9, A, False).vip(9, A, False)
-        .mount(9, A, False).mount(10, B).vip(11, B).listen(12, B)), FAIL),
-])
-def test_no_unwanted_failback(what, build, verdict):
-    finding = judged(build(), FAILBACK)
-    assert finding.verdict is verdict, finding.reason
-
-
-def test_a_failback_is_named_and_only_judged_where_it_is_unwanted():
-    finding = judged(back(away()), FAILBACK)
-    for word in (A, B, "web went back", "had returned at 20.000 s", "no failback"):
-        assert word in finding.reason
-    for domain in ({"nodes": [A, B], "failback": True}, {"nodes": [A, B], "ordered": False}):
-        log = about(domain=domain)
-        log.events += [event for event in back(away()).events if event.t_ns > 5_001_500_000_000]
-        finding = judged(log, FAILBACK)
-        assert finding.verdict is PASS
-        assert "not judged" in finding.reason
-
-
 def test_a_service_that_is_active_on_all_nodes_has_only_an_order():
     def log() -> Log:
-        one = back(away()).listen(30, A, False).listen(31, B)
+        one = fenced().mount(12, B).vip(13, B).listen(14, B).listen(30, A, False).listen(31, B)
         one.topology = one.topology.model_copy(update={"services": {
             "web": one.topology.services["web"].model_copy(update={"active": "all"})}})
         return one
 
-    assert all("not judged" in judged(log(), check).reason for check in (TOGETHER, FAILBACK))
+    assert "not judged" in judged(log(), TOGETHER).reason
     assert judged(log(), ORDER).verdict is PASS and "not judged" not in judged(log(), ORDER).reason

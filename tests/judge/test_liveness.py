@@ -190,3 +190,25 @@ def test_an_end_that_nobody_saw_is_not_known():
     log = base().good(0, 5, A).end(9)
     finding = log.finding("liveness at the end")
     assert finding.verdict is UNKNOWN and "4.0 s before" in finding.reason
+
+
+def times(count: int, each: float, budget: float = 10.0, second_fault: bool = False) -> Log:
+    """``count`` outages of ``each`` s after one fault, 4 s apart."""
+    log = Log(topology(budget=budget)).baseline().ready(1).good(0.1, 10, A)
+    log.fault(10, "hang", A, cost=Cost(victims=frozenset({A})))
+    for number in range(count):
+        begin = 10 + number * (each + 4)
+        if second_fault and number == count - 1:
+            log.fault(begin - 1, "hang", A, id=2, cost=Cost(victims=frozenset({A})))
+        log.bad(begin, begin + each, took=0.01).good(begin + each, begin + each + 4, B)
+    return log.end(10 + count * (each + 4))
+
+
+def test_the_outages_of_one_fault_keep_within_one_budget():
+    finding = times(3, 4).finding("liveness at the end")
+    assert finding.verdict is Verdict.FAIL
+    for word in ("web did not answer 3 times", "after one fault", "budget 10 s"):
+        assert word in finding.reason
+    assert times(2, 4).finding("liveness at the end").verdict is Verdict.PASS
+    assert times(3, 4, budget=13).finding("liveness at the end").verdict is Verdict.PASS
+    assert times(3, 4, second_fault=True).finding("liveness at the end").verdict is Verdict.PASS

@@ -61,6 +61,13 @@ def test_the_green_run_is_green():
     assert set(verdicts(judgement).values()) == {PASS}
 
 
+def in_place_of(log: Log, new: str, old: str) -> Log:
+    """What ``new`` took over, ``old`` got again when it was back."""
+    for kind in ("mount", "address", "listen"):
+        log = without(log, kind, node=new)
+    return log.mount(17, old).vip(18, old).listen(19, old)
+
+
 MUTATIONS: list[tuple[str, Callable[[Log], Log], str, Verdict]] = [
     ("the power cut never came", lambda log: without(log, "power.off"), "fence before takeover", FAIL),
     ("it came after the takeover", lambda log: changed(log, "power.off", A, 7.1, t_ns=ns(9.2)),
@@ -82,6 +89,13 @@ MUTATIONS: list[tuple[str, Callable[[Log], Log], str, Verdict]] = [
                                                "fault.healed"), "healthy cluster fences nobody", FAIL),
     ("the fence came before the fault", lambda log: changed(log, "bmc.request", A, 7.0, t_ns=ns(4.5)),
      "healthy cluster fences nobody", FAIL),
+    ("the survivor is fenced, too", lambda log: log.bmc(24.2, B).off(24.3, B), "one fault, one fencing", FAIL),
+    ("who was fenced is fenced once more", lambda log: log.bmc(24.2, A).off(24.3, A), "one fault, one fencing", FAIL),
+    ("a harmless fault, and somebody is fenced", lambda log: changed(log, "fault.begin", None, 5, data={
+        "id": 1, "fault": "config-change", "targets": [], "params": {}, "cost": {}}), "fenced only for cause", FAIL),
+    ("the service is restarted for nothing", lambda log: log.listen(20, B, False).listen(22, B),
+     "moved only for cause", FAIL),
+    ("the node that was lost had it again", lambda log: in_place_of(log, B, A), "standby takes over", FAIL),
     ("the service did not come back", lambda log: failing(log, 10.2), "liveness at the end", FAIL),
     ("it came back too late", lambda log: failing(log, 7.1).good(18, 25, B), "liveness at the end", FAIL),
     ("a step failed", lambda log: log.add(21, "scenario", None, "step", text="the VIP stays", status="failed",
