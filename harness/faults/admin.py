@@ -269,7 +269,8 @@ class NodeMaintenance(OnNode):
     def costs(self, topology: Topology) -> Cost:
         """What runs there is left alone; nothing else is to be started there."""
         may = [name for name in topology.services if self.node in topology.preferred_nodes(name)]
-        return Cost(unfit=frozenset({self.node}), unmanaged=frozenset(may if "*" in self.services else self.services))
+        names = may if "*" in self.services else self.services
+        return Cost(unfit=frozenset({self.node}), unmanaged_on=frozenset((name, self.node) for name in names))
 
 
 @fault

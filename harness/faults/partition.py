@@ -230,9 +230,8 @@ class LinkLoss(OneWay):
         # what loses half is as good as cut; what loses less may cost a token now and then
         if self.percent >= damage.CUT_PERCENT:
             return super().costs(topology)
-        beats = set(self.networks) & set(damage.heartbeats(topology))
-        return damage.victim(topology, self.sender) | damage.victim(topology, self.receiver) if (
-            beats and self.percent > damage.BORNE_PERCENT) else Cost()
+        links = frozenset((network, self.sender, self.receiver) for network in self.networks)
+        return damage.unsteady(topology, links) if self.percent > damage.BORNE_PERCENT else Cost()
 
 
 @fault

@@ -69,13 +69,9 @@ class _Still(NodeFault):
                 cluster.power_on(self.node)  # it was fenced in its sleep
 
     def costs(self, topology: Topology) -> Cost:
-        # silent for as long as it takes to be taken for dead, it is out; for less than half of that nothing may happen
-        # but the wait; in between, it may be fenced
-        patience = damage.patience_s(topology)
-        if self.seconds >= patience or self.node not in topology.service_nodes:
-            return damage.machine_lost(topology, self.node)
-        wait = Cost(slower_s=self.seconds)
-        return wait if 2 * self.seconds < patience else wait | damage.starved(topology, self.node)
+        """While the node stands still it is out, which its machine tells; one that is not heard of for long may be
+        fenced."""
+        return damage.still(topology, self.node, self.seconds)
 
 
 @fault

@@ -214,9 +214,9 @@ table bridge {self._table} {{
         return {"rule": "gone"}
 
     def costs(self, topology: Topology) -> Cost:
-        # members whose big packets are lost form no membership, and nobody reads or writes a disk behind the hole; the
-        # questions and answers of clients and fencing devices are small
-        if self.network not in topology.networks or topology.networks[self.network].role not in (
-                "heartbeat", "storage"):
+        # Corosync's members whose big packets are lost form no membership, and nobody reads or writes a disk behind the
+        # hole; the questions and answers of clients and fencing devices are small, and so is all that others say
+        big = ("heartbeat", "storage") if topology.stack.kind == "pacemaker" else ("storage",)
+        if self.network not in topology.networks or topology.networks[self.network].role not in big:
             return Cost()
         return damage.links_lost(topology, damage.links_of(topology, self.network))

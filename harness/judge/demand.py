@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import combinations
 
 from harness.model import damage
-from harness.model.cost import Cost
+from harness.model.cost import Cost, Link
 from harness.model.topology import Topology
 
 Part = frozenset[str]
@@ -38,15 +38,19 @@ def obstacle(topology: Topology, service: str, cost: Cost) -> str | None:
         return f"no {what} ({', '.join(behind)}) is left"
     found = [_obstacle_in(topology, service, cost, part) for part in parts(topology, cost)]
     if not found:
-        return f"no quorum without {', '.join(sorted(_out(topology, cost)))}"
+        return _no_quorum(topology, cost)
     return None if None in found else found[0]
 
 
-def _out(topology: Topology, cost: Cost) -> set[str]:
-    """Who is missed where no part has quorum: whoever is out, and if that is nobody, the members that are apart."""
-    device = {topology.stack.quorum.device} if topology.stack.quorum.device and cost.quorum_device else set()
-    return ({node for node in topology.cluster_nodes if node in cost.lost | cost.left} | device
-            or cut_off(topology, cost) or set(topology.cluster_nodes))
+def _no_quorum(topology: Topology, cost: Cost) -> str:
+    """What is missed where no part has quorum: whoever is out, or else the members that are apart."""
+    missed = set(topology.cluster_nodes) - _alive(topology, cost) or set(cut_off(topology, cost))
+    device, alive = topology.stack.quorum.device, _alive(topology, cost)
+    if device and alive and not any(_has_device(topology, cost, node) for node in alive):
+        missed |= {device}
+    words = [f"without {', '.join(sorted(missed))}"] if missed else []
+    words += [f"where {cost.votes} votes are expected"] if cost.votes else []
+    return f"no quorum {' '.join(words)}"
 
 
 def _obstacle_in(topology: Topology, service: str, cost: Cost, part: Part) -> str | None:
@@ -99,6 +103,19 @@ def cut_off(topology: Topology, cost: Cost) -> frozenset[str]:
     return frozenset(node for part in chosen for node in alive - part)
 
 
+def shaky(topology: Topology, cost: Cost) -> frozenset[str]:
+    """The members that hear another one so badly, whichever way, that one of the two may be taken for dead."""
+    bad = cost.unheard | cost.unsteady
+    return frozenset(node for part in _together(topology, cost) for pair in combinations(sorted(part), 2)
+                     if not _hear_each_other(bad, topology, *pair) for node in pair)
+
+
+def legitimate_victims(topology: Topology, cost: Cost) -> frozenset[str]:
+    """Who may rightly be fenced while all that costs ``cost`` is in force."""
+    nodes = frozenset(topology.service_nodes)
+    return cut_off(topology, cost) | shaky(topology, cost) | (nodes & (cost.lost | cost.victims))
+
+
 def has_quorum(topology: Topology, cost: Cost, part: Part) -> bool:
     """Whether the members of ``part`` have quorum together."""
     quorum = topology.stack.quorum
@@ -112,13 +129,14 @@ def has_quorum(topology: Topology, cost: Cost, part: Part) -> bool:
     device = 0
     if quorum.policy == "qdevice":
         device = nodes - 1 if quorum.algorithm == "lms" else 1
-    is_there = not cost.quorum_device and any(_hears_device(topology, cost, node) for node in part)
+    is_there = any(_has_device(topology, cost, node) for node in part)
     return 2 * (len(part) + (device if is_there else 0)) > (cost.votes or nodes + device)
 
 
-def _hears_device(topology: Topology, cost: Cost, node: str) -> bool:
+def _has_device(topology: Topology, cost: Cost, node: str) -> bool:
+    """Whether ``node`` hears the quorum device."""
     device = topology.stack.quorum.device
-    return device not in cost.lost | cost.left and not any(
+    return not cost.quorum_device and device not in cost.lost | cost.left and not any(
         (network, node, device) in cost.unheard or (network, device, node) in cost.unheard
         for network in topology.networks_with("management"))
 
@@ -130,12 +148,13 @@ def _alive(topology: Topology, cost: Cost) -> frozenset[str]:
 def together(topology: Topology, cost: Cost) -> tuple[Part, ...]:
     """The sets of members in which everybody hears everybody, none of which is in another one."""
     alive = _alive(topology, cost)
-    apart = frozenset(pair for pair in combinations(sorted(alive), 2) if not _hear_each_other(topology, cost, *pair))
+    apart = frozenset(pair for pair in combinations(sorted(alive), 2)
+                      if not _hear_each_other(cost.unheard, topology, *pair))
     return _cliques(alive, apart)
 
 
-def _hear_each_other(topology: Topology, cost: Cost, one: str, other: str) -> bool:
-    return any((network, one, other) not in cost.unheard and (network, other, one) not in cost.unheard
+def _hear_each_other(unheard: Collection[Link], topology: Topology, one: str, other: str) -> bool:
+    return any((network, one, other) not in unheard and (network, other, one) not in unheard
                for network in damage.heartbeats(topology)
                if network in topology.networks_of(one) and network in topology.networks_of(other))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.judge.demand import cut_off, hits
+from harness.judge.demand import cut_off, hits, legitimate_victims
 from harness.judge.history import SECOND, History
 from harness.judge.oldlogs import old_cost
 from harness.model import damage
@@ -78,6 +78,8 @@ class Impairment:
     #: Who may rightly be fenced now.
     victims: frozenset[str] = frozenset()
     faults: tuple[str, ...] = ()
+    #: Of the cost, what is not the doing of those who told the cluster to leave something alone.
+    befell: Cost = Cost()
 
     def may_interrupt(self, topology: Topology, service: str, node: str) -> bool:
         """Whether ``service`` may rightly be interrupted, or moved, while it is on ``node``."""
@@ -101,7 +103,8 @@ class _Play:
     off: set[str] = field(default_factory=set)             # power cut, on again and not yet a quorate member too
     away: set[str] = field(default_factory=set)            # of those, the ones that are no mistake of the cluster's
     running: dict[str, int] = field(default_factory=dict)  # of those, when they were switched on again
-    paused: set[str] = field(default_factory=set)
+    paused: dict[str, int] = field(default_factory=dict)   # since when
+    brief: set[str] = field(default_factory=set)           # who was paused for so short that nobody missed him
     back: set[tuple[str, str]] = field(default_factory=set)  # (fault, node): it was rebooted since, and is well
     until: dict[str, int] = field(default_factory=dict)    # until when somebody was a legitimate victim
     split: frozenset[str] = frozenset()                    # whom a split makes one now
@@ -115,11 +118,13 @@ class _Play:
             self._taken_off(event)
         elif event.kind == "power.on":
             self.running[node] = event.t_ns
-            self.paused.discard(node)
+            self.paused.pop(node, None)
         elif event.kind == "power.paused":
-            self.paused.add(node)
+            self.paused[node] = event.t_ns
         elif event.kind == "power.resumed":
-            self.paused.discard(node)
+            since_ns = self.paused.pop(node, event.t_ns)
+            if event.t_ns - since_ns < damage.NEARLY * damage.patience_s(self.topology) * SECOND:
+                self.brief.add(node)
         elif self._is_back(event):
             self._returned(node)
         else:
@@ -141,7 +146,7 @@ class _Play:
             self.away.add(node)
         self.decided = is_fencing(event)
         self.off.add(node)
-        self.paused.discard(node)
+        self.paused.pop(node, None)
         self.running.pop(node, None)
 
     def _is_victim(self, node: str, at_ns: int) -> bool:
@@ -158,24 +163,27 @@ class _Play:
 
     def look(self, at_ns: int) -> Impairment:
         """What is out of play from ``at_ns`` on."""
-        cost = Cost()
+        cost = befell = Cost()
         for record in self.active.values():
             well = {node for fault, node in self.back if fault == record.id}
-            cost |= replace(record.cost, lost=record.cost.lost - well, left=record.cost.left - well)
-        for node in sorted(self.away | self.paused):
+            own = replace(record.cost, lost=record.cost.lost - well, left=record.cost.left - well)
+            cost |= own
+            befell |= Cost() if own.unmanaged or own.unmanaged_on else own
+        for node in sorted(self.away | set(self.paused)):
             cost |= damage.machine_lost(self.topology, node)
-        split = cut_off(self.topology, cost)
-        nodes = frozenset(self.topology.service_nodes)
-        victims = split | (nodes & (cost.lost | cost.victims))
+            befell |= damage.machine_lost(self.topology, node)
+        split, victims = cut_off(self.topology, cost), legitimate_victims(self.topology, cost)
         self._remember(self.now.victims - victims, at_ns)
         self.split = split
-        self.now = Impairment(cost, victims, tuple(record.title for record in self.active.values()))
+        self.now = Impairment(cost, victims, tuple(record.title for record in self.active.values()), befell)
         return self.now
 
 
     def _remember(self, no_more: frozenset[str], at_ns: int) -> None:
         """``no_more`` are no victims any more, but may be fenced yet. When a split was decided by a fencing, whoever
         is left is no victim of it: two that shoot each other are none of a fault."""
+        no_more -= self.brief
+        self.brief.clear()
         if self.decided:
             for node in {*self.apart, *self.split}:
                 self.until.pop(node, None)

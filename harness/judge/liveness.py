@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
-from harness.judge.demand import obstacle
+from harness.judge.demand import hits, legitimate_victims, obstacle
 from harness.judge.faultlog import Impairment, impairments, serves_clients
 from harness.judge.findings import Tally
 from harness.judge.history import SECOND, History
@@ -153,9 +153,11 @@ class _Excuse:
         name, topology = self.outage.service, self.topology
         owner = self.outage.owner_before
         nodes = topology.preferred_nodes(name) if owner is None else [owner]
-        self.hit = self.hit or any(now.may_interrupt(topology, name, node) for node in nodes)
+        victims = legitimate_victims(topology, now.befell)
+        self.hit = self.hit or any(hits(topology, name, node, now.befell, victims) for node in nodes)
         why = obstacle(topology, name, now.cost)
-        if why is None and self.hit and name in now.cost.unmanaged:
+        left_alone = name in now.cost.unmanaged or any((name, node) in now.cost.unmanaged_on for node in nodes)
+        if why is None and self.hit and left_alone:
             why = "the cluster was told to leave it alone"
         return f"{why} (in force: {', '.join(now.faults)})" if why and now.faults else why
 

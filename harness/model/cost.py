@@ -41,6 +41,9 @@ class Cost:
     #: Links that lose what is sent: between members on heartbeat networks, and with the quorum device. Who is lost by
     #: that, the judge finds out from all faults in force together: members that hear each other on no network.
     unheard: frozenset[Link] = frozenset()
+    #: Links between members that lose or delay so much that one may be taken for dead now and then: where two have no
+    #: better one left, either may rightly be fenced.
+    unsteady: frozenset[Link] = frozenset()
     #: The quorum device's votes are not to be had.
     quorum_device: bool = False
     #: So many votes are expected, by mistake; 0: as many as the topology says.
@@ -49,6 +52,8 @@ class Cost:
     stopped: frozenset[str] = frozenset()
     #: Services that the cluster was told to leave alone: it need not mend what happens to them.
     unmanaged: frozenset[str] = frozenset()
+    #: Those that it was told to leave alone on one node, as (service, node).
+    unmanaged_on: frozenset[tuple[str, str]] = frozenset()
     #: Services that may be interrupted or moved once for it, though no node is out.
     disturbed: frozenset[str] = frozenset()
     #: For how much longer (s) a failover may take.

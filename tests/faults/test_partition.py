@@ -248,7 +248,7 @@ def test_what_a_link_s_loss_costs(net):
         return make_fault(name, sender="node1", receiver="node2", networks=networks, **more,
                           **({"percent": percent} if percent else {})).costs(net.cluster.topology)
     assert cost(1) == cost(40, "service") == Cost()
-    assert cost(40) == Cost(victims=frozenset({"node1", "node2"}))
+    assert cost(40) == Cost(unsteady=frozenset({("heartbeat-a", "node1", "node2")}))
     assert cost(60) == cost(None, name="one-way") != Cost()
 
 
