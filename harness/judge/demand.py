@@ -106,7 +106,7 @@ def cut_off(topology: Topology, cost: Cost) -> frozenset[str]:
 def shaky(topology: Topology, cost: Cost) -> frozenset[str]:
     """The members that hear another one so badly, whichever way, that one of the two may be taken for dead."""
     bad = cost.unheard | cost.unsteady
-    return frozenset(node for part in _together(topology, cost) for pair in combinations(sorted(part), 2)
+    return frozenset(node for part in together(topology, cost) for pair in combinations(sorted(part), 2)
                      if not _hear_each_other(bad, topology, *pair) for node in pair)
 
 
