@@ -11,6 +11,7 @@ from harness.judge.causes import Causes, Split
 from harness.judge.exclusive import BMC_TOLERANCE_NS, CUTTING
 from harness.judge.findings import Tally
 from harness.judge.history import SECOND, History
+from harness.judge.starving import not_run
 from harness.model.event import Event, is_fencing
 from harness.model.verdict import Finding, Verdict
 
@@ -56,7 +57,7 @@ def _asked(history: History, cut: Event) -> Event | None:
 
 def fenced_only_for_cause(history: History) -> Finding:
     """From the first fault on, nobody is fenced whom no fault in force, or healed just before, made a legitimate
-    victim; and no fencing device is asked to.
+    victim; and no fencing device is asked to. UNKNOWN where the host itself had made it look like one.
 
     Legitimate is who is lost by a fault, or named by it as one that may be fenced (``Cost``), and in a split who is not
     on a side that may go on: where the cut is alike for both, either. Who lost its power for that is legitimate until
@@ -72,15 +73,17 @@ def fenced_only_for_cause(history: History) -> Finding:
             continue
         judged.append(one.node)
         if not _is_legitimate(causes, one.node, one.asked_ns):
-            tally.add(Verdict.FAIL, one.at_ns, f"{one.node} was fenced at {history.at(one.at_ns)}"
-                      f"{_why_not(causes, one.node, one.asked_ns)}", *one.events)
+            doubt = not_run(history, one.asked_ns)
+            tally.add(Verdict.UNKNOWN if doubt else Verdict.FAIL, one.at_ns, f"{one.node} was fenced at "
+                      f"{history.at(one.at_ns)}{_why_not(causes, one.node, one.asked_ns)}{doubt}", *one.events)
     for event in history.by_kind.get("bmc.request", ()):
         if (event.data.get("action") in CUTTING and event.node is not None and first_ns is not None
                 and event.t_ns >= first_ns and not _is_legitimate(causes, event.node, event.t_ns)
                 and not any(one.node == event.node and one.asked_ns <= event.t_ns <= one.at_ns for one in done)):
-            tally.add(Verdict.FAIL, event.t_ns, f"{event.data.get('from', 'somebody')} asked the fencing device of "
-                      f"{event.node} for \"{event.data['action']}\" at {history.at(event.t_ns)}"
-                      f"{_why_not(causes, event.node, event.t_ns)}", event)
+            doubt = not_run(history, event.t_ns)
+            tally.add(Verdict.UNKNOWN if doubt else Verdict.FAIL, event.t_ns, f"{event.data.get('from', 'somebody')} "
+                      f"asked the fencing device of {event.node} for \"{event.data['action']}\" at "
+                      f"{history.at(event.t_ns)}{_why_not(causes, event.node, event.t_ns)}{doubt}", event)
     return tally.finding(f"each had a cause: {', '.join(judged)}" if judged else "nobody was fenced after a fault")
 
 

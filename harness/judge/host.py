@@ -31,3 +31,23 @@ def host_took(events: Iterable[Event], begin_ns: int, end_ns: int) -> float:
         longest = max((float(seconds) for seconds in event.data.get("seconds", {}).values()), default=0.0)
         total += min(longest, inside)
     return total
+
+
+def starved(events: Iterable[Event], begin_ns: int, end_ns: int) -> dict[str, float]:
+    """For how long (s) at a time each machine was kept from running between two moments: the most that it waited in
+    looks in a row in each of which it waited at least half of the time."""
+    now: dict[str, float] = {}
+    most: dict[str, float] = {}
+    last_ns = begin_ns
+    for event in events:
+        over = float(event.data.get("over", 0.0)) if event.kind == "host.waited" else 0.0
+        if not over or event.t_ns < begin_ns or event.t_ns - int(over * SECOND) > end_ns:
+            continue
+        waited = event.data.get("seconds", {})
+        if event.t_ns - int(over * SECOND) - last_ns > SECOND // 2:  # nobody waited in between: that is not recorded
+            now = {}
+        last_ns = event.t_ns
+        now = {node: now.get(node, 0.0) + min(float(seconds), over) for node, seconds in waited.items()
+               if float(seconds) >= over / 2}
+        most.update({node: seconds for node, seconds in now.items() if seconds > most.get(node, 0.0)})
+    return most

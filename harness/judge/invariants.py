@@ -18,10 +18,11 @@ from harness.judge.moves import moved_only_for_cause
 from harness.judge.placement import placement
 from harness.judge.quorum import no_service_without_quorum
 from harness.judge.replicas import no_split_brain
+from harness.judge.starving import not_run
 from harness.judge.survivor import serving_side_survives
 from harness.judge.takeover import standby_takes_over
 from harness.judge.writers import single_writer
-from harness.model.event import is_fencing
+from harness.model.event import Event, is_fencing
 from harness.model.verdict import BROKEN_AS_EXPECTED, Finding, Verdict
 
 Check = Callable[[History], Finding]
@@ -29,7 +30,7 @@ Check = Callable[[History], Finding]
 
 def healthy_cluster_fences_nobody(history: History) -> Finding:
     """Between ready and the first fault (administrative ones count as faults) nothing is fenced, no node reboots and
-    nothing moves.
+    nothing moves. UNKNOWN where the host had just kept a member from running for longer than the others wait for it.
 
     What happens while the cluster forms is left out: it is not healthy yet.
     """
@@ -40,24 +41,25 @@ def healthy_cluster_fences_nobody(history: History) -> Finding:
     def healthy(ns: int) -> bool:
         return ns > begin_ns and (fault_ns is None or ns < fault_ns)
 
+    def add(ns: int, reason: str, *events: Event | None) -> None:
+        doubt = not_run(history, ns)
+        tally.add(Verdict.UNKNOWN if doubt else Verdict.FAIL, ns, reason + doubt, *events)
+
     for event in history.kinds("power.off"):
         if is_fencing(event) and healthy(event.t_ns):
-            tally.add(Verdict.FAIL, event.t_ns, f"{event.node} was fenced at {history.at(event.t_ns)}, before any "
-                      "fault", event)
+            add(event.t_ns, f"{event.node} was fenced at {history.at(event.t_ns)}, before any fault", event)
         if event.data.get("why") == "reboot" and healthy(event.t_ns):
             tally.add(Verdict.FAIL, event.t_ns, f"{event.node} rebooted at {history.at(event.t_ns)}, told to from "
                       "inside: nobody here had asked for it", event)
     for event in history.kinds("bmc.request"):
         if event.data.get("action") in CUTTING and healthy(event.t_ns):
-            tally.add(Verdict.FAIL, event.t_ns, f"{event.data.get('from', 'somebody')} asked the fencing device of "
-                      f"{event.node} for \"{event.data['action']}\" at {history.at(event.t_ns)}, before any fault",
-                      event)
+            add(event.t_ns, f"{event.data.get('from', 'somebody')} asked the fencing device of {event.node} for "
+                f"\"{event.data['action']}\" at {history.at(event.t_ns)}, before any fault", event)
     for key, intervals in (*history.held("mount"), *history.held("address")):
         for before, now in zip(intervals, intervals[1:], strict=False):
             if now.node != before.node and healthy(now.start.latest_ns):
-                tally.add(Verdict.FAIL, now.start.latest_ns, f"{now.node} {action(key)} at "
-                          f"{history.at(now.start.latest_ns)}, which {before.node} had, before any fault",
-                          *before.events, *now.events)
+                add(now.start.latest_ns, f"{now.node} {action(key)} at {history.at(now.start.latest_ns)}, which "
+                    f"{before.node} had, before any fault", *before.events, *now.events)
     return tally.finding("nobody was fenced and nothing moved before the first fault" if fault_ns is not None
                          else "nobody was fenced and nothing moved")
 

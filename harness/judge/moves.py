@@ -10,6 +10,7 @@ from harness.judge.demand import hits, obstacle
 from harness.judge.faultlog import Impairment, impairments
 from harness.judge.findings import Tally
 from harness.judge.history import History
+from harness.judge.starving import not_run
 from harness.judge.stints import Interruption, Lost, interruptions
 from harness.model.event import Event
 from harness.model.topology import Topology
@@ -48,7 +49,9 @@ def moved_only_for_cause(history: History) -> Finding:
             counts += 1
             why = _objection(history, causes, when, used, one)
             if why is not None:
-                tally.add(Verdict.FAIL, one.begin_ns, f"{_said(history, one)} {why}", *one.events)
+                doubt = not_run(history, one.begin_ns)
+                tally.add(Verdict.UNKNOWN if doubt else Verdict.FAIL, one.begin_ns,
+                          f"{_said(history, one)} {why}{doubt}", *one.events)
     notes.append(f"{counts} interruptions, each with a cause of its own" if counts else "nothing was interrupted")
     return tally.finding("; ".join(notes))
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from harness.judge.host import host_took
+from harness.judge.host import host_took, starved
 from harness.judge.verdict import judge
 from harness.model.verdict import Verdict
 from tests.judge.logs import A, B, Log, ns
@@ -78,6 +78,50 @@ def test_it_makes_no_pass_and_touches_no_safety():
         assert before in (FAIL, UNKNOWN) and with_host(log) in (FAIL, UNKNOWN)
     two = outage(cut(base()), 12).mount(8, A).mount(8, B)
     assert judge(two.events, two.topology).verdict is FAIL and with_host(two) is FAIL
+
+
+def fenced_for_nothing(log: Log) -> Log:
+    return log.good(0, 12, A, every=.1).off(12, B).power(12.5, B, "on").good(12, 40, A, every=.1).end(40)
+
+
+@pytest.mark.parametrize(("name", "host", "verdict"), [
+    ("an idle host", lambda log: log, FAIL),
+    ("a host with work for it", lambda log: waited(log, 0, 40, 0.1, 0.4), FAIL),
+    ("kept for less than a token", lambda log: waited(log, 9, 10, 0.0, 0.9), FAIL),
+    ("a token in sum, but not at a time", lambda log: waited(waited(log, 5, 6, 0.0, 0.9), 8, 9, 0.0, 0.9), FAIL),
+    ("the storage host, which is no member", lambda log: waited(log, 0, 40, 0.0, 0.0, 0.9), FAIL),
+    ("long before", lambda log: waited(waited(log, 0, 1, 0.0, 0.9), 1, 40, 0.0, 0.0), FAIL),
+    ("afterwards", lambda log: waited(log, 13, 40, 0.9, 0.9), FAIL),
+    ("the one that was fenced", lambda log: waited(log, 8, 11, 0.0, 0.9), UNKNOWN),
+    ("the one that had it fenced", lambda log: waited(log, 8, 11, 0.9, 0.0), UNKNOWN),
+])
+def test_who_the_host_did_not_run_for_a_token_is_rightly_taken_for_lost(name, host, verdict):
+    finding = host(fenced_for_nothing(base())).finding("healthy cluster fences nobody")
+    assert finding.verdict is verdict, finding.reason
+    assert ("the host had just kept" in finding.reason) == (verdict is UNKNOWN)
+
+
+@pytest.mark.parametrize("check", ["fenced only for cause", "moved only for cause"])
+@pytest.mark.parametrize(("host", "verdict"), [
+    (lambda log: log, FAIL), (lambda log: waited(log, 0, 40, 0.4, 0.4), FAIL),
+    (lambda log: waited(log, 20, 40, 0.9, 0.9), FAIL), (lambda log: waited(log, 0, 40, 0.0, 0.9), UNKNOWN)],
+    ids=["idle", "with work for it", "afterwards", "starving"])
+def test_after_a_fault_too(check, host, verdict):
+    """A fault that is no reason, and is over; then the other node is fenced, or the service goes to it."""
+    log = base().good(0, 40, A, every=.1).fault(3, "service-kill", A, healed=3.5)
+    if check.startswith("fenced"):
+        log.off(18, B).power(18.5, B, "on")
+    else:
+        log.mount(18, A, False).vip(18, A, False).listen(18, A, False)
+        log.mount(18.5, B).vip(18.5, B).listen(18.6, B)
+    finding = host(log.end(40)).finding(check)
+    assert finding.verdict is verdict, finding.reason
+
+
+def test_starved_is_the_longest_at_a_time():
+    log = waited(waited(waited(Log(), 0, 3, 0.6, 0.2), 3, 5, 0.4, 0.9), 5, 6, 0.5, 3.0)
+    assert starved(log.events, ns(0), ns(10)) == pytest.approx({A: 1.8, B: 2.8})
+    assert starved(log.events, ns(5.5), ns(10)) == pytest.approx({A: 0.5, B: 1.0})
 
 
 def test_a_log_from_before_is_judged_as_before():
