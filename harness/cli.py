@@ -24,7 +24,9 @@ exit status, by the verdict:
 """
 _UP_EPILOG = """\
 The cluster stays up in the background until `fenceline down`. Ctrl-C, or a failure, removes all of it again;
-only its run folder stays, with the event log and the consoles. The log grows by some 45 MB an hour.
+only its run folder stays, with the event log and the consoles. While nothing happens the log grows by some 2 MB an
+hour: what is repeated is thinned, and all is kept for 6 s before and after whatever happens. A service that writes
+records adds each of them.
 """
 _CLUSTER = "its name or id; may be left out while only one is up"
 

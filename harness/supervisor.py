@@ -29,6 +29,7 @@ from harness.model.load import TopologyError, parse_topology
 from harness.model.topology import Topology
 from harness.model.verdict import Judgement, Verdict
 from harness.observe.log import EventLog
+from harness.observe.thin_log import ThinLog
 from harness.reap import reap_one
 from harness.run import Run, RunInfo
 from harness.status import cluster_status, fault_status
@@ -49,7 +50,7 @@ class Supervisor:
     def __init__(self, order: Order, claim: Claim, tell: Tell, make_cluster: Callable[..., Any]) -> None:
         self.order = order
         self.topology: Topology = parse_topology(order.topology, f"topology of {order.name}")
-        self.log = EventLog()
+        self.log = ThinLog()
         self.run = Run(
             Path(order.run),
             RunInfo(f"fenceline up {order.name}", "fenceline up", (), 0, order.driver),

@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +55,18 @@ class EventLog:
         """Adds ``event``. Never raises: a file that can't be written makes the run broken, once; it then ends there,
         and what comes later is kept in memory only."""
         with self._changed:
-            self._append(event)
+            for one in self._kept(event):
+                self._append(one)
             self._changed.notify_all()
         for listener in list(self.listeners):
             try:
                 listener(event)
             except Exception as error:  # its author's fault, and not the recording observer's
                 self._broken(f"a listener of the event log failed at {event.kind}: {error!r}")
+
+    def _kept(self, event: Event) -> Iterable[Event]:
+        """What goes into the log now that ``event`` came: that one."""
+        return (event,)
 
     def events(self) -> list[Event]:
         """The current segment's events by their arrival; their stamps may be slightly out of order."""
