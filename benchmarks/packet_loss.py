@@ -19,7 +19,7 @@ from pathlib import Path
 
 from harness.cluster import Cluster, ClusterOptions
 from harness.errors import Timeout
-from harness.faults import make_fault
+from harness.faults import FaultControl, make_fault
 from harness.model.event import Event, now_ns
 from harness.model.load import load_topology, parse_topology
 from harness.model.totem import Totem
@@ -40,6 +40,7 @@ def main() -> int:
     totem = Totem(topology.stack.token)
     with tempfile.TemporaryDirectory(prefix="fl-bench-") as scratch:
         cluster = Cluster(topology, EventLog(), Path(scratch) / "consoles", ClusterOptions(options.driver))
+        cluster.faults = FaultControl(cluster)
         cluster.up()
         try:
             print(f"{'percent':>8} {'packets':>8} {'a second':>9} {'links down':>11} {'apart':>6} {'first (s)':>10} "

@@ -31,12 +31,13 @@ _LIFE = """
 import sys
 from pathlib import Path
 from harness.cluster import Cluster, ClusterOptions
-from harness.faults import make_fault
+from harness.faults import FaultControl, make_fault
 from harness.model.load import load_topology
 from harness.observe.log import EventLog
 folder = Path(sys.argv[1])
 cluster = Cluster(load_topology("web-iscsi"), EventLog(folder / "events.jsonl"), folder / "consoles",
                   ClusterOptions("uml"))
+cluster.faults = FaultControl(cluster)
 cluster.up()
 for fault in (make_fault("fence-device-lies", node="rs-02"),
               make_fault("partition", groups="rs-01|rs-02", networks="heartbeat"),

@@ -10,14 +10,15 @@ from harness.machines.protocol import Power
 from harness.stacks.state import ClusterState
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
+    from harness.site import Cluster
 
 
 def problems_of(cluster: Cluster) -> list[str]:
     """What is wrong with ``cluster``, in words, the cause before its effects; empty if it is whole."""
     found = [f"{node} is {machine.power()}" for node, machine in cluster.machines.items()
              if machine.power() is not Power.ON]
-    found += [f"the fault {active.fault.name} is still in force" for active in cluster.faults.active]
+    found += [f"the fault {active.fault.name} is still in force" for active in (
+        cluster.faults.active if cluster.faults else ())]
     if found:
         return found
     found += [f"{node} has not joined: its agent reports no quorum" for node in cluster.topology.cluster_nodes

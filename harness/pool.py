@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.cluster import Cluster, ClusterOptions
 from harness.errors import ClusterError, FencelineError
+from harness.faults import FaultControl
 from harness.model.load import dump_topology
 from harness.model.topology import Service, Topology
 from harness.model.verdict import Judgement
@@ -52,6 +53,7 @@ class ClusterPool:
         self.close()
         begin()
         cluster = Cluster(topology, self.log, consoles, self._options, self.progress)
+        cluster.faults = FaultControl(cluster)
         cluster.up()
         try:
             # one that had trouble while it formed may be whole, and its service elsewhere

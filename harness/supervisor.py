@@ -316,6 +316,7 @@ def _cluster(
     topology: Topology, log: EventLog, consoles: Path, order: Order, say: Callable[[str], None]
 ) -> Any:
     from harness.cluster import Cluster, ClusterOptions
+    from harness.faults import FaultControl
     from harness.progress import Progress
 
     if os.geteuid() != 0:
@@ -324,7 +325,9 @@ def _cluster(
             "a cluster's network namespace needs root: run as root (sudo); "
             "`fenceline doctor` says what an unprivileged run would need"
         )
-    return Cluster(topology, log, consoles, ClusterOptions(order.driver, order.uri), Progress(say))
+    cluster = Cluster(topology, log, consoles, ClusterOptions(order.driver, order.uri), Progress(say))
+    cluster.faults = FaultControl(cluster)
+    return cluster
 
 
 def main(make_cluster: Callable[..., Any] = _cluster) -> int:

@@ -17,8 +17,8 @@ from harness.machines.fabric import _ETH_P_ARP
 from harness.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 #: Locally administered, and not one that the harness gives to a machine.
 STRANGER_MAC = "02:fe:0b:ad:ca:fe"

@@ -15,8 +15,8 @@ from harness.model.cost import Cost
 from harness.stacks.pacemaker.cib import cluster_properties
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _LEFT = 40.0  # s until a service has left a node that it may not run on
 _SPREAD = 20.0  # s until every member has what was changed

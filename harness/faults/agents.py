@@ -18,8 +18,8 @@ from harness.stacks.offers import agent_file
 from harness.stacks.pacemaker.cib import ACTION_TIMEOUT
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _ACTIONS = ("start", "stop")
 _SERVICE = "a service of the topology"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import FaultError, FencelineError
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
+    from harness.site import Cluster
 
 _END_WITHIN = 10.0  # s that one turn of a loop may take to end
 

@@ -11,9 +11,9 @@ from harness.errors import FaultError, FencelineError, Timeout
 from harness.faults.claims import Claim, Claims
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.cost import Cost
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 
 class Fault(Protocol):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from harness.faults.claims import Claim
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 
 def table_of(fault: Any, what: str) -> str:

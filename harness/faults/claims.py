@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.model.event import Event, now_ns
 
 if TYPE_CHECKING:
-    from harness.faults.base import ActiveFault
     from harness.model.topology import Topology
 
 _TO_END = 1.0  # s that a fault which ends by itself may take to begin, and to end
@@ -63,14 +62,22 @@ class Once:
         return frozenset()
 
 
+class InForce(Protocol):
+    """A fault in force: see ``harness.faults.ActiveFault``."""
+
+    id: int
+    fault: Any
+    begun_ns: int
+
+
 class Claims:
     """Who holds what, among faults in force. ``events`` are the log's, by which one sees what was given up."""
 
-    def __init__(self, topology: Topology, active: Iterable[ActiveFault],
+    def __init__(self, topology: Topology, active: Iterable[InForce],
                  events: Callable[[], Iterable[Event]]) -> None:
         self._topology, self._active, self._events = topology, list(active), events
 
-    def _held(self, one: ActiveFault) -> frozenset[Claim]:
+    def _held(self, one: InForce) -> frozenset[Claim]:
         lasts = getattr(one.fault, "lasts", None)
         if lasts is not None and now_ns() > one.begun_ns + (lasts + _TO_END) * 1e9:
             return frozenset()
@@ -91,12 +98,12 @@ class Claims:
                         return f"fault {one.id} ({one.fault.name}) has {mine.thing} already: heal that one first"
         return None
 
-    def holders(self, one: ActiveFault, claim: Claim) -> list[ActiveFault]:
+    def holders(self, one: InForce, claim: Claim) -> list[InForce]:
         """The others that hold ``claim`` of ``one`` now."""
         return [other for other in self._active if other is not one
                 and claim.thing in {theirs.thing for theirs in self._held(other)}]
 
-    def left_to(self, one: ActiveFault) -> list[ActiveFault]:
+    def left_to(self, one: InForce) -> list[InForce]:
         """The others that hold everything that ``one`` claims, so that healing it has nothing to undo; none, if it has
         anything to itself."""
         claims = claims_of(one.fault, self._topology)

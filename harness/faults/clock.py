@@ -14,8 +14,8 @@ from harness.faults.parameters import check_seconds, check_signed_seconds, param
 from harness.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _DRIFT_WINDOW = 2.0  # s over which a drift is measured, again and again until it is known
 _DRIFT_KNOWN = 0.9  # % that it may be off: with the 1 % that is tolerated still less than the least drift of 2 %

@@ -16,9 +16,9 @@ from harness.model.cost import Cost
 from harness.storage.mapped import DMSETUP, device, find_disk, mapping
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.guest.ssh import Result
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _LUN = "a LUN of storage.iscsi"
 _WRITTEN = 30.0  # s within which something is written to a LUN that is in use

@@ -20,8 +20,8 @@ from harness.model.shared_storage import Drbd
 from harness.storage import drbd
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _RESOURCE = "a resource of storage.drbd"
 _NOTICED = 10.0  # s beyond DRBD's own times within which it says what has become of it

@@ -17,8 +17,8 @@ from harness.model.cost import Cost
 from harness.model.event import now_ns
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _POWER_TIMEOUT = 20.0  # s; the default of fence_ipmilan
 _LAMP = 1.0  # s within which the lamp lights up once the device has answered

@@ -15,8 +15,8 @@ from harness.faults.network import NetworkCut
 from harness.faults.parameters import check_seconds, parameter
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 
 class Phases:

@@ -18,8 +18,8 @@ from harness.model.event import now_ns
 from harness.model.units import parse_duration
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 # The kernel's reserve for tasks that are not real-time, 5 % by default; not there, or not to be set, in every kernel.
 _RT_LIMIT = "/proc/sys/kernel/sched_rt_runtime_us"

@@ -14,8 +14,8 @@ from harness.faults.parameters import check_choice, parameter
 from harness.model.addressing import address, device
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 
 @fault

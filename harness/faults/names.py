@@ -11,8 +11,8 @@ from harness.faults.node import InGuest
 from harness.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _CONF = "/etc/resolv.conf"
 _KEPT = "/run/fenceline-resolv.conf"

@@ -20,8 +20,8 @@ from harness.model.addressing import address, device
 from harness.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _PINGS, _INTERVAL = 200, 0.005  # s
 _SIGMAS = 4.0

@@ -20,8 +20,8 @@ from harness.model import damage
 from harness.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _ENOUGH_PACKETS = 60
 _SIGMAS = 4.0

@@ -20,8 +20,8 @@ from harness.model.event import now_ns
 from harness.storage import nfs
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 #: RFC 5531: a NULL call of version 4 of NFS, as one fragment; and how an answer to it begins.
 _NULL = struct.pack("!IIIIIIIIIII", 0x80000000 | 40, 0xFE9CE, 0, 2, 100003, 4, 0, 0, 0, 0, 0)

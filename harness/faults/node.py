@@ -14,8 +14,8 @@ from harness.model.cost import Cost
 from harness.model.event import now_ns
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _SILENCE = 1.0  # s without the agent's tick (4 a second) that proves that a guest is not scheduled
 

@@ -19,8 +19,8 @@ from harness.model.addressing import address
 from harness.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _WINDOW = 0.6  # s for which frames are counted: a totem token comes every few ms
 _ASKING = 2.5  # s for which they are counted where somebody was made to speak: Linux repeats an ARP question after 1 s

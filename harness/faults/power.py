@@ -23,8 +23,8 @@ from harness.model.cost import Cost
 from harness.model.event import Event
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _SHUTDOWN = 90.0  # s that a clean shutdown may take: the cluster moves what runs there first
 

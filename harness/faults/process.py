@@ -17,8 +17,8 @@ from harness.model import damage
 from harness.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Daemon, Topology
+    from harness.site import Cluster
 
 _SERVICE_PROCESSES = Path(__file__).parent.parent / "guest" / "service_processes.py"
 _HEALED = 15.0  # s until a continued process is seen to run

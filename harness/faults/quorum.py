@@ -17,8 +17,8 @@ from harness.model.addressing import CLIENT_NAME, ping_address
 from harness.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _NOTICED = 30.0  # s within which every member has noticed
 _EXPECTED = re.compile(r"^Expected votes:\s*(\d+)", re.MULTILINE)

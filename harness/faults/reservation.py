@@ -16,8 +16,8 @@ from harness.model.cost import Cost
 from harness.storage.iscsi import disk_path
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _KEY = re.compile(r"^\s+0x([0-9a-f]+)\s*$", re.MULTILINE)
 _HOLDER = re.compile(r"^\s+Key=0x([0-9a-f]+)", re.MULTILINE)

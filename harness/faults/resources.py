@@ -16,8 +16,8 @@ from harness.model import damage
 from harness.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _SECONDS = "s (or 500ms, 20s, 2min) after which it ends by itself, from 1 to 600"
 _FILLER = ".fenceline-full"

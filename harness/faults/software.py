@@ -23,8 +23,8 @@ from harness.stacks.nginx import configuration
 from harness.stacks.offers import components, units
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _STOPPED = 90.0  # s until the software of a node has stopped: its services stop first
 _CIB = "/var/lib/pacemaker/cib"

@@ -15,8 +15,8 @@ from harness.model.event import now_ns
 from harness.storage.iscsi import PORT, target_name
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _STATES = "cat /sys/class/iscsi_session/session*/state 2>/dev/null; true"
 _NOTICED = 20.0  # s within which an initiator notices

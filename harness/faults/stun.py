@@ -18,8 +18,8 @@ from harness.model import damage
 from harness.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _TURN = 0.01  # s from one look to the next at whether it is time
 _LONG = 1.5  # s; in a shorter one the agent's silence tells nothing while it lasts, but the gap in its ticks does after

@@ -19,8 +19,8 @@ from harness.model.cost import Cost
 from harness.stacks.offers import lacking
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _NETWORK = "a network of the topology that the node is plugged into"
 PERCENT = "% of the packets, above 0 and at most 100"

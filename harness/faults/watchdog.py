@@ -11,8 +11,8 @@ from harness.faults.node import InGuest
 from harness.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
     from harness.model.topology import Topology
+    from harness.site import Cluster
 
 _NEVER = 65535  # s; the most that softdog takes: 18 hours
 # A watchdog can be opened once, and SBD has it: its own open file is borrowed by pidfd_getfd(2), number 438. The

@@ -13,7 +13,7 @@ from harness.fencing.bmc import USER
 from harness.model.addressing import bmc_address
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
+    from harness.site import Cluster
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _MARGIN = 10.0  # s that a call may take beyond what the device may
