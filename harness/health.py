@@ -12,6 +12,9 @@ from harness.stacks.state import ClusterState
 if TYPE_CHECKING:
     from harness.site import Cluster
 
+#: How a problem begins that is a failure which the cluster remembers.
+FAILED_ACTION = "failed action: "
+
 
 def problems_of(cluster: Cluster) -> list[str]:
     """What is wrong with ``cluster``, in words, the cause before its effects; empty if it is whole."""
@@ -52,6 +55,8 @@ def _replica_problems(cluster: Cluster) -> list[str]:
             said = state.get("connection", "not known"), state.get("disk", "not known")
             if said != ("Connected", "UpToDate"):
                 found.append(f"{one.name} on {node} is {said[0]}, its disk {said[1]}")
+            elif state.get("kib"):
+                found.append(f"{one.name} on {node} differs from its peer by {state['kib']} KiB")
     return found
 
 
@@ -74,5 +79,5 @@ def state_problems(cluster: Cluster, state: ClusterState) -> list[str]:
         owner = state.owner(service)
         if owner is not None and owner not in topology.preferred_nodes(service):
             found.append(f"{service} runs on {owner}, outside of its failover domain")
-    found += [f"failed action: {failure}" for failure in state.failures]
+    found += [f"{FAILED_ACTION}{failure}" for failure in state.failures]
     return found

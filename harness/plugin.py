@@ -241,9 +241,9 @@ class NotJudged(FencelineError):
 def _show(item: pytest.Function, scene: object, judgement: Judgement, failed: bool) -> None:
     from reports.allure_bridge import attach_run
     from reports.html import write_run_page
-    from reports.tables import findings_table_text, outages_text
+    from reports.tables import closing_text, findings_table_text, outages_text
     verdict = findings_table_text(judgement) if failed else f"verdict {judgement.verdict}: {judgement.reason}"
-    text = "\n".join([verdict, outages_text(judgement), f"run folder: {scene.run.folder}"])
+    text = "\n".join([verdict, outages_text(judgement), closing_text(judgement), f"run folder: {scene.run.folder}"])
     item.add_report_section("call", "fenceline", text)
     if failed and scene.has_cluster:
         scene.cluster.collect_logs(scene.run.folder / "logs")
@@ -263,7 +263,7 @@ def _remember(item: pytest.Function, scene: object, judgement: Judgement) -> Non
     import sqlite3
 
     from reports import history
-    outage = max(judgement.outages, key=lambda one: one.seconds, default=None)
+    outage = max(judgement.failovers, key=lambda one: one.seconds, default=None)
     if judgement.verdict is Verdict.PASS and outage is not None and outage.end_ns is not None:
         item.user_properties.append((_FIGURES, (item.nodeid.partition("[")[0], _title(item, scene), outage.seconds)))
     path = item.config.getoption("--history") or scene.run.folder.parent.parent / history.NAME

@@ -24,6 +24,7 @@ class ClusterPool:
         self._reuse = reuse
         self._cluster: Cluster | None = None
         self.log = EventLog()
+        self._is_whole = False
         self.built = 0
         self.reused = 0
 
@@ -38,10 +39,12 @@ class ClusterPool:
         if kept is not None and dump_topology(kept.topology) == dump_topology(topology):
             try:
                 self.log.switch(None)
-                with self.progress.step(f"{topology.name}: made whole again"):
-                    kept.wait_members(kept.boot_deadline)
-                    kept.poll(lambda: _has_forgotten(kept), kept.boot_deadline, "the cluster to forget failures")
+                with self.progress.step(f"{topology.name}: made ready again"):
+                    if not self._is_whole:
+                        kept.wait_members(kept.boot_deadline)
+                        kept.poll(lambda: _has_forgotten(kept), kept.boot_deadline, "the cluster to forget failures")
                     prepare(kept)
+                self._is_whole = False
                 begin()
                 kept.baseline()
                 kept.link_consoles(consoles)
@@ -51,6 +54,7 @@ class ClusterPool:
             except FencelineError as error:
                 self.progress(f"{topology.name}: rebuilt, as {error.message}")
         self.close()
+        self._is_whole = False
         begin()
         cluster = Cluster(topology, self.log, consoles, self._options, self.progress)
         cluster.faults = FaultControl(cluster)
@@ -66,6 +70,10 @@ class ClusterPool:
         self._cluster = cluster
         self.built += 1
         return cluster
+
+    def found_whole(self, cluster: Cluster) -> None:
+        """``cluster`` was whole when its scenario ended: it need not be waited for again."""
+        self._is_whole = cluster is self._cluster
 
     def release(self, cluster: Cluster, judgement: Judgement | None = None) -> list[str]:
         """Heals what is in force and keeps ``cluster``; returns what could not be healed, and keeps nothing then.

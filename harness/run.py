@@ -90,11 +90,15 @@ class Run:
         """Before the end: reads back what clients were promised, and ends the captures. Where that fails, the run is
         judged all the same, as ``broken``."""
         try:
-            for service in cluster.ledger.services:
-                cluster.ledger.read_back(service)
+            self.read_back(cluster)
             cluster.capture.stop()
         except Exception as error:  # whatever it is, it must not cost the verdict
             self.broken(error)
+
+    def read_back(self, cluster: Any) -> None:
+        """Reads back what clients were promised."""
+        for service in cluster.ledger.services:
+            cluster.ledger.read_back(service)
 
     def broken(self, error: BaseException) -> None:
         """The harness or its host failed."""

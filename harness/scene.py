@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.anchors import Anchored, moment
+from harness.closing import become_whole, settle, undecided_without
 from harness.cluster import Cluster
 from harness.errors import ClusterError, FaultError, FencelineError, Timeout, Undecided
 from harness.faults import ActiveFault, lasts, make_fault
+from harness.judge.faultlog import impairments
 from harness.judge.history import build_history
 from harness.judge.host import LITTLE, host_took
 from harness.judge.invariants import check
@@ -22,6 +24,9 @@ from harness.model.topology import Topology
 from harness.model.verdict import Finding, Judgement, Outage, Verdict
 from harness.pool import ClusterPool
 from harness.run import Run
+
+#: Who is lost is found out anew after so long (ns).
+_LOST_FOR_NS = 300_000_000
 
 
 def merged(base: dict, patch: dict) -> dict:
@@ -43,6 +48,8 @@ class Scene:
         self._roles: dict[str, str] = {}
         self._service = ""
         self.last_fault_ns = 0
+        self._lost: frozenset[str] = frozenset()
+        self._lost_ns = 0
         self._anchored: list[Anchored] = []
 
     # -- set-up --------------------------------------------------------------------------------------------
@@ -114,7 +121,8 @@ class Scene:
         self.pool.progress(line)
 
     def finish(self, error: BaseException | None) -> Judgement | None:
-        """Ends the run and judges it; ``error`` is what a step raised. None where the run never began."""
+        """Waits until what is open has settled, heals, and judges the run; ``error`` is what a step raised. None where
+        the run never began."""
         for anchored in self._anchored:
             anchored.end()
         if self.run.topology is None:
@@ -123,8 +131,30 @@ class Scene:
         if error is not None and not isinstance(error, (AssertionError, FaultError, Undecided)):
             self.run.broken(error)
         if self._cluster is not None:
-            self.run.look_back(self._cluster)
+            try:
+                self._close(self._cluster, error)
+            except Exception as failure:  # whatever it is, it must not cost the verdict
+                self.run.broken(failure)
         return self.run.end()
+
+    def _close(self, cluster: Cluster, error: BaseException | None) -> None:
+        """To the end of the log: a Then that failed does not end it before it is decided how long the outage was; after
+        a fault that took no effect, or a mistake, there is nothing to wait for."""
+        if error is None or isinstance(error, (AssertionError, Undecided)):
+            seconds = settle(self.run.log, cluster.topology, cluster.progress)
+            self.run.note(settled_s=round(seconds, 3))
+        self.run.look_back(cluster)
+        why = "the scenario did not come to its end" if error is not None else undecided_without(
+            self.run.log.events(), cluster.topology)
+        if why is not None:
+            self.run.log.record("scenario", None, "whole", {"skipped": why})
+            return
+        with cluster.progress.step(f"{cluster.topology.name}: healed, and whole again"):
+            whole = become_whole(cluster)
+        if whole:
+            self.pool.found_whole(cluster)
+            # what was acknowledged must have outlived the healing as well
+            self.run.read_back(cluster)
 
     def node(self, words: str) -> str:
         """The node that ``words`` mean: a role as it was when the scenario began, ``the node that serves now`` (or
@@ -249,6 +279,16 @@ class Scene:
         still have been answered as before it."""
         return max((event.t_ns for event in self.run.log.events()
                     if event.kind == "fault.injected" and event.t_ns >= self.last_fault_ns), default=self.last_fault_ns)
+
+    def is_lost(self, node: str | None) -> bool:
+        """Whether ``node`` is lost now, by the costs of the faults in force: it may not serve. Where all are, nobody
+        can be told apart."""
+        if now_ns() - self._lost_ns > _LOST_FOR_NS:  # asked for every answer of a client
+            topology = self.cluster.topology
+            lost = impairments(build_history(self.run.log.events(), topology))[-1][1].cost.lost
+            self._lost = lost if set(topology.cluster_nodes) - lost else frozenset()
+            self._lost_ns = now_ns()
+        return node in self._lost
 
     # -- expectations --------------------------------------------------------------------------------------
 

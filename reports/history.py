@@ -138,7 +138,7 @@ def record_run(db: sqlite3.Connection, folder: Path | str) -> bool:
                float(figures["longest_outage_plus_minus_s"]), float(figures["seconds"]))
         outages = [(number, outage["service"], outage["seconds"], outage["plus_minus"], outage["end_ns"] is not None,
                     json.dumps([[phase["name"], phase["seconds"], phase["plus_minus"]] for phase in outage["phases"]]))
-                   for number, outage in enumerate(verdict["outages"])]
+                   for number, outage in enumerate(verdict["outages"]) if not outage.get("healing")]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NoRunFolder(f"{folder}: not a finished run: {error!r}") from error
     known = db.execute("DELETE FROM run WHERE folder = ?", (str(folder),)).rowcount

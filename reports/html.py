@@ -11,7 +11,7 @@ from harness.judge import judge, load_run
 from harness.model.event import Event
 from harness.model.verdict import Judgement
 from reports import lanes, palette
-from reports.tables import findings_table_html, headline, phases_table_html, table_html
+from reports.tables import closing_text, findings_table_html, headline, phases_table_html, table_html
 from reports.timeline import timeline_svg, write_timeline
 
 PAGE = "report.html"
@@ -43,7 +43,8 @@ def _page(folder: Path, events: list[Event], judgement: Judgement, picture: str)
         f"<title>{judgement.verdict}: {name}</title><style>{_CSS}</style></head><body>",
         f"<h1>{name}</h1>",
         f'<p class="verdict" style="background:{fill};color:{colour}"><b>{judgement.verdict}</b> '
-        f"{escape(judgement.reason)}<br>{escape(headline(judgement, asked))}</p>",
+        "<br>".join(map(escape, [judgement.reason, headline(judgement, asked),
+                                 *closing_text(judgement).splitlines()])) + "</p>",
         f'<div class="picture">{picture}</div>',
         "<h2>Failover phases</h2>", phases_table_html(judgement),
         "<h2>Checks</h2>", findings_table_html(judgement),

@@ -47,20 +47,43 @@ def away_text(outage: Outage) -> str:
     """What a client lost, as a sentence: "web was away for 14.92 s ± 0.04 s (rs-01 → rs-02)"."""
     owners = f" ({outage.owner_before or '?'} → {outage.owner_after or '?'})" if (
         outage.owner_before or outage.owner_after) else ""
+    when = "while the faults were healed, " if outage.healing else ""
     if outage.end_ns is None:
-        return f"{outage.service} did not come back: away for at least {outage.seconds:.2f} s{owners}"
-    return f"{outage.service} was away for {outage.seconds:.2f} s ± {outage.plus_minus:.2f} s{owners}"
+        return f"{when}{outage.service} did not come back: away for at least {outage.seconds:.2f} s{owners}"
+    return f"{when}{outage.service} was away for {outage.seconds:.2f} s ± {outage.plus_minus:.2f} s{owners}"
 
 
 def headline(judgement: Judgement, client_was_there: bool = True) -> str:
     """The failover time in one line: the worst outage, and how many more there were. ``client_was_there``: there
     were replies at all; where nobody asked, "no outage" would be a lie."""
-    if not judgement.outages:
+    if not judgement.failovers:
         return "no outage was seen by the client" if client_was_there else "no client asked: outages are not known"
     # one that never ended is the worst of all
-    worst = max(judgement.outages, key=lambda outage: (outage.end_ns is None, outage.seconds))
-    more = len(judgement.outages) - 1
+    worst = max(judgement.failovers, key=lambda outage: (outage.end_ns is None, outage.seconds))
+    more = len(judgement.failovers) - 1
     return away_text(worst) + (f", and {more} more outage{'s' if more > 1 else ''}" if more else "")
+
+
+def closing_text(judgement: Judgement) -> str:
+    """When redundancy was back, and how long the end of the scenario took: what was waited for after its last step, and
+    until the cluster was whole again. "" where the log tells nothing of that."""
+    figures = judgement.figures
+    told = [_redundancy_text(figures.get("redundancy"))]
+    if figures.get("settled_s") is not None:
+        whole = figures.get("whole_again_s")
+        told.append(f"settled within {figures['settled_s']:.1f} s after the last step"
+                    + (f", whole again {whole:.1f} s after the faults were healed" if whole is not None else ""))
+    return "\n".join(filter(None, told))
+
+
+def _redundancy_text(told: dict | None) -> str:
+    if not told:
+        return ""
+    if told["restored_s"] is None:
+        return f"redundancy was not restored: no full standby for at least {told['seconds']:.1f} s"
+    after = told.get("after_heal_s")
+    return (f"redundancy was restored after {told['seconds']:.1f} s ± {told['plus_minus']:.1f} s"
+            + (f", {after:.1f} s after the last fault was healed" if after is not None else ""))
 
 
 def gap_text(outage: Outage) -> str:

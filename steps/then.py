@@ -77,7 +77,10 @@ def relocates(scene: Scene, service: str, node: str, seconds: str) -> None:
 
 @then(phrase(r"<service> answers within <seconds>"))
 def answers(scene: Scene, service: str, seconds: str) -> None:
-    scene.expect(good_reply(service, scene.in_force_ns), float(seconds), f"{service} answering")
+    """What was asked once the fault was in force, by a node that is not lost to it."""
+    good = good_reply(service, scene.in_force_ns)
+    scene.expect(lambda event: good(event) and not scene.is_lost(event.data["from"]), float(seconds),
+                 f"{service} answering")
 
 
 @then(phrase(r"<service> stops answering within <seconds>"))
@@ -87,23 +90,22 @@ def stops_answering(scene: Scene, service: str, seconds: str) -> None:
 
 @then(phrase(r"<service> stays on <node> for <seconds>"))
 def stays(scene: Scene, service: str, node: str, seconds: str) -> None:
-    name, since = scene.node(node), scene.in_force_ns
+    """From now on: where it was before is no matter."""
+    name = scene.node(node)
     settings = scene.cluster.topology.services[service]
     if settings.real_servers:
         # whoever answers, it is by way of the node with the address
         vip = str(settings.vip.address)
-        scene.forbid(lambda event: (event.kind == "address" and event.data["ip"] == vip and event.data["present"]
-                                    and event.node != name), float(seconds), f"{vip} on another node than {name}")
+        scene.forbid_from_now(lambda since: lambda event: (
+            event.kind == "address" and event.data["ip"] == vip and event.data["present"] and event.node != name),
+            float(seconds), f"{vip} on another node than {name}")
         held = scene.cluster.holdings_of(name)
         assert f"address {vip}" in held, f"{name} has not got {vip}; it has {', '.join(held) or 'nothing'}"
         scene.expect_reply_now(service)
         return
 
-    def elsewhere(event: Event) -> bool:
-        # what was asked before the fault may still be answered from where it ran then
-        return (event.kind == "reply" and event.data["service"] == service and event.data["ok"]
-                and event.data["sent_ns"] > since and event.data["from"] != name)
-    scene.forbid(elsewhere, float(seconds), f"{service} was answered by another node than {name}")
+    scene.forbid_from_now(lambda since: lambda event: good_reply(service, since)(event) and event.data["from"] != name,
+                          float(seconds), f"{service} was answered by another node than {name}")
     # silence is no proof of staying: it must answer, from there, now
     scene.expect_reply_now(service, name)
 

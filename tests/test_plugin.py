@@ -21,7 +21,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 CONFTEST = """
 import json, pathlib, pytest
 from pytest_bdd import given, then, when, parsers
-import harness.pool, harness.run
+import harness.closing, harness.pool, harness.run
 from harness.errors import ClusterError, FaultError, HostError
 from harness.model.verdict import Finding, Judgement, Outage, Verdict
 from tests.fakes import FakeCluster
@@ -51,7 +51,8 @@ def judge(events, topology):
     return Judgement(verdict, (Finding("single mount", verdict, "as the tag says"),), outages, figures)
 
 harness.pool.Cluster = make
-harness.run.judge = judge
+harness.run.judge = harness.closing.judge = judge
+harness.closing.configurations = lambda cluster: {}
 
 @pytest.fixture
 def bad_fixture():
@@ -314,7 +315,8 @@ def test_a_bug_in_the_judge_does_not_hide_the_steps_own_error(run):
 
 def test_what_is_in_force_is_healed_after_the_scenario(run):
     healed = [event["kind"] for event in run.events("passes") if event["kind"].startswith("fault.")]
-    assert healed == ["fault.begin", "fault.injected", "fault.confirmed"]  # the end of the log is the scenario's end
+    assert healed == ["fault.begin", "fault.injected", "fault.confirmed", "fault.healed"]
+    assert [event["kind"] for event in run.events("passes")][-4:] == ["fault.healed", "state", "whole", "scenario.end"]
     assert run.phase("passes", "teardown")["outcome"] == "passed"
     assert run.phase("fails")["clusters"][0].count("down") == 0  # and the cluster was used again
 

@@ -26,7 +26,7 @@ class Fault(Protocol):
     raise ``FaultError`` where it is not so. ``heal`` works on a node that is hung, fenced or cut off, and may be
     repeated. ``claims(topology)`` says what it holds meanwhile (``harness.faults.claims``), ``needs`` what the stack
     must offer (``harness.stacks.offers``), ``requires`` what the host and the guests must have
-    (``harness.faults.requirements``).
+    (``harness.faults.requirements``). One that ends by itself says so by ``lasts``.
     """
 
     name: ClassVar[str]
@@ -152,7 +152,8 @@ class FaultControl:
         number = next(self._ids)
         begun = log.record("fault", None, "fault.begin", {
             "id": number, "fault": fault.name, "targets": list(fault.targets), "params": parameters,
-            "cost": fault.costs(self._cluster.topology).as_dict()})
+            "cost": fault.costs(self._cluster.topology).as_dict(),
+            **({"lasts_s": lasts(fault)} if lasts(fault) is not None else {})})
         active = ActiveFault(number, fault, entry, begun.t_ns)
         self.active.append(active)
         try:

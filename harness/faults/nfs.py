@@ -91,6 +91,10 @@ class NfsRestart(_ServerFault):
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({Claim("the daemon of the NFS server")})
 
+    @property
+    def lasts(self) -> float:
+        return self.seconds
+
     def inject(self, cluster: Cluster) -> None:
         start = nfs.start_command(cluster.topology.storage.nfs) if self._server(cluster) else ""
         # in the background: who asks need not stay for it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.judge.faultlog import fault_records, serves_clients
+from harness.judge.faultlog import ends_ns, fault_records, serves_clients, was_off
 from harness.judge.findings import Tally
 from harness.judge.history import OFF, ON, SECOND, History
 from harness.judge.requests import requests_of, stalls
@@ -42,6 +42,11 @@ def evidence(history: History) -> Finding:
 def _judge_faults(history: History, tally: Tally) -> None:
     for record in fault_records(history):
         if record.confirmed_ns is not None and record.unconfirmed is None:
+            end_ns = ends_ns(record)
+            if end_ns is not None and record.healed_ns is None and end_ns > history.end_ns and not was_off(
+                    history, record):
+                tally.add(Verdict.UNKNOWN, history.end_ns, f"the log ends while {record.title} is in force, which "
+                          f"lasts to {history.at(end_ns)}", record.begin)
             continue
         why = f": {record.unconfirmed}" if record.unconfirmed else ""
         tally.add(Verdict.INVALID, record.begin.t_ns, f"the fault {record.title}, begun at "

@@ -218,3 +218,17 @@ def impairments(history: History) -> list[tuple[int, Impairment]]:
 def serves_clients(service: Service) -> bool:
     """Whether the client observer can ask ``service``: it has an address and something that answers."""
     return (service.vip is not None or service.active == "all") and service.port is not None
+
+
+def ends_ns(record: FaultRecord) -> int | None:
+    """When (ns) a fault that ends by itself does; None of any other."""
+    lasts_s = record.begin.data.get("lasts_s")
+    if lasts_s is None or record.injected_ns is None:
+        return None
+    return record.injected_ns + round(float(lasts_s) * SECOND)
+
+
+def was_off(history: History, record: FaultRecord) -> bool:
+    """Whether every machine that the fault ``record`` hit has lost its power since, and the fault with it."""
+    off = {event.node for event in history.by_kind.get("power.off", ()) if event.t_ns >= record.begin.t_ns}
+    return bool(record.targets) and set(record.targets) <= off

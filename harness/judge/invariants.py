@@ -21,6 +21,7 @@ from harness.judge.replicas import no_split_brain
 from harness.judge.starving import not_run
 from harness.judge.survivor import serving_side_survives
 from harness.judge.takeover import standby_takes_over
+from harness.judge.whole import whole_again
 from harness.judge.writers import single_writer
 from harness.model.event import Event, is_fencing
 from harness.model.verdict import BROKEN_AS_EXPECTED, Finding, Verdict
@@ -86,6 +87,7 @@ INVARIANTS: dict[str, Check] = {
     "standby takes over": standby_takes_over,
     "serving side survives": serving_side_survives,
     "liveness at the end": liveness,
+    "whole again": whole_again,
 }
 SAFETY = frozenset({"single mount", "single writer", "single VIP owner", "fence before takeover",
                     "no service without quorum", "no lost acknowledgement", "cluster file system freezes",

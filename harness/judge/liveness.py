@@ -20,6 +20,8 @@ from harness.model.verdict import Finding, Outage, Verdict
 
 #: A service whose last answer is older than this (ns) at the end is not known to answer.
 _FRESH_NS = 2 * SECOND
+#: An outage is waited for so much (ns) longer than its budget, that no error leaves open whether it was kept.
+_BEYOND_NS = SECOND // 2
 
 
 def liveness(history: History, found: Iterable[Outage] | None = None) -> Finding:
@@ -33,8 +35,7 @@ def liveness(history: History, found: Iterable[Outage] | None = None) -> Finding
     """
     tally = Tally("liveness at the end")
     found = outages(history) if found is None else tuple(found)
-    expected = {event.data["outage"]: str(event.data.get("why", "")) for event in history.kinds("expect")
-                if "outage" in event.data}
+    expected = expected_outages(history)
     when = impairments(history)
     notes = []
     for name, service in history.topology.services.items():
@@ -61,15 +62,40 @@ def _judge_outage(history: History, tally: Tally, outage: Outage, when: list[tup
     end_ns = outage.end_ns or history.end_ns
     stretches = list(_stretches(history, outage, end_ns, when))
     excuse = next((why for _, _, why in stretches if why), None)
-    budget_s = history.topology.services[outage.service].failover_budget + _slower_s(outage, end_ns, when)
-    late_s = budget_s + _recovery_s(history)
     for index, (begin_ns, until_ns, why) in enumerate(stretches):
         if why:
             continue
-        limit_s = budget_s if index == 0 else late_s
         last = index == len(stretches) - 1
-        _judge_stretch(history, tally, outage, begin_ns, until_ns, limit_s, last)
+        _judge_stretch(history, tally, outage, begin_ns, until_ns, _limit_s(history, outage, index, when), last)
     return excuse
+
+
+def due_ns(history: History, outage: Outage, when: list[tuple[int, Impairment]]) -> int | None:
+    """By when (ns) an ``outage`` that goes on has used its budget up, beyond any error; None while it is excused."""
+    stretches = list(_stretches(history, outage, outage.end_ns or history.end_ns, when))
+    begin_ns, _, why = stretches[-1]
+    if why:
+        return None
+    limit_s = _limit_s(history, outage, len(stretches) - 1, when)
+    return begin_ns + round((limit_s + outage.plus_minus) * SECOND) + _BEYOND_NS
+
+
+def _limit_s(history: History, outage: Outage, index: int, when: list[tuple[int, Impairment]]) -> float:
+    """How long (s) the stretch ``index`` of ``outage`` may last: what was excused before has to boot and form anew."""
+    budget_s = (history.topology.services[outage.service].failover_budget
+                + _slower_s(outage, outage.end_ns or history.end_ns, when))
+    return budget_s if index == 0 else budget_s + _recovery_s(history)
+
+
+def expected_outages(history: History) -> dict[str, str]:
+    """{service: why} of the outages that the scenario expects."""
+    return {event.data["outage"]: str(event.data.get("why", "")) for event in history.kinds("expect")
+            if "outage" in event.data}
+
+
+def slowdown(history: History) -> float:
+    """How much slower than real ones the scenario's machines are."""
+    return next((float(event.data.get("slowdown", 1)) for event in history.kinds("ready")), 1.0)
 
 
 def _judge_stretch(history: History, tally: Tally, outage: Outage, begin_ns: int, until_ns: int, limit_s: float,
@@ -163,10 +189,9 @@ class _Excuse:
 
 
 def _recovery_s(history: History) -> float:
-    """What booting and forming anew may take (s); the scenario says if its machines are slower than real ones."""
-    slowdown = next((float(event.data.get("slowdown", 1)) for event in history.kinds("ready")), 1.0)
+    """What booting and forming anew may take (s)."""
     topology = history.topology
-    return topology.boot_time + (topology.boot_deadline + topology.form_deadline) * slowdown
+    return topology.boot_time + (topology.boot_deadline + topology.form_deadline) * slowdown(history)
 
 
 def _judge_last(history: History, tally: Tally, service: str) -> None:

@@ -54,8 +54,10 @@ def _outage(history: History, name: str, gap: Gap, requests: list[Request], befo
     lost = membership.first_lost(begin, end) if service.active == "all" else None
     steps = _Steps(history, service, begin, end, lost or owner_before, owner_after, membership,
                    gap.until is None)
+    healing_ns = next((event.t_ns for event in history.by_kind.get("healing", ())), None)
     return Outage(name, start_ns, gap.until.t_ns if gap.until else None, (end_ns - start_ns) / SECOND,
-                  (_width(begin) + _width(end)) / SECOND, steps.phases(), owner_before, owner_after)
+                  (_width(begin) + _width(end)) / SECOND, steps.phases(), owner_before, owner_after,
+                  healing_ns is not None and start_ns >= healing_ns)
 
 
 def _begin_error(gap: Gap, requests: list[Request], start_ns: int, end_ns: int) -> int:

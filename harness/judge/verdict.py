@@ -15,6 +15,7 @@ from harness.judge.invariants import INVARIANTS, SAFETY, expected
 from harness.judge.ledger import lost_records
 from harness.judge.liveness import liveness
 from harness.judge.outages import outages
+from harness.judge.redundancy import redundancy
 from harness.judge.requests import requests_of
 from harness.model.event import Event, is_fencing
 from harness.model.load import load_topology
@@ -72,7 +73,8 @@ def _figures(history: History, found: tuple[Outage, ...]) -> dict[str, Any]:
     ready_ns = history.ready_ns() or history.start_ns  # what failed while the cluster formed was nobody's loss
     requests = [request for name in history.topology.services for request in requests_of(history, name)
                 if request.sent_ns >= ready_ns]
-    longest = max(found, key=lambda outage: outage.seconds, default=None)
+    # what the healing after the last step cost is no failover time
+    longest = max((outage for outage in found if not outage.healing), key=lambda outage: outage.seconds, default=None)
     fenced = [event for event in history.kinds("power.off") if is_fencing(event)]
     return {
         "seconds": (history.end_ns - history.start_ns) / SECOND,
@@ -80,15 +82,25 @@ def _figures(history: History, found: tuple[Outage, ...]) -> dict[str, Any]:
         "requests": len(requests),
         "requests_failed": sum(not request.ok for request in requests),
         "requests_slow": sum(request.slow for request in requests),
-        "outages": len(found),
+        "outages": sum(not outage.healing for outage in found),
         "longest_outage_s": longest.seconds if longest else 0.0,
         "longest_outage_plus_minus_s": longest.plus_minus if longest else 0.0,
-        "total_outage_s": round(sum((outage.seconds for outage in found), 0.0), 9),
+        "total_outage_s": round(sum((outage.seconds for outage in found if not outage.healing), 0.0), 9),
+        "healing_outage_s": max((outage.seconds for outage in found if outage.healing), default=0.0),
+        "settled_s": _told_s(history, "settled"),
+        "whole_again_s": _told_s(history, "whole"),
+        "redundancy": redundancy(history),
         "fenced": [{"node": event.node, "at_s": (event.t_ns - history.start_ns) / SECOND} for event in fenced],
         "acknowledged_lost": {name: len(lost_records(history, name)) for name in sorted(
             {str(event.data.get("service")) for event in history.kinds("append")})},
         "faults": [_fault_figures(history, record) for record in fault_records(history)],
     }
+
+
+def _told_s(history: History, kind: str) -> float | None:
+    """The seconds that the last event of ``kind`` tells; None where there is none, or it was skipped."""
+    events = history.by_kind.get(kind, ())
+    return events[-1].data.get("seconds") if events else None
 
 
 def _fault_figures(history: History, record: FaultRecord) -> dict[str, Any]:

@@ -42,7 +42,7 @@ observer.stall     client    {seconds}: nobody looked for so long (also from sou
 host.waited        host      {over, seconds: {machine: s}}: in the ``over`` seconds before it the machine had something
                              to do, and waited so long for a CPU of the host
 state              stack     ClusterState.as_dict(): a normalised snapshot
-fault.begin        fault     {id, fault, targets: [node, ...], params}
+fault.begin        fault     {id, fault, targets: [node, ...], params}; {lasts_s} too where it ends by itself
 fault.injected     fault     {id}
 fault.confirmed    fault     {id, evidence: {...}}
 fault.unconfirmed  fault     {id, reason}
@@ -52,6 +52,10 @@ scenario.begin     scenario  {name, feature, tags, seed}
 ready              scenario  {service, roles, slowdown}: the cluster was formed, healthy and answering: the precondition
 step               scenario  {text, status: begin | passed | failed | undecided | error, error, seconds}
 expect             scenario  {break: invariant name} or {outage: service, why}
+settled            scenario  {seconds, waited_for: [...]}: nothing was open any more after the last step
+healing            scenario  {faults: [...]}: from here on the faults that are left are healed
+whole              scenario  {seconds, within, problems: [...], switched_on: [node, ...], cleaned: [...]}: whether the
+                             cluster was whole, or what was missing; or {skipped: why it was not asked for}
 scenario.end       scenario  {}
 broken             scenario  {reason}: the harness or its host failed
 =================  ========  ===============================================================================

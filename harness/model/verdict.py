@@ -48,7 +48,8 @@ class Phase:
 class Outage:
     """What a client of ``service`` lost: last good reply before to first good reply after.
 
-    ``end_ns`` is None where the log ends before a good reply. ``phases`` add up to ``seconds``.
+    ``end_ns`` is None where the log ends before a good reply. ``phases`` add up to ``seconds``. ``healing``: it began
+    while the faults were healed after the last step, and is no failover time of the scenario's.
     """
 
     service: str
@@ -59,6 +60,7 @@ class Outage:
     phases: tuple[Phase, ...] = ()
     owner_before: str | None = None
     owner_after: str | None = None
+    healing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,11 @@ class Judgement:
     findings: tuple[Finding, ...] = ()
     outages: tuple[Outage, ...] = ()
     figures: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failovers(self) -> tuple[Outage, ...]:
+        """The outages that count as the scenario's: not those of the healing after its last step."""
+        return tuple(outage for outage in self.outages if not outage.healing)
 
     @property
     def is_clean(self) -> bool:

@@ -10,9 +10,11 @@ import pytest
 
 from harness.model.verdict import Finding, Judgement, Outage, Phase, Verdict
 from reports.tables import (
+    closing_text,
     findings_table_html,
     findings_table_text,
     headline,
+    outages_text,
     phases_gap,
     phases_table_html,
     phases_table_text,
@@ -145,3 +147,26 @@ def test_a_pass_says_which_promises_were_to_break():
     from harness.model.verdict import BROKEN_AS_EXPECTED
     findings = (Finding("single mount", Verdict.PASS, f"{BROKEN_AS_EXPECTED}: both"),)
     assert "broken, as the scenario expected: single mount" in Judgement(Verdict.PASS, findings).reason
+
+
+def test_what_the_healing_cost_is_told_apart_from_the_failover():
+    healing = Outage("web", 0, 1, 9.0, 0.02, (), "rs-02", "rs-01", True)
+    both = Judgement(Verdict.PASS, (), (*outage(1.0, 2.0).outages, healing))
+    assert headline(both) == "web was away for 3.00 s ± 0.02 s"
+    assert "while the faults were healed, web was away for 9.00 s" in outages_text(both)
+    assert headline(Judgement(Verdict.PASS, (), (healing,))) == "no outage was seen by the client"
+
+
+@pytest.mark.parametrize(("figures", "text"), [
+    ({}, ""),
+    ({"settled_s": 0.04}, "settled within 0.0 s after the last step"),
+    ({"settled_s": 1.2, "whole_again_s": 9.8, "redundancy": None},
+     "settled within 1.2 s after the last step, whole again 9.8 s after the faults were healed"),
+    ({"redundancy": {"seconds": 31.2, "plus_minus": 0.04, "restored_s": 40.0, "after_heal_s": 9.8}},
+     "redundancy was restored after 31.2 s ± 0.0 s, 9.8 s after the last fault was healed"),
+    ({"redundancy": {"seconds": 31.2, "plus_minus": 0.04, "restored_s": 40.0, "after_heal_s": None}},
+     "redundancy was restored after 31.2 s ± 0.0 s"),
+    ({"redundancy": {"seconds": 31.2, "plus_minus": 0.04, "restored_s": None, "after_heal_s": None}},
+     "redundancy was not restored: no full standby for at least 31.2 s")])
+def test_how_the_scenario_ended(figures, text):
+    assert closing_text(Judgement(Verdict.PASS, (), (), figures)) == text
