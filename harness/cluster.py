@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import ClusterError, FencelineError, MachineError, Timeout
+from harness.errors import ClusterError, ClusterSilent, FencelineError, MachineError, Timeout
 from harness.fencing.bmc import BmcRack
 from harness.guest.base import base_seed
 from harness.guest.ssh import Session, make_key, write_private_key
@@ -25,13 +25,14 @@ from harness.machines.drivers import make_driver
 from harness.machines.fabric import Fabric
 from harness.machines.image import ensure_image
 from harness.machines.protocol import DriverContext, Machine, MachineSpec, Nic, Power
+from harness.machines.sticky import StickyHost
 from harness.machines.uml_driver import console_tail
 from harness.model.addressing import management_address
 from harness.model.event import Event, now_ns
 from harness.model.load import dump_topology
 from harness.model.topology import Topology
 from harness.observe.capture import Capture
-from harness.observe.client import ClientObserver
+from harness.observe.client import ClientObserver, RoutedClientObserver
 from harness.observe.guests import GuestObserver
 from harness.observe.host import HostObserver
 from harness.observe.ledger import LedgerClient
@@ -120,6 +121,9 @@ class Cluster:
         self.fabric = Fabric(self.identity, topology, self.journal)
         self._undo.callback(self.fabric.close)
         self.fabric.create()
+        self.router = StickyHost(self.fabric)
+        self._undo.callback(self.router.close)
+        self.router.create()
         self.loop = ObserverLoop(self.log, self.fabric)
         self._undo.callback(self.loop.stop)
         context = DriverContext(image, self.fabric, self.journal, self._on_power, self.folder)
@@ -134,13 +138,14 @@ class Cluster:
                             {node: self.machines[node] for node in topology.service_nodes}, self._press_power)
         self._undo.callback(self.bmcs.close)
         self.client = ClientObserver(self.fabric, topology, self.log, self.loop)
+        self.routed_client = RoutedClientObserver(self.router, topology, self.log, self.loop)
         self.wire = WireObserver(self.fabric, topology, self.log, self.loop)
         self.writes = WriteObserver(self.fabric, topology, self.log, self.loop)
         self.capture = Capture(self.fabric, topology)
         self._undo.callback(self.capture.stop)
         self.ledger = LedgerClient(self.fabric, topology, self.log, self.loop)
         host = HostObserver(self._tasks, self.log)
-        for observer in (self.client, self.wire, self.writes, self.ledger, host):
+        for observer in (self.client, self.routed_client, self.wire, self.writes, self.ledger, host):
             observer.start()
             self._undo.callback(observer.stop)
         # the storage host has the least to do and is waited for by all: first
@@ -285,9 +290,20 @@ class Cluster:
     def _stretched(self, seconds: float) -> float:
         return seconds * self.driver.slowdown
 
-    def state(self) -> ClusterState:
-        """The cluster's own view, recorded in the log."""
-        state = self.stack.state()
+    def state(self, node: str | None = None) -> ClusterState:
+        """The cluster's own view, or ``node``'s; recorded in the log, and that there was none too.
+
+        Raises:
+            ClusterError: nobody could be asked.
+            ClusterSilent: nobody who was asked could tell.
+        """
+        begun = now_ns()
+        try:
+            state = self.stack.state(node)
+        except ClusterSilent as silent:
+            self.log.record("stack", node, "state.unknown", {
+                "asked_ns": begun, "nodes": silent.nodes, "unreachable": silent.unreachable, "error": str(silent)})
+            raise
         self.log.record("stack", state.seen_by, "state", state.as_dict())
         return state
 
@@ -304,23 +320,29 @@ class Cluster:
         answer before Pacemaker has noted that the daemon was started. So it is waited for.
 
         Raises:
-            ClusterError: it runs nowhere, or nobody can tell, for ``OWNER_WITHIN`` seconds.
+            ClusterError: it runs nowhere, or nobody could be asked, for ``OWNER_WITHIN`` seconds.
+            ClusterSilent: likewise nobody who was asked could tell.
         """
         found: list[str] = []
         last = ["nobody was asked"]
+        silent: list[ClusterSilent] = []
 
         def is_told() -> bool:
             try:
                 owner = self.state().owner(service)
             except FencelineError as error:  # in the middle of a failover the one that is asked may not answer
                 last[:] = [error.message]
+                silent[:] = [error] if isinstance(error, ClusterSilent) else []
                 return False
+            silent.clear()
             last[:] = [f"the service {service!r} runs on no node as a whole"]
             found[:] = [owner] if owner is not None else []
             return bool(found)
         try:
             self.poll(is_told, self._stretched(OWNER_WITHIN), f"the cluster to say where {service} runs")
         except ClusterError as error:
+            if silent:
+                raise silent[0] from error
             raise ClusterError(f"{last[0]} ({error.message})") from error
         return found[0]
 
@@ -454,8 +476,20 @@ class Cluster:
             return self.machines[node].power() is Power.OFF
         return False
 
+    def wait_routed(self, within: float) -> None:
+        """Waits until the client behind a router is answered by every service that it asks.
+
+        Raises:
+            Timeout: some service does not answer it within ``within`` seconds.
+        """
+        since = now_ns()
+        for service in self.routed_client.services:
+            self.routed_client.wait_answering(service, within, since)
+
     def baseline(self) -> None:
-        """Writes what is the case into a log that has just begun: power, mounts, addresses, quorum."""
+        """Writes what is the case into a log that has just begun: power, mounts, addresses, quorum. The router, which
+        may have missed a move between two scenarios, begins anew too."""
+        self.router.forget()
         for node, machine in self.machines.items():
             if machine.power() is Power.OFF:
                 self.log.record("machine", node, "power.off", {"baseline": True, "why": "baseline"})

@@ -23,6 +23,21 @@ class ClusterError(FencelineError):
     """The cluster never formed, or a command of its software failed. The verdict is BROKEN."""
 
 
+class ClusterSilent(ClusterError):
+    """The guests can be reached, and none of those that were asked told the cluster's state: ``nodes`` were reached and
+    did not tell, ``unreachable`` ones could not be asked. How long it may be silent is the judge's to say; the harness
+    is not broken."""
+
+    def __init__(self, message: str, detail: str = "", nodes: tuple[str, ...] = (),
+                 unreachable: tuple[str, ...] = ()) -> None:
+        super().__init__(message, detail)
+        self.nodes, self.unreachable = nodes, unreachable
+
+
+class Unreadable(ClusterError):
+    """The cluster's software told something that the harness does not understand. The verdict is BROKEN."""
+
+
 class FaultError(FencelineError):
     """A fault is unknown, has bad parameters, or did not take effect. The verdict is INVALID."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import FencelineError, Undecided
+from harness.errors import ClusterSilent, FencelineError, Undecided
 from harness.features import REPEAT, REPEAT_TAG, FeatureFile
 from harness.machines.drivers import DRIVERS
 from harness.model.verdict import Judgement, Verdict
@@ -322,9 +322,10 @@ def pytest_bdd_after_step(request: pytest.FixtureRequest, step: object) -> None:
 
 
 def pytest_bdd_step_error(request: pytest.FixtureRequest, step: object, exception: BaseException) -> None:
-    # only a broken expectation is the cluster's failure; the rest is told by `broken` and `fault.unconfirmed`
+    # only a broken expectation is the cluster's failure; the rest is told by `broken` and `fault.unconfirmed`; for how
+    # long a cluster that could not tell its state may be silent, the judge knows
     status = ("failed" if isinstance(exception, AssertionError) else
-              "undecided" if isinstance(exception, Undecided) else "error")
+              "undecided" if isinstance(exception, (ClusterSilent, Undecided)) else "error")
     _record_step(request, step, status, str(exception))
 
 

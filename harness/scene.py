@@ -11,12 +11,13 @@ from typing import Any
 from harness.anchors import Anchored, moment
 from harness.closing import become_whole, settle, undecided_without
 from harness.cluster import Cluster
-from harness.errors import ClusterError, FaultError, FencelineError, Timeout, Undecided
+from harness.errors import ClusterError, ClusterSilent, FaultError, FencelineError, Timeout, Undecided
 from harness.faults import ActiveFault, lasts, make_fault
 from harness.judge.faultlog import impairments
 from harness.judge.history import build_history
 from harness.judge.host import LITTLE, host_took
 from harness.judge.invariants import check
+from harness.judge.settled import silent_for
 from harness.judge.verdict import judge
 from harness.model.event import Event, now_ns
 from harness.model.load import load_topology, parse_topology
@@ -24,6 +25,12 @@ from harness.model.topology import Topology
 from harness.model.verdict import Finding, Judgement, Outage, Verdict
 from harness.pool import ClusterPool
 from harness.run import Run
+from harness.stacks.state import ClusterState
+
+#: By when (s) the client behind a router must be answered by a cluster that is whole.
+_ROUTED_WITHIN = 10.0
+#: For so long (s) beyond its budget a silent cluster is asked, so that the error bounds leave no doubt.
+_HEARD_OUT = 5.0
 
 #: Who is lost is found out anew after so long (ns).
 _LOST_FOR_NS = 300_000_000
@@ -51,6 +58,7 @@ class Scene:
         self._lost: frozenset[str] = frozenset()
         self._lost_ns = 0
         self._anchored: list[Anchored] = []
+        self._pause = threading.Event()
 
     # -- set-up --------------------------------------------------------------------------------------------
 
@@ -72,6 +80,7 @@ class Scene:
             self.run.begin(topology, {})
 
         self._cluster = self.pool.acquire(topology, begin, self.run.folder / "consoles")
+        self._cluster.wait_routed(_ROUTED_WITHIN * self._cluster.driver.slowdown)
         self.run.watch(self._cluster)
         self._assign(topology, service)
         self.run.log.record("scenario", None, "ready", {"service": service, "roles": self._roles,
@@ -127,9 +136,12 @@ class Scene:
             anchored.end()
         if self.run.topology is None:
             return None
-        # a broken expectation and an unconfirmed fault are in the log already, as what they are
+        # a broken expectation, an unconfirmed fault and a cluster's silence are in the log already, as what they are
         if error is not None and not isinstance(error, (AssertionError, FaultError, Undecided)):
-            self.run.broken(error)
+            if isinstance(error, ClusterSilent) and self._roles:
+                self._hear_out()
+            else:
+                self.run.broken(error)
         if self._cluster is not None:
             try:
                 self._close(self._cluster, error)
@@ -155,6 +167,34 @@ class Scene:
             self.pool.found_whole(cluster)
             # what was acknowledged must have outlived the healing as well
             self.run.read_back(cluster)
+
+    def state(self, node: str | None = None) -> ClusterState:
+        """The cluster's own view, or ``node``'s, waited for as long as a cluster may be silent.
+
+        Raises:
+            ClusterSilent: it could not tell for longer: it has failed.
+            ClusterError: nobody could be asked.
+        """
+        limit_ns = now_ns() + int(silent_for(self.cluster.topology) * 1e9)
+        while True:
+            try:
+                return self.cluster.state(node)
+            except ClusterSilent:
+                if now_ns() > limit_ns:
+                    raise
+                self._pause.wait(0.2)  # no event tells that it has found its voice
+
+    def _hear_out(self) -> None:
+        """Asks a cluster that could not tell its state on, until it does or has been silent for longer than it may be:
+        that, and nothing else, is what the judge then decides by."""
+        def is_told() -> bool:
+            try:
+                self.cluster.state()
+            except ClusterSilent:
+                return False
+            return True
+        with contextlib.suppress(FencelineError):  # who can't even be asked is no evidence of anything
+            self.cluster.poll(is_told, silent_for(self.cluster.topology) + _HEARD_OUT, "the cluster to tell its state")
 
     def node(self, words: str) -> str:
         """The node that ``words`` mean: a role as it was when the scenario began, ``the node that serves now`` (or
@@ -489,7 +529,6 @@ class Scene:
     def finding(self, promise: str) -> Finding:
         """What the judge finds on ``promise`` in the log so far, whether the scenario expects it to break or not."""
         events = [event for event in self.run.log.events() if event.kind != "expect"]
-        events.append(Event(now_ns(), "scenario", None, "scenario.end"))  # one without an end is a broken one
         # this check alone: the observers share the interpreter with us, and this may be asked ten times a second
         return check(promise, build_history(events, self.cluster.topology))
 

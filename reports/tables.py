@@ -53,6 +53,14 @@ def away_text(outage: Outage) -> str:
     return f"{when}{outage.service} was away for {outage.seconds:.2f} s ± {outage.plus_minus:.2f} s{owners}"
 
 
+def routed_texts(judgement: Judgement) -> list[str]:
+    """What the client behind a router lost, a sentence an outage: "web was away for 14.98 s ± 0.31 s for clients behind
+    a router"."""
+    return [f"{one['service']} {'was away for' if one['is_over'] else 'is away, for at least'} {one['seconds']:.2f} s"
+            f" ± {one['plus_minus']:.2f} s for clients behind a router"
+            for one in judgement.figures.get("routed_outages", ())]
+
+
 def headline(judgement: Judgement, client_was_there: bool = True) -> str:
     """The failover time in one line: the worst outage, and how many more there were. ``client_was_there``: there
     were replies at all; where nobody asked, "no outage" would be a lie."""
@@ -94,9 +102,10 @@ def gap_text(outage: Outage) -> str:
 
 def phases_table_html(judgement: Judgement) -> str:
     """A table per outage: every phase with its bound, and their sum."""
+    routed = "".join(f'<p class="fenceline">{escape(text)}</p>' for text in routed_texts(judgement))
     if not judgement.outages:
-        return f"{_STYLE}<p>{escape(headline(judgement))}</p>"
-    return _STYLE + "".join(_outage_html(outage) for outage in judgement.outages)
+        return f"{_STYLE}<p>{escape(headline(judgement))}</p>{routed}"
+    return _STYLE + "".join(_outage_html(outage) for outage in judgement.outages) + routed
 
 
 def _outage_html(outage: Outage) -> str:
@@ -126,7 +135,7 @@ def phases_table_text(judgement: Judgement) -> str:
 def outages_text(judgement: Judgement, most: int = 4) -> str:
     """A line an outage, the longest ``most`` of them: who was away for how long, and in which phases."""
     if not judgement.outages:
-        return headline(judgement)
+        return "\n".join([headline(judgement), *_longest_routed(judgement, most)])
     longest = sorted(judgement.outages, key=lambda outage: -outage.seconds)[:most]
     lines = []
     for outage in (outage for outage in judgement.outages if outage in longest):
@@ -135,7 +144,15 @@ def outages_text(judgement: Judgement, most: int = 4) -> str:
         lines.append(_plain(away_text(outage)) + (f": {' + '.join(parts)}" if parts else ""))
     if len(judgement.outages) > most:
         lines.append(f"and {len(judgement.outages) - most} shorter")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_longest_routed(judgement, most)])
+
+
+def _longest_routed(judgement: Judgement, most: int) -> list[str]:
+    texts = routed_texts(judgement)
+    lengths = [one["seconds"] for one in judgement.figures.get("routed_outages", ())]
+    shown = sorted(sorted(range(len(texts)), key=lambda index: -lengths[index])[:most])
+    more = [f"and {len(texts) - most} shorter of theirs"] if len(texts) > most else []
+    return [_plain(texts[index]) for index in shown] + more
 
 
 def _outage_text(outage: Outage) -> str:

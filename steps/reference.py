@@ -29,8 +29,6 @@ A step that can't be done for a reason of the harness or its host makes the verd
 INVALID; a `Then` that does not hold makes it FAIL. A sentence that nobody knows is refused before anything is run, with
 the nearest ones that there are.
 
-Features may be in any folder, `pytest PATH`: the steps come with Fenceline's pytest plugin.
-
 """
 _ROLES = ("the active node", "the node that holds the VIP", "the standby", "the second standby", "the storage host",
           "the first real server", "the client", "the quorum device")

@@ -20,7 +20,7 @@ def holder_of(scene: Scene, remote: str) -> str | None:
     """
     if remote not in scene.cluster.topology.nodes_with("remote"):
         raise ClusterError(f"{remote} is no remote node")
-    state = scene.cluster.stack.state()
+    state = scene.state()
     return next((one.nodes[0] for one in state.resources
                  if one.name == remote and one.active and not one.failed and len(one.nodes) == 1), None)
 

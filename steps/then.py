@@ -152,7 +152,7 @@ def survivors_have_quorum(scene: Scene) -> None:
 
     def is_told() -> bool:
         # Pacemaker learns it from corosync, and is asked after that: it may be a moment behind
-        seen[:] = [scene.cluster.stack.state(quorate[0])]
+        seen[:] = [scene.state(quorate[0])]
         return seen[0].quorate
     with contextlib.suppress(NotInTime):
         scene.cluster.poll(is_told, 5.0, f"Pacemaker on {quorate[0]} to know of its quorum", NotInTime)
@@ -194,7 +194,7 @@ def node_stops(scene: Scene, node: str, service: str, seconds: str) -> None:
 @then(phrase(r"<node> rejoins within <seconds>"))
 def rejoins(scene: Scene, node: str, seconds: str) -> None:
     name = scene.node(node)
-    scene.expect_poll(lambda: name in scene.cluster.stack.state().online(), float(seconds), f"{name} online again")
+    scene.expect_poll(lambda: name in scene.cluster.state().online(), float(seconds), f"{name} online again")
 
 
 @when(phrase(r"the cluster is whole again within <seconds>"))
@@ -229,6 +229,17 @@ def single_writer(scene: Scene) -> None:
 @then("the VIP never had two owners")
 def single_vip_owner(scene: Scene) -> None:
     assert_promise(scene, "single VIP owner")
+
+
+@then("no daemon ran on two nodes")
+def one_instance(scene: Scene) -> None:
+    assert_promise(scene, "one instance")
+
+
+@then("the membership settled")
+@needs("quorum")
+def membership_settled(scene: Scene) -> None:
+    assert_promise(scene, "membership settles")
 
 
 @then("no service ran without quorum")

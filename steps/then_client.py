@@ -1,4 +1,4 @@
-"""Then: what a machine that is a service's client must have seen."""
+"""Then: what clients that are no plain ones must have seen: a machine that mounts, one behind a router."""
 
 from __future__ import annotations
 
@@ -6,10 +6,28 @@ from pytest_bdd import then
 
 from harness.needs import needs
 from harness.scene import Scene
+from steps.then import assert_promise
 from steps.words import phrase
 
 #: What a request ends with whose answer was waited for in vain: a pause. Anything else is an error.
 _PAUSE = ("no answer within", "connected, but no answer within", "no connection within")
+
+
+def routed_reply(service: str, since_ns: int):
+    """A predicate: the client behind a router got an answer to what it asked after ``since_ns``."""
+    return lambda event: (event.kind == "reply.routed" and event.data["service"] == service and event.data["ok"]
+                          and event.data["sent_ns"] > since_ns)
+
+
+@then(phrase(r"<service> answers clients behind a router within <seconds>"))
+def answers_routed(scene: Scene, service: str, seconds: str) -> None:
+    scene.expect(routed_reply(service, scene.in_force_ns), float(seconds),
+                 f"{service} answering a client behind a router")
+
+
+@then("the new owner announced itself")
+def announced(scene: Scene) -> None:
+    assert_promise(scene, "new owner announces itself")
 
 
 @then(phrase(r"the client of <service> saw no more than a pause of <seconds>"))

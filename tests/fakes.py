@@ -52,48 +52,38 @@ class FakeLink:
 
     def down(self) -> None:
         self.machine.cut.add(self.network)
-        self._told("link.down")
 
     def up(self) -> None:
         if self.machine.stuck != "link":
             self.machine.cut.discard(self.network)
-        self._told("link.up")
-
-    def _told(self, kind: str) -> None:
-        if self.machine.stuck != "quiet":
-            self.machine.log.record("fabric", self.machine.name, kind, {"network": self.network})
 
     def is_up(self) -> bool:
         return self.network not in self.machine.cut
 
 
 class FakeMachine:
-    """A machine that tells the log of its power, as the drivers do (tests/machines/test_contract.py). ``stuck`` names
-    what it does not do, or does only in words: "quiet" (nothing is told to the log), "link", "start"."""
+    """A machine that tells the log of its power, as the drivers do. ``stuck`` names what it does not do, or does
+    only in words: "quiet" (nothing is told to the log), "link", "start"."""
 
     def __init__(self, name: str, topology: Topology, log: EventLog) -> None:
         self.name, self.topology, self.log = name, topology, log
         self.state = Power.ON
         self.cut: set[str] = set()
-        self.life: list[str] = []  # what became of it, as it is told: "power.off fence", "power.on", ...
+        self.calls: list[str] = []
         self.stuck = ""
-        self._stopped_at = 0
 
-    def _told(self, kind: str, **data: Any) -> int:
-        stamp = now_ns()
-        self.life.append(" ".join([kind, *data.values()]))
+    def _told(self, kind: str, **data: Any) -> None:
         if self.stuck != "quiet":
-            self.log.record("machine", self.name, kind, data, stamp)
-        return stamp
-
-    def _running(self) -> None:
-        if self.state is Power.OFF:
-            raise MachineError(f"{self.name} is off")
+            self.log.record("machine", self.name, kind, data)
 
     def power(self) -> Power:
         return self.state
 
+    def processes(self) -> tuple[int, ...]:
+        return ()
+
     def start(self) -> None:
+        self.calls.append("start")
         if self.stuck == "start":
             raise MachineError(f"{self.name} does not start")
         if self.state is not Power.OFF:
@@ -102,43 +92,30 @@ class FakeMachine:
         self._told("power.on")
 
     def power_off(self, why: str = "power_off") -> int:
-        if self.state is not Power.OFF:
-            self.state = Power.OFF
-            self._stopped_at = self._told("power.off", why=why)
-        return self._stopped_at
-
-    def reset(self, why: str = "reset") -> None:
-        self.power_off(why)
-        self.start()
+        self.calls.append(f"power_off {why}")
+        self.state = Power.OFF
+        self._told("power.off", why=why)
+        return now_ns()
 
     def pause(self) -> None:
-        self._running()
-        if self.state is Power.ON:
-            self.state = Power.PAUSED
-            self._told("power.paused")
+        self.calls.append("pause")
+        self.state = Power.PAUSED
+        self._told("power.paused")
 
     def resume(self) -> None:
-        self._running()
-        if self.state is Power.PAUSED:
-            self.state = Power.ON
-            self._told("power.resumed")
+        self.calls.append("resume")
+        self.state = Power.ON
+        self._told("power.resumed")
 
     def panic(self) -> None:
-        self._running()
-        if self.state is Power.PAUSED:
-            raise MachineError(f"{self.name} is paused: it can't panic")
-        self.power_off("panic")
+        self.calls.append("panic")
+        self.state = Power.OFF
+        self._told("power.off", why="panic")
 
     def link(self, network: str) -> FakeLink:
         if network not in self.topology.networks_of(self.name):
             raise MachineError(f"{self.name} is not plugged into {network}")
         return FakeLink(self, network)
-
-    def agent_stream(self) -> int | None:
-        return None
-
-    def close(self) -> None:
-        self.power_off()
 
 
 class FakeSession:
@@ -399,6 +376,9 @@ class FakeCluster:
     def poll(self, condition: Callable[[], bool], within: float, what: str,
              error: type[FencelineError] = ClusterError) -> float:
         return Cluster.poll(self, condition, within * self.pace, what, error)
+
+    def wait_routed(self, within: float) -> None:
+        pass
 
     def wait_whole(self, within: float) -> float:
         return self.poll(lambda: not self.problems(), within, f"a whole cluster; {self.problems()}")

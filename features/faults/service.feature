@@ -10,12 +10,15 @@ Feature: Storage, addresses and administration
     Then "web" answers within 90 seconds
     And the file system was never mounted on two nodes
 
-  Scenario: Gratuitous ARP is not heard
+  Scenario: Gratuitous ARP is not heard: clients that are not told stay away for minutes
     Given the topology "web-iscsi" is up and "web" is answering
+    And the promise "clients behind a router" is expected to break
     When nobody hears who announces the VIP of "web"
     And "web" is moved to the standby
     Then "web" relocates to the standby within 30 seconds
     And the VIP never had two owners
+    And the new owner announced itself
+    And the promise "clients behind a router" is broken within 60 seconds
 
   Scenario: Maintenance mode: a killed service stays dead until it is over
     Given the topology "web-iscsi" is up and "web" is answering

@@ -3,11 +3,8 @@ Feature: Fencing devices as they are sold
   promise then.
 
   @fencing
-  Scenario: A device that shuts its node down gently, which must not shoot back meanwhile
-    Given the topology "web-iscsi" is up and "web" is answering, with
-      """
-      fencing: {delay: {rs-02: 40s}}
-      """
+  Scenario: A device that shuts its node down gently
+    Given the topology "web-iscsi" is up and "web" is answering
     And the fencing device of the active node shuts it down gently, and cuts its power after 15 seconds
     When the heartbeat network of the active node is cut
     Then the active node is fenced within 40 seconds

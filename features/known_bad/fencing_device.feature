@@ -6,10 +6,11 @@ Feature: Fencing devices that should not have been bought
     Given the topology "web-iscsi" is up and "web" is answering
     And the promise "fence before takeover" is expected to break
     And the promise "single mount" is expected to break
-    And the fencing device of the active node answers "off" 15 seconds before it cuts the power
-    When the active node hangs
-    Then "web" relocates to the standby within 30 seconds
-    And the promise "fence before takeover" is broken within 30 seconds
+    And the promise "single writer" is expected to break
+    And the promise "single VIP owner" is expected to break
+    And the fencing device of the active node answers "off" 10 seconds before it cuts the power
+    When the heartbeat network of the active node is cut
+    Then the promise "fence before takeover" is broken within 30 seconds
     And the promise "single mount" is broken within 30 seconds
 
   @known_bad @fencing

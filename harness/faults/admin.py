@@ -234,7 +234,7 @@ class Maintenance(_ClusterProperty):
 class NodeMaintenance(OnNode):
     """``node`` is put into maintenance: the cluster leaves alone what runs there, and the other nodes go on as ever."""
 
-    services: tuple[str, ...] = parameter("what runs there, separated by commas; *: whatever may run there", "*")
+    services: tuple[str, ...] = parameter("what runs there, separated by commas; *: whatever may run there", ("*",))
     name: ClassVar[str] = "node-maintenance"
     needs: ClassVar[tuple[str, ...]] = ("node maintenance",)
 
@@ -248,6 +248,9 @@ class NodeMaintenance(OnNode):
     def inject(self, cluster: Cluster) -> None:
         if not hasattr(cluster.stack, "node_maintenance"):
             raise FaultError(f"the stack {cluster.stack.name} knows no maintenance of a node")
+        unknown = sorted({*self.services} - {*cluster.topology.services, "*"})
+        if unknown:
+            raise FaultError(f"no service {', '.join(unknown)}; there are {', '.join(cluster.topology.services)}")
         cluster.stack.node_maintenance(self.node, on=True)
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:

@@ -148,13 +148,15 @@ class ComponentStop(OnNode, _Software):
     def inject(self, cluster: Cluster) -> None:
         self._check(cluster)
         unit = self.component
-        if self.how == "stop" and unit == units(cluster.topology)[-1]:
+        if self.how == "kill":
+            # or systemd would start it again at once
+            line = (f"systemctl mask --runtime --quiet {unit}.service; "
+                    f"systemctl kill --kill-who=all --signal=KILL {unit}")
+        elif unit == units(cluster.topology)[-1]:
             line = f"systemctl --no-block stop {unit}"
         else:
-            # systemd would stop what needs it first: told directly, it ends alone. Masked, or systemd would start it
-            # again for whoever needs it
-            signal = "--kill-who=all --signal=KILL" if self.how == "kill" else "--kill-who=main --signal=TERM"
-            line = f"systemctl mask --runtime --quiet {unit}.service; systemctl kill {signal} {unit}"
+            # systemd would stop what needs it first: told directly, it leaves in good order, and the others stay
+            line = f"systemctl kill --kill-who=main --signal=TERM {unit}"
         with contextlib.suppress(MachineError):  # who is fenced for it hangs up on us before he has answered
             cluster.session(self.node).run(line, within=20)
 
@@ -175,8 +177,9 @@ class ComponentStop(OnNode, _Software):
 
     def heal(self, cluster: Cluster) -> None:
         if reach(cluster, self.node):
-            cluster.session(self.node).run(f"systemctl unmask --runtime --quiet {self.component}.service; "
-                                           "systemctl reset-failed || :", within=20)
+            if self.how == "kill":
+                cluster.session(self.node).run(f"systemctl unmask --runtime --quiet {self.component}.service; "
+                                               f"systemctl reset-failed {self.component}.service || :", within=20)
             start(cluster, self.targets)
 
     def costs(self, topology: Topology) -> Cost:

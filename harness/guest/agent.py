@@ -274,7 +274,7 @@ class QuorumWatch(threading.Thread):
         finally:
             library.quorum_finalize(handle)
 
-    def _notified(self, _handle, quorate, _ring, count, view):
+    def _notified(self, _handle, quorate, ring, count, view):
         names = self._members
         if names is None:
             try:
@@ -283,7 +283,8 @@ class QuorumWatch(threading.Thread):
             except OSError:
                 names = {}
         self._tell({"quorate": bool(quorate),
-                    "members": [names.get(view[index], str(view[index])) for index in range(count)]}, None)
+                    "members": [names.get(view[index], str(view[index])) for index in range(count)],
+                    "ring": ring}, None)
 
 
 # --- the agent ---

@@ -47,9 +47,7 @@ def single_vip_owner(history: History) -> Finding:
     """A VIP is configured on at most one executing node, and claimed on the wire by one owner after the other."""
     tally = Tally("single VIP owner")
     for key, intervals in history.held("address"):
-        live = sorted((piece for interval in intervals for piece in _while_executing(history, interval)),
-                      key=lambda piece: (piece.start.latest_ns, piece.node))
-        for one, other in pairs(live):
+        for one, other in pairs(live_pieces(history, intervals)):
             verdict, at_ns = overlap(one, other)
             if verdict is not Verdict.PASS and not _settled(history, one, other):
                 verdict = Verdict.UNKNOWN if _may_yet_settle(history, one, other) else verdict
@@ -125,6 +123,12 @@ def pairs(intervals: Iterable[Interval]) -> Iterable[tuple[Interval, Interval]]:
         active = [one for one in active if one.end is None or one.end.latest_ns > earliest]
         yield from ((one, interval) for one in active if one.node != interval.node)
         active.append(interval)
+
+
+def live_pieces(history: History, intervals: Iterable[Interval]) -> list[Interval]:
+    """The pieces of ``intervals`` during which their nodes executed, by start."""
+    return sorted((piece for interval in intervals for piece in _while_executing(history, interval)),
+                  key=lambda piece: (piece.start.latest_ns, piece.node))
 
 
 def _while_executing(history: History, interval: Interval) -> Iterable[Interval]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from harness.judge.announcements import announces
 from harness.judge.cluster_fs import freeze_until_fenced, same_everywhere
 from harness.judge.evidence import evidence
 from harness.judge.exclusive import CUTTING, fence_before_takeover, single_mount, single_vip_owner
@@ -12,12 +13,15 @@ from harness.judge.fencings import fenced_only_for_cause, one_fault_one_fencing
 from harness.judge.findings import Tally, as_dict
 from harness.judge.groups import group_together, start_order
 from harness.judge.history import History, action
+from harness.judge.instances import one_instance
 from harness.judge.ledger import no_lost_acknowledgement
 from harness.judge.liveness import liveness
 from harness.judge.moves import moved_only_for_cause
 from harness.judge.placement import placement
 from harness.judge.quorum import no_service_without_quorum
 from harness.judge.replicas import no_split_brain
+from harness.judge.routed import behind_a_router
+from harness.judge.settled import cluster_answers, membership_settles
 from harness.judge.starving import not_run
 from harness.judge.survivor import serving_side_survives
 from harness.judge.takeover import standby_takes_over
@@ -72,6 +76,7 @@ INVARIANTS: dict[str, Check] = {
     "single writer": single_writer,
     "no split brain": no_split_brain,
     "single VIP owner": single_vip_owner,
+    "one instance": one_instance,
     "fence before takeover": fence_before_takeover,
     "no service without quorum": no_service_without_quorum,
     "no lost acknowledgement": no_lost_acknowledgement,
@@ -86,10 +91,14 @@ INVARIANTS: dict[str, Check] = {
     "moved only for cause": moved_only_for_cause,
     "standby takes over": standby_takes_over,
     "serving side survives": serving_side_survives,
+    "membership settles": membership_settles,
+    "cluster answers": cluster_answers,
+    "new owner announces itself": announces,
     "liveness at the end": liveness,
+    "clients behind a router": behind_a_router,
     "whole again": whole_again,
 }
-SAFETY = frozenset({"single mount", "single writer", "single VIP owner", "fence before takeover",
+SAFETY = frozenset({"single mount", "single writer", "single VIP owner", "one instance", "fence before takeover",
                     "no service without quorum", "no lost acknowledgement", "cluster file system freezes",
                     "same on every node", "no split brain"})
 

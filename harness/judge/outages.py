@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.judge.exclusive import CUTTING
 from harness.judge.history import SECOND, Edge, History, Key
-from harness.judge.requests import LONG_GAP_NS, PROBE_NS, Gap, Request, lost_gaps, served
+from harness.judge.requests import LONG_GAP_NS, PROBE_NS, ROUTED, Gap, Request, lost_gaps, requests_of, served
 from harness.model.event import Event, is_fencing
 from harness.model.topology import Service
 from harness.model.verdict import Outage, Phase
@@ -27,11 +27,19 @@ def outages(history: History) -> tuple[Outage, ...]:
     ``start_ns`` is the stamp of the last good reply before, ``end_ns`` that of the first good reply after; what
     counts as an outage is in ``lost_gaps``. Outages that were over before the cluster was ready are left out.
     """
+    return _outages(history, {name: served(history, name) for name in history.topology.services})
+
+
+def routed_outages(history: History) -> tuple[Outage, ...]:
+    """Likewise, every outage that the client behind a router met."""
+    return _outages(history, {name: requests_of(history, name, ROUTED) for name in history.topology.services})
+
+
+def _outages(history: History, asked: Mapping[str, list[Request]]) -> tuple[Outage, ...]:
     ready_ns = history.ready_ns() or history.start_ns
     membership = _Membership(history)
     found = []
-    for name in history.topology.services:
-        requests = served(history, name)
+    for name, requests in asked.items():
         sends = sorted(request.sent_ns for request in requests)
         before_send = dict(zip(sends[1:], sends, strict=False))
         for gap in lost_gaps(requests, history.end_ns):

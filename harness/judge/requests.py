@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from harness.judge.history import SECOND, History
 from harness.model.event import Event
 
+#: The kinds of the events that tell what a client got: of the one beside the cluster, and of the one behind a router.
+DIRECT, ROUTED = "reply", "reply.routed"
 #: The client asks each service this often (ns).
 PROBE_NS = SECOND // 100
 #: Between good replies that are no further apart than this (ns) nothing is looked for but failed requests.
@@ -39,9 +41,9 @@ class Gap:
     until: Request | None
 
 
-def requests_of(history: History, service: str) -> list[Request]:
+def requests_of(history: History, service: str, kind: str = DIRECT) -> list[Request]:
     """Every request to ``service`` that was begun before the scenario ended, by the time of its answer."""
-    return [_request(event) for event in history.by_kind.get("reply", ())
+    return [_request(event) for event in history.by_kind.get(kind, ())
             if event.data.get("service") == service and event.data.get("sent_ns", event.t_ns) <= history.end_ns]
 
 

@@ -14,9 +14,10 @@ from harness.judge.history import SECOND, History, build_history
 from harness.judge.invariants import INVARIANTS, SAFETY, expected
 from harness.judge.ledger import lost_records
 from harness.judge.liveness import liveness
-from harness.judge.outages import outages
+from harness.judge.outages import outages, routed_outages
 from harness.judge.redundancy import redundancy
 from harness.judge.requests import requests_of
+from harness.judge.routed import behind_a_router
 from harness.model.event import Event, is_fencing
 from harness.model.load import load_topology
 from harness.model.topology import Topology
@@ -38,7 +39,8 @@ def judge(events: Iterable[Event], topology: Topology) -> Judgement:
     """
     history = build_history(events, topology)
     found = outages(history)
-    met = [liveness(history, found) if check is liveness else check(history) for check in INVARIANTS.values()]
+    met = [check(history, found) if check in (liveness, behind_a_router) else check(history)
+           for check in INVARIANTS.values()]
     findings = [expected(finding, history) for finding in met] + [_steps(history)]
     # broken before and after the scenario's expectations: one that was only expected to break proves nothing
     violated = any(finding.check in SAFETY and finding.verdict is after.verdict is Verdict.FAIL
@@ -90,6 +92,9 @@ def _figures(history: History, found: tuple[Outage, ...]) -> dict[str, Any]:
         "settled_s": _told_s(history, "settled"),
         "whole_again_s": _told_s(history, "whole"),
         "redundancy": redundancy(history),
+        "routed_outages": [{"service": outage.service, "start_s": (outage.start_ns - history.start_ns) / SECOND,
+                            "seconds": outage.seconds, "plus_minus": outage.plus_minus,
+                            "is_over": outage.end_ns is not None} for outage in routed_outages(history)],
         "fenced": [{"node": event.node, "at_s": (event.t_ns - history.start_ns) / SECOND} for event in fenced],
         "acknowledged_lost": {name: len(lost_records(history, name)) for name in sorted(
             {str(event.data.get("service")) for event in history.kinds("append")})},

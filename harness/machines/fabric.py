@@ -38,7 +38,12 @@ table bridge {_LINKS_TABLE} {{
 """
 
 
-def _run(arguments: Sequence[str], text: str | None = None) -> str:
+def run_command(arguments: Sequence[str], text: str | None = None) -> str:
+    """Runs a command in the calling thread's namespace, with ``text`` as its input; returns its output.
+
+    Raises:
+        HostError: it is not there, failed, or did not end.
+    """
     try:
         done = subprocess.run(arguments, input=text, capture_output=True, text=True, timeout=30, check=False)
     except FileNotFoundError as error:
@@ -70,7 +75,7 @@ class Fabric:
             raise HostError("creating the network namespace needs root: run as root (sudo); "
                             "`fenceline doctor` says what an unprivileged run would need")
         self._entry = self._journal.begin("netns", name=self.namespace)
-        _run(["ip", "netns", "add", self.namespace])
+        run_command(["ip", "netns", "add", self.namespace])
         self._fd = os.open(_NETNS_DIR / self.namespace, os.O_RDONLY | os.O_CLOEXEC)
         lines = ["link set lo up"]
         topology = self.topology
@@ -116,7 +121,7 @@ class Fabric:
 
     def ip_batch(self, lines: Sequence[str]) -> None:
         """Runs ``lines`` as one ``ip -batch`` inside the fabric."""
-        _run(["ip", "-n", self.namespace, "-batch", "-"], "\n".join(lines) + "\n")
+        run_command(["ip", "-n", self.namespace, "-batch", "-"], "\n".join(lines) + "\n")
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         """``arguments`` so that they run inside the fabric, with the same pid (``ip netns exec`` execs)."""
@@ -124,26 +129,13 @@ class Fabric:
 
     def run(self, arguments: Sequence[str], text: str | None = None) -> str:
         """Runs a command inside the fabric, with ``text`` as its input; returns its output."""
-        return _run(self.command(arguments), text)
+        return run_command(self.command(arguments), text)
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
         """The calling *thread* is inside the fabric: sockets made here stay in it for their life."""
-        own = os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self._setns(self._fd)
-            try:
-                yield
-            finally:
-                self._setns(own)
-        finally:
-            os.close(own)
-
-    @staticmethod
-    def _setns(fd: int) -> None:
-        if _libc.setns(fd, _CLONE_NEWNET):
-            number = ctypes.get_errno()
-            raise HostError(f"can't enter the fabric's namespace: {os.strerror(number)}")
+        with entered_namespace(self._fd):
+            yield
 
     def set_link(self, node: str, network: str, up: bool) -> None:
         """Plugs the cable of ``node`` in ``network`` in or out, on the switch's side. May be repeated."""
@@ -198,6 +190,50 @@ class Fabric:
             self._entry = None
 
 
+@contextlib.contextmanager
+def entered_namespace(fd: int) -> Iterator[None]:
+    """The calling *thread* is inside the network namespace ``fd``.
+
+    Raises:
+        HostError: the host refuses.
+    """
+    own = os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _setns(fd)
+        try:
+            yield
+        finally:
+            _setns(own)
+    finally:
+        os.close(own)
+
+
+def _setns(fd: int) -> None:
+    if _libc.setns(fd, _CLONE_NEWNET):
+        raise HostError(f"can't enter the fabric's namespace: {os.strerror(ctypes.get_errno())}")
+
+
+def unshared_namespace() -> int:
+    """A new network namespace without a name, as a descriptor: it lasts until that is closed.
+
+    Raises:
+        HostError: the host refuses.
+    """
+    made: list[int | str] = []
+
+    def make() -> None:  # in a thread of its own, which ends in the new namespace: ours stays where it is
+        if _libc.unshare(_CLONE_NEWNET):
+            made.append(os.strerror(ctypes.get_errno()))
+        else:
+            made.append(os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+    thread = threading.Thread(target=make, name="fenceline-unshare")
+    thread.start()
+    thread.join()
+    if isinstance(made[0], str):
+        raise HostError(f"can't make a network namespace: {made[0]}")
+    return made[0]
+
+
 def namespace_pids(name: str) -> list[int]:
     """The processes in the namespace ``name``; none if it is not there."""
     return [int(pid) for pid in _unless_gone("pids", name).split()]
@@ -214,7 +250,7 @@ def _unless_gone(verb: str, name: str) -> str:
     if not (_NETNS_DIR / name).exists():
         return ""
     try:
-        return _run(["ip", "netns", verb, name])
+        return run_command(["ip", "netns", verb, name])
     except HostError:
         if (_NETNS_DIR / name).exists():
             raise

@@ -3,7 +3,8 @@ BMCs and the observers agree without telling each other.
 
 The host part of an address is the same in every network: cluster nodes .11 to .26, remote nodes .31, storage hosts .41,
 quorum devices .51, real servers .61, client machines .71; the BMC of cluster node .11 is .111 in the management
-network; Fenceline itself has .1 there and, as the client, .9 in the service network. Floating addresses are .128 and
+network; Fenceline itself has .1 there and, as the client, .9 in the service network, and .8 as the router in front of
+other clients. Floating addresses are .128 and
 above.
 """
 
@@ -23,6 +24,7 @@ _BMC_OFFSET = 100
 _HARNESS = 1
 CLIENT_NAME = "client"  # in place of a machine's name: Fenceline itself, among the clients
 _CLIENT = 9
+_ROUTER = 8
 
 
 def host_number(topology: Topology, node: str) -> int:
@@ -51,6 +53,11 @@ def harness_address(topology: Topology, network: str) -> IPv4Address:
     """Fenceline's own address in ``network``: .9 where the clients are, else .1."""
     is_service = topology.networks[network].role == "service"
     return topology.networks[network].subnet.network_address + (_CLIENT if is_service else _HARNESS)
+
+
+def router_address(topology: Topology, network: str) -> IPv4Address:
+    """In a service ``network``: the address of the router by way of which other clients come."""
+    return topology.networks[network].subnet.network_address + _ROUTER
 
 
 def ping_address(topology: Topology, name: str) -> IPv4Address | None:

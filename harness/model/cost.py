@@ -56,6 +56,9 @@ class Cost:
     unmanaged_on: frozenset[tuple[str, str]] = frozenset()
     #: Services that may be interrupted or moved once for it, though no node is out.
     disturbed: frozenset[str] = frozenset()
+    #: The membership may change again and again, though no link is ``unsteady``: links lose most of what is sent, but
+    #: not all; a node is run late.
+    restless: bool = False
     #: For how much longer (s) a failover may take.
     slower_s: float = 0.0
 

@@ -100,7 +100,9 @@ def machine_left(topology: Topology, node: str) -> Cost:
 def starved(topology: Topology, node: str) -> Cost:
     """``node`` does not get to do its work for a while. One that runs services may be fenced for it, or go on: the
     service is owed all the same."""
-    return Cost(victims=frozenset({node})) if node in topology.service_nodes else machine_lost(topology, node)
+    if node not in topology.service_nodes:
+        return machine_lost(topology, node)
+    return Cost(victims=frozenset({node}), restless=node in topology.cluster_nodes)
 
 
 def victim(topology: Topology, node: str) -> Cost:
@@ -214,7 +216,7 @@ def packets_lost(topology: Topology, network: str, percent: float, node: str | N
         return Cost()
     links = links_of(topology, network, node)
     if percent >= CUT_PERCENT:
-        cost = links_lost(topology, links)
+        cost = links_lost(topology, links) | Cost(restless=network in heartbeats(topology) and percent < 100)
         if node is not None:
             return cost | _outside_lost(topology, node, [network])
         role = topology.networks[network].role
@@ -264,7 +266,7 @@ def packets_late(topology: Topology, network: str, node: str, seconds: float) ->
     links, cost = links_of(topology, network, node), Cost()
     beats = frozenset(link for link in links if link[0] in heartbeats(topology))
     if 2 * seconds >= patience_s(topology) and topology.stack.kind == "pacemaker":
-        cost |= links_lost(topology, beats)
+        cost |= links_lost(topology, beats) | Cost(restless=bool(beats))
     elif 4 * seconds >= patience_s(topology):
         cost |= unsteady(topology, beats)
     role = topology.networks[network].role
@@ -305,7 +307,7 @@ def kind_lost(topology: Topology, network: str, kind: str, percent: float) -> Co
     if kind in ("totem", "heartbeat", "vrrp"):
         beats = links_of(topology, network) if network in heartbeats(topology) else frozenset()
         if percent >= CUT_PERCENT:
-            return links_lost(topology, beats)
+            return links_lost(topology, beats) | Cost(restless=bool(beats) and percent < 100)
         return unsteady(topology, beats) if percent > BORNE_PERCENT else Cost()
     if kind == "ipmi":
         unreached = devices_unreached(topology, network)

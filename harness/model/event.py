@@ -17,8 +17,12 @@ power.resumed      machine   {}
 link.down          fabric    {network}: the node's cable in this network was cut
 link.up            fabric    {network}
 arp                wire      {ip, mac, how: gratuitous | reply}: node is the one that owns the MAC, or None
+arp.sent           wire      {ip, mac}: node announced on its own cable that it has the address, whether or not the
+                             switch passed it on
+wire.watch         wire      {addresses: [ip, ...]}: from here on announcements are watched for on every cable
 reply              client    {service, ok, sent_ns, from: node name or None, status, error, to: the node that was
                              asked, where each has an address of its own}
+reply.routed       client    likewise, of the client behind a router, which is not asked again but told of a new owner
 append             client    {service, id, ok, sent_ns, from, error, to}: record id was acknowledged, or got no answer
 ledger.read        client    {service, sent_ns, from, to, records: [[id, node, sequence], ...]}: all that is there
 ledger.unread      client    {service, error, to}: the ledger could not be read
@@ -26,7 +30,7 @@ write              storage   {lun, count}: write commands of node to a shared di
 mount              guest     {source, mountpoint, fstype, mounted: bool}
 address            guest     {ip, device, present: bool}
 listen             guest     {port, present: bool}
-quorum             guest     {quorate: bool, members: [node, ...]}
+quorum             guest     {quorate: bool, members: [node, ...], ring}; corosync's number of the membership
 drbd.role          guest     {resource, role: Primary | Secondary | Unconfigured}
 drbd.connection    guest     {resource, connection: Connected | Connecting | StandAlone | ..., peer_role}
 drbd.disk          guest     {resource, disk: UpToDate | Outdated | Inconsistent | ..., peer_disk, replication}
@@ -42,6 +46,7 @@ observer.stall     client    {seconds}: nobody looked for so long (also from sou
 host.waited        host      {over, seconds: {machine: s}}: in the ``over`` seconds before it the machine had something
                              to do, and waited so long for a CPU of the host
 state              stack     ClusterState.as_dict(): a normalised snapshot
+state.unknown      stack     {asked_ns, nodes, unreachable, error}: nodes were reached and none could tell it
 fault.begin        fault     {id, fault, targets: [node, ...], params}; {lasts_s} too where it ends by itself
 fault.injected     fault     {id}
 fault.confirmed    fault     {id, evidence: {...}}

@@ -40,6 +40,8 @@ def _pacemaker(topology: Topology) -> list[str]:
     for name, service in topology.services.items():
         if "vip-first" in service.mistakes and (service.vip is None or service.vip is service.group[0]):
             found.append(f"services.{name}.mistakes: vip-first needs a vip that is not the first of its group")
+        if "not-announced" in service.mistakes and service.vip is None:
+            found.append(f"services.{name}.mistakes: not-announced needs a vip")
     if quorum.policy == "two_node" and len(topology.cluster_nodes) != 2:
         found.append(f"stack.quorum.policy: two_node needs two cluster nodes, there are {len(topology.cluster_nodes)}")
     if quorum.policy == "qdevice":

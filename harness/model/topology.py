@@ -185,10 +185,10 @@ class Service(Strict):
     domain: FailoverDomain = FailoverDomain()
     failover_budget: Duration = Field(45.0, description="the longest outage that a survivable fault may cause")
     client: NfsClient | None = Field(None, description="of an nfs-server: who tells how it fares")
-    mistakes: tuple[Literal["vip-first", "not-together", "not-sticky"], ...] = Field(
+    mistakes: tuple[Literal["vip-first", "not-together", "not-sticky", "not-announced"], ...] = Field(
         (), description="planted into the cluster's configuration, while what is promised stays what stands here: the "
                         "VIP starts before the rest, nothing keeps the parts on one node, nothing keeps them where "
-                        "they are")
+                        "they are, nobody is told who has the VIP")
     recovery: Literal["restart", "relocate", "restart-disable", "disable"] = Field(
         "restart", description="what becomes of it when one of its parts fails, as RHCS says it: restarted in place, "
                                "and relocated if that fails; relocated; restarted in place, and stopped if that "
@@ -229,6 +229,11 @@ class Service(Strict):
             return self.client.port
         part = self.daemon or self.virtual_server
         return part.port if part else None
+
+    @property
+    def asked_at_vip(self) -> bool:
+        """Whether its clients ask at its VIP: then those behind a router must hear who has that."""
+        return (self.vip is not None and self.port is not None and self.active == "one" and self.client is None)
 
     @property
     def protocol(self) -> str:

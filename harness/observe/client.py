@@ -32,6 +32,8 @@ INTERVAL_AWAY = 0.004
 #: service comes back, and more of it would only keep it away for longer. (Every 6 ms a guest that had stalled for 1 s
 #: needed another one for its queue.)
 INTERVAL_SLOW = 0.020
+#: s between two of the client behind a router: what it meets lasts for minutes, or as long as the other's outage.
+INTERVAL_ROUTED = 0.250
 SLOW = 0.050  # s that an answer may take before the service is taken to be slow
 AWAY = 0.030  # s that a connection may take before nobody is taken to be there
 PATIENCE = 1.0  # s that an answer may take
@@ -63,13 +65,14 @@ class ClientObserver(TimedObserver):
     """
 
     interval = INTERVAL_AWAY
+    kind = "reply"
 
     def __init__(self, fabric: Any, topology: Topology, log: EventLog, loop: ObserverLoop,
                  socket_factory: SocketFactory | None = None) -> None:
         super().__init__(log, loop)
         self._fabric = fabric
         self._make = socket_factory or self._in_fabric
-        self._targets = all_targets(topology)
+        self._targets = self._targets_in(topology)
         self._dialogues = {name: DIALOGUES[topology.services[name].protocol] for name in self._targets}
         self._pause = {name: INTERVALS[topology.services[name].protocol] for name in self._targets}
         self._nodes = set(topology.nodes)
@@ -77,6 +80,9 @@ class ClientObserver(TimedObserver):
             target: [] for targets in self._targets.values() for target in targets}
         self._last_ns = dict.fromkeys(self._asked, 0)
         self._refused: set[Target] = set()
+
+    def _targets_in(self, topology: Topology) -> dict[str, list[Target]]:
+        return all_targets(topology)
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -109,7 +115,7 @@ class ClientObserver(TimedObserver):
         last: list[Event] = []
 
         def good(event: Event) -> bool:
-            if event.kind != "reply" or event.data["service"] != service or event.data["sent_ns"] < since:
+            if event.kind != self.kind or event.data["service"] != service or event.data["sent_ns"] < since:
                 return False
             if node is not None and event.data.get("to") != node:
                 return False
@@ -134,7 +140,7 @@ class ClientObserver(TimedObserver):
             self._give_up_on_old(questions)
             # half a turn early is in time: a late turn must not cost a whole one
             pause = self._pause_at(target)
-            if len(questions) < OUTSTANDING and now - self._last_ns[target] > (pause - INTERVAL_AWAY / 2) * 1e9:
+            if len(questions) < OUTSTANDING and now - self._last_ns[target] > (pause - self.interval / 2) * 1e9:
                 self._last_ns[target] = now
                 self._ask(target)
 
@@ -203,9 +209,30 @@ class ClientObserver(TimedObserver):
         question.socket.close()
         known = answer.node if answer.node in self._nodes else None
         late = min(self._loop.late_ns(), now_ns() - question.sent_ns)
-        self._log.record("client", known, "reply", {
+        self._log.record("client", known, self.kind, {
             "service": question.target.service, "ok": answer.ok, "sent_ns": question.sent_ns, "from": known,
             "status": answer.status, "error": answer.error} | told(question.target), late_ns=late)
+
+
+class RoutedClientObserver(ClientObserver):
+    """The client behind a router that keeps its neighbour entry for minutes: asks every service that has a VIP, from
+    the stack of ``router``. Whoever takes a VIP over must have told; each answer, or the lack of one, is one
+    ``reply.routed``.
+    """
+
+    interval = INTERVAL_ROUTED
+    kind = "reply.routed"
+
+    def __init__(self, router: Any, topology: Topology, log: EventLog, loop: ObserverLoop) -> None:
+        super().__init__(router, topology, log, loop)
+
+    def _targets_in(self, topology: Topology) -> dict[str, list[Target]]:
+        """Those that are asked at a VIP: other addresses don't move."""
+        return {name: targets for name, targets in all_targets(topology).items()
+                if topology.services[name].asked_at_vip}
+
+    def _pause_at(self, target: Target) -> float:
+        return INTERVAL_ROUTED
 
 
 def round_trip(event: Event) -> float:

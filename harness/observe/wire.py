@@ -2,15 +2,20 @@
 
 An ARP answer shows who sends it, and it is seen even when the cluster software believes otherwise: two owners
 of one VIP are seen here and nowhere else. As an owner that nobody asks is silent, we ask.
+
+It is seen twice: on the bridge, as everybody else hears it (``arp``), and announcements on the owner's own cable too,
+before any rule of the switch (``arp.sent``): one that is lost on its way was sent nevertheless.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import socket
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +34,14 @@ _SO_TIMESTAMPNS = 35  # asm-generic/socket.h, the form with 64-bit time on 64-bi
 _PACKET_ADD_MEMBERSHIP, _PACKET_MR_PROMISC = 1, 1
 _SOL_PACKET = 263
 _SIOCGIFINDEX = 0x8933
+_SO_ATTACH_FILTER = 26
+_ETH_P_ALL = 0x0003
+#: Classic BPF (code, jump if true, jump if false, value): ARP that comes from the machine, not what goes to it.
+_ARP_FROM_MACHINE = ((0x20, 0, 0, 0xFFFFF004),  # load the packet's type
+                     (0x15, 3, 0, 4),           # outgoing: drop
+                     (0x28, 0, 0, 12),          # load the EtherType
+                     (0x15, 0, 1, _ETH_P_ARP),  # another: drop
+                     (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0))
 _REQUEST, _REPLY = 1, 2
 _BROADCAST = b"\xff" * 6
 
@@ -88,10 +101,11 @@ class Throttle:
 
 
 class WireObserver(TimedObserver):
-    """Watches the service bridges for claims to the topology's VIPs; each that is news is an event ``arp``.
+    """Watches the service bridges for claims to the topology's VIPs; each that is news is an event ``arp``. What a
+    member announces on its own cable is an event ``arp.sent``, whether or not the switch passes it on.
 
-    Stamps are the kernel's, from when the frame passed the bridge. In a new segment of the log every owner is
-    news again.
+    Stamps are the kernel's, from when the frame passed the bridge or came to the cable. In a new segment of the log
+    every owner is news again, and ``wire.watch`` says that cables are watched from then on.
 
     Raises:
         OSError: from ``start``, without the right to open packet sockets in the fabric.
@@ -103,8 +117,9 @@ class WireObserver(TimedObserver):
         super().__init__(log, loop)
         self._fabric, self._topology = fabric, topology
         self._vips = [str(service.vip.address) for service in topology.services.values() if service.vip]
-        self._throttle, self._segment = Throttle(), log.segment
+        self._throttle, self._sent, self._segment = Throttle(), Throttle(), -1
         self._sockets: list[tuple[socket.socket, str]] = []
+        self._cables: list[socket.socket] = []
 
     def _open(self) -> bool:
         if not self._vips:
@@ -119,16 +134,31 @@ class WireObserver(TimedObserver):
             # for the answers that one guest gives another
             join_promiscuously(sock, self._fabric.bridge(network))
             self._sockets.append((sock, str(harness_address(self._topology, network))))
-            self._loop.add(sock, lambda sock=sock: self._read(sock))
+            self._loop.add(sock, lambda sock=sock: self._read(sock, self._heard))
+            for node in self._topology.service_nodes:
+                if network in self._topology.networks_of(node):
+                    self._watch_cable(node, network)
         return True
 
+    def _watch_cable(self, node: str, network: str) -> None:
+        with self._fabric.entered():
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        only_arp_from_machine(sock)
+        # all protocols: those of one are given a frame only after the bridge, which takes it away
+        sock.bind((self._fabric.tap(node, network), _ETH_P_ALL))
+        self._cables.append(sock)
+        self._loop.add(sock, lambda: self._read(sock, lambda claim, t_ns: self._announced(node, claim, t_ns)))
+
     def _close(self) -> None:
-        for sock, _ in self._sockets:
+        for sock in (*(sock for sock, _ in self._sockets), *self._cables):
             self._loop.remove(sock)
             sock.close()
         self._sockets.clear()
+        self._cables.clear()
 
     def _turn(self) -> None:
+        self._follow_segment()
         for sock, own_ip in self._sockets:
             own_mac = sock.getsockname()[4]  # asked each time: a bridge's changes when it gets its first port
             for vip in self._vips:
@@ -138,7 +168,12 @@ class WireObserver(TimedObserver):
                     if error.errno not in (errno.ENETDOWN, errno.ENOBUFS, errno.EAGAIN):
                         raise
 
-    def _read(self, sock: socket.socket) -> None:
+    def _follow_segment(self) -> None:
+        if self._segment != self._log.segment:
+            self._throttle, self._sent, self._segment = Throttle(), Throttle(), self._log.segment
+            self._log.record("wire", None, "wire.watch", {"addresses": self._vips})
+
+    def _read(self, sock: socket.socket, take: Callable[[Claim, int], None]) -> None:
         while True:
             try:
                 frame, ancillary, _, _ = sock.recvmsg(2048, 64)
@@ -151,12 +186,25 @@ class WireObserver(TimedObserver):
             claim = dissect(frame)
             if claim is None or claim.ip not in self._vips:
                 continue
-            if self._segment != self._log.segment:
-                self._throttle, self._segment = Throttle(), self._log.segment
-            t_ns = stamp_of(ancillary)
-            if self._throttle.is_news(claim, t_ns):
-                self._log.record("wire", node_of_mac(self._topology, claim.mac), "arp",
-                                 {"ip": claim.ip, "mac": claim.mac, "how": claim.how}, t_ns, _LATE_NS)
+            self._follow_segment()
+            take(claim, stamp_of(ancillary))
+
+    def _heard(self, claim: Claim, t_ns: int) -> None:
+        if self._throttle.is_news(claim, t_ns):
+            self._log.record("wire", node_of_mac(self._topology, claim.mac), "arp",
+                             {"ip": claim.ip, "mac": claim.mac, "how": claim.how}, t_ns, _LATE_NS)
+
+    def _announced(self, node: str, claim: Claim, t_ns: int) -> None:
+        if claim.how == "gratuitous" and self._sent.is_news(claim, t_ns):
+            self._log.record("wire", node, "arp.sent", {"ip": claim.ip, "mac": claim.mac}, t_ns, _LATE_NS)
+
+
+def only_arp_from_machine(sock: socket.socket) -> None:
+    """Lets the packet socket ``sock`` on a machine's cable have the ARP frames that the machine sends, and nothing
+    else: whatever else passes there costs us nothing."""
+    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in _ARP_FROM_MACHINE))
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER,
+                    struct.pack("HP", len(_ARP_FROM_MACHINE), ctypes.addressof(program)))
 
 
 def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:

@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from harness.errors import ClusterError, FencelineError
+from harness.errors import ClusterError, ClusterSilent, FencelineError, MachineError, Unreadable
 from harness.guest.seed import Seed
 from harness.guest.ssh import Session
 from harness.model.topology import Topology
 from harness.stacks.offers import daemons
 from harness.stacks.state import ClusterState
+
+#: By when (s; longer where machines are emulated) a guest that can be reached has run the smallest command.
+_HEARD_WITHIN = 5.0
 
 
 class Stack(Protocol):
@@ -40,6 +43,7 @@ class Stack(Protocol):
 
         Raises:
             ClusterError: no member answers within ``within`` seconds each.
+            ClusterSilent: likewise, though they can be reached.
         """
 
     def command(self, arguments: list[str], node: str | None = None, within: float = 60.0) -> str:
@@ -114,18 +118,38 @@ class SessionStack(ABC):
 
         Raises:
             ClusterError: ``nobody``, as that member does not answer.
+            ClusterSilent: likewise, though it can be reached.
         """
-        told, failed = {}, []
+        told, failed = {}, {}
         for name in self.topology.cluster_nodes:
             if self._is_reachable(name):
                 try:
                     told[name] = ask(name)
                 except FencelineError as error:
-                    failed.append(error.message)
+                    failed[name] = error
         seer = node or next((name for name, one in told.items() if one.running), next(iter(told), None))
         if seer not in told:
-            raise ClusterError(nobody, "\n".join(failed))
+            raise self._silence(nobody, failed)
         return told, seer
+
+    def _silence(self, nobody: str, failed: Mapping[str, FencelineError]) -> ClusterError:
+        """What it is that nobody told: the cluster's silence, where those who were asked can be reached. What was told
+        and can't be read is our own trouble."""
+        deaf = [name for name, error in failed.items() if not self._is_heard(name, error)]
+        heard = () if any(isinstance(error, Unreadable) for error in failed.values()) else tuple(
+            name for name in failed if name not in deaf)
+        detail = "\n".join(error.message for error in failed.values())
+        return ClusterSilent(nobody, detail, heard, tuple(deaf)) if heard else ClusterError(nobody, detail)
+
+    def _is_heard(self, node: str, error: FencelineError) -> bool:
+        """Whether ``error`` is the cluster software's own: SSH works, and something else does run on ``node``."""
+        if isinstance(error, (MachineError, Unreadable)):
+            return False
+        try:
+            self._sessions[node].run("true", within=_HEARD_WITHIN * self._slowdown)
+        except FencelineError:
+            return False
+        return True
 
 
 def make_stack(topology: Topology, sessions: Mapping[str, Session], bmc_password: str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.guest.seed import Seed
-from harness.model.addressing import harness_address
+from harness.model.addressing import harness_address, router_address
 from harness.model.topology import Daemon, Service, Topology
 
 NGINX_CONF = "/etc/nginx/fenceline-{service}.conf"
@@ -54,7 +54,8 @@ def _way_back(topology: Topology, service: Service) -> list[str]:
     if forwarding == "nat":
         # clients are in the same network: by way of the director all the same, which puts its own address there again
         network = topology.networks_with("service")[0]
-        return [f"ip route add {harness_address(topology, network)}/32 via {vip}"]
+        return [f"ip route add {client}/32 via {vip}"
+                for client in (harness_address(topology, network), router_address(topology, network))]
     # the answer leaves with the floating address, which is not to be claimed on the wire
     lines = ["for c in all lo; do echo 1 > /proc/sys/net/ipv4/conf/$c/arp_ignore; "
              "echo 2 > /proc/sys/net/ipv4/conf/$c/arp_announce; done"]

@@ -98,7 +98,7 @@ def test_a_reboot_comes_back(polite):
     with booting(polite):
         active = polite.faults.inject(make_fault("reboot", node=NODE))
     assert {"off_after_s", "agent_started_after_s"} <= set(active.evidence)
-    assert polite.machines[NODE].life == ["power.off crash", "power.on"]
+    assert polite.machines[NODE].calls == ["power_off crash", "start"]
 
 
 def test_a_reboot_that_does_not_come_back(polite):
@@ -165,7 +165,7 @@ def test_one_of_several_goes_on(cluster):
 def test_one_that_is_not_there_spares_the_others(cluster):
     with pytest.raises(FaultError, match="no node 'moon'"):
         cluster.faults.inject(make_fault("power-off-several", nodes="rs-01,moon"))
-    assert cluster.machines["rs-01"].life == []
+    assert cluster.machines["rs-01"].calls == []
 
 
 def test_one_of_several_that_does_not_come_back(cluster):

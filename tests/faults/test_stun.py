@@ -28,7 +28,7 @@ def test_it_stands_still_and_goes_on_by_itself(cluster, seconds):
         assert (resumed.t_ns - active.begun_ns) / 1e9 == pytest.approx(seconds, abs=0.3)
         assert "silent for" in active.evidence["agent"]
         cluster.faults.heal(active)
-    assert cluster.machines[NODE].life == ["power.paused", "power.resumed"]
+    assert cluster.machines[NODE].calls == ["pause", "resume"]
     assert lasts(active.fault) == seconds
 
 
@@ -68,7 +68,7 @@ def test_one_that_was_fenced_in_its_sleep_is_switched_on(cluster, name):
     fault, _ = inject(cluster, name, node=NODE, seconds=30)
     cluster.machines[NODE].power_off("fence")
     fault.heal(cluster)
-    assert cluster.machines[NODE].power() is Power.ON
+    assert cluster.machines[NODE].calls[-1] == "start"
     with pytest.raises(FaultError, match="a tick of rs-01's agent"):
         fault.confirm_healed(cluster)
 
@@ -114,4 +114,4 @@ def test_the_scene_waits_until_it_is_over(stage):
         begun = stage.last_fault_ns
         stage.await_over()
     assert now_ns() - begun >= 0.7e9 and stage.last_fault_ns > begun
-    assert stage.cluster.machines[NODE].life == ["power.paused", "power.resumed"] and not stage.cluster.faults.active
+    assert stage.cluster.machines[NODE].calls == ["pause", "resume"] and not stage.cluster.faults.active

@@ -116,6 +116,14 @@ class Log:
         address = mac(self.topology, node, "service") if node else "00:16:3e:00:00:66"
         return self.add(t, "wire", node, "arp", 0.001, ip=VIP, mac=address, how=how)
 
+    def sent(self, t: float, node: str) -> Log:
+        """What the node announces on its own cable."""
+        return self.add(t, "wire", node, "arp.sent", 0.001, ip=VIP, mac=mac(self.topology, node, "service"))
+
+    def watched(self, t: float) -> Log:
+        """From here on the cables are watched for announcements."""
+        return self.add(t, "wire", None, "wire.watch", addresses=[VIP])
+
     def bmc(self, t: float, node: str, action: str = "reset", took: float = 0.1, ok: bool = True) -> Log:
         self.add(t, "bmc", node, "bmc.request", action=action, **{"from": "10.71.4.12"})
         return self.add(t + took, "bmc", node, "bmc.done", action=action, ok=ok, error=None if ok else "no")
@@ -150,6 +158,17 @@ class Log:
         return self.add(sent + took, "client", node, "reply", 0.001, service="web", ok=ok, sent_ns=ns(sent),
                         status=200 if ok else None, error=None if ok else "no connection within 1 s",
                         **{"from": node})
+
+    def routed(self, begin: float, end: float, node: str | None, took: float | None = None) -> Log:
+        """What the client behind a router asks from ``begin`` until before ``end``, four times a second; ``node``
+        answers, or nobody does."""
+        took = took or (0.01 if node else 1.0)
+        for step in range(round((end - begin) * 4)):
+            sent = begin + step / 4
+            self.add(sent + took, "client", node, "reply.routed", 0.001, service="web", ok=node is not None,
+                     sent_ns=ns(sent), status=200 if node else None,
+                     error=None if node else "no connection within 1 s", **{"from": node})
+        return self
 
     def ready(self, t: float = 0.5) -> Log:
         return self.add(t, "scenario", None, "ready", service="web")

@@ -165,7 +165,7 @@ def test_a_namespace_that_another_removes_meanwhile_has_gone_and_one_that_stays_
         if place:
             place.unlink()
         raise HostError("no such file")
-    monkeypatch.setattr(fabric_module, "_run", refused)
+    monkeypatch.setattr(fabric_module, "run_command", refused)
     (tmp_path / name).touch()
     with pytest.raises(HostError):
         ask(name)

@@ -13,7 +13,7 @@ import pytest
 from harness.errors import Timeout
 from harness.observe import client as client_module
 from harness.observe import targets
-from harness.observe.client import ClientObserver, round_trip
+from harness.observe.client import ClientObserver, RoutedClientObserver, round_trip
 from harness.observe.dialogue import Reply
 
 
@@ -51,7 +51,8 @@ class Server:
 
 
 def topology(port: int):
-    service = Thing(vip=Thing(address="127.0.0.1"), port=port, protocol="http", active="one", client=None)
+    service = Thing(vip=Thing(address="127.0.0.1"), port=port, protocol="http", active="one", client=None,
+                    asked_at_vip=True)
     vipless = Thing(vip=None, port=None, active="one", client=None)
     return Thing(services={"web": service, "vipless": vipless}, nodes={"n1": 1, "n2": 2})
 
@@ -90,6 +91,33 @@ def test_an_answer_every_8_ms(log, loop, server):
     assert all(event.data["ok"] and event.node == event.data["from"] == "n1" for event in found)
     assert all(0 <= round_trip(event) < 0.2 and event.late_ns < 100_000_000 for event in found)
     assert not [event for event in log.events() if event.kind == "broken"]
+
+
+def test_the_client_behind_a_router_asks_from_there_four_times_a_second_and_confuses_nobody(log, loop, server):
+    entered = []
+
+    @contextlib.contextmanager
+    def inside():
+        entered.append(True)
+        yield
+    observer = RoutedClientObserver(Thing(entered=inside), topology(server.port), log, loop)
+    observer.start()
+    try:
+        assert observer.services == ("web",)
+        observer.wait_answering("web", 2)
+        time.sleep(1)
+    finally:
+        observer.stop()
+    found = [event for event in log.events() if event.kind == "reply.routed"]
+    assert 4 <= len(found) <= 7 and len(entered) >= len(found)
+    assert all(event.data["ok"] and event.node == "n1" for event in found)
+    assert replies(log) == []
+
+
+def test_what_is_not_asked_at_a_vip_is_not_asked_by_way_of_a_router(log, loop):
+    about = topology(80)
+    about.services["web"].asked_at_vip = False
+    assert RoutedClientObserver(None, about, log, loop).services == ()
 
 
 def test_no_time_wait_is_left(log, loop, server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import time
@@ -13,7 +14,7 @@ from scapy.layers.l2 import ARP, Ether
 from harness.model.event import now_ns
 from harness.model.load import load_topology
 from harness.observe.wire import Claim, Throttle, WireObserver, dissect, stamp_of, who_has
-from tests.fabrics import real_fabric, skip_unless
+from tests.fabrics import plugged, real_fabric, skip_unless
 
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "web-iscsi.yaml"
 VIP, MAC, CLIENT = "192.168.98.244", "52:54:00:fe:01:0b", "192.168.98.9"
@@ -124,3 +125,34 @@ def test_an_owner_is_found_and_his_moves_are_seen(fabric, log, loop):
         observer.stop()
         for guest in guests:
             guest.close()
+
+
+def test_what_is_announced_is_seen_on_the_cable_though_the_switch_drops_it(fabric, log, loop):
+    """And nothing else that passes there: no answers, no announcement that only passes by to this machine."""
+    observer = WireObserver(fabric, fabric.topology, log, loop)
+    mac = fabric.mac("rs-02", "service")
+
+    def say(fd, **arp):
+        os.write(fd, bytes(Ether(src=mac, dst=ALL) / ARP(hwsrc=mac, psrc=VIP, **arp)))
+    observer.start()
+    try:
+        log.wait_for(lambda e: e.kind == "wire.watch" and e.data == {"addresses": [VIP]}, 2, "the watch to begin")
+        with plugged(fabric, "rs-01", "service"), plugged(fabric, "rs-02", "service") as two:
+            say(two, op=1, pdst=CLIENT)
+            os.write(two, bytes(Ether(src=mac, dst=fabric.mac("rs-01", "service")) / ARP(
+                op=2, hwsrc=mac, psrc=VIP, pdst="192.168.98.11")))
+            log.wait_for(lambda e: e.kind == "arp", 2, "the answer")
+            fabric.run(["nft", "-f", "-"], "table bridge deaf { chain in {\ntype filter hook prerouting priority 0\n"
+                                           f"arp saddr ip {VIP} drop\n}}\n}}\n")
+            say(two, op=2, pdst=VIP)
+            event, _ = log.wait_for(lambda e: e.kind == "arp.sent", 2, "the announcement on the cable")
+            assert (event.node, event.data) == ("rs-02", {"ip": VIP, "mac": mac})
+            fabric.run(["nft", "delete", "table", "bridge", "deaf"])
+            log.switch(None)
+            log.wait_for(lambda e: e.kind == "wire.watch", 2, "the watch in the new segment")
+            say(two, op=1, pdst=VIP)
+            log.wait_for(lambda e: e.kind == "arp" and e.data["how"] == "gratuitous", 2, "it on the bridge")
+            sent = [e.node for e in log.events() if e.kind == "arp.sent"]
+            assert sent == ["rs-02"]  # not rs-01's, to which it was sent on
+    finally:
+        observer.stop()

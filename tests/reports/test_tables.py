@@ -170,3 +170,17 @@ def test_what_the_healing_cost_is_told_apart_from_the_failover():
      "redundancy was not restored: no full standby for at least 31.2 s")])
 def test_how_the_scenario_ended(figures, text):
     assert closing_text(Judgement(Verdict.PASS, (), (), figures)) == text
+
+
+def test_what_clients_behind_a_router_lost_stands_beside_what_the_others_lost():
+    from reports.tables import outages_text, phases_table_html
+    figures = {"routed_outages": [
+        {"service": "web", "start_s": 10.0, "seconds": 14.98, "plus_minus": 0.31, "is_over": True},
+        {"service": "<b>", "start_s": 40.0, "seconds": 60.0, "plus_minus": 0.25, "is_over": False}]}
+    judgement = Judgement(Verdict.PASS, (), (), figures)
+    text = outages_text(judgement)
+    assert text.splitlines()[1:] == ["web was away for 14.98 s ± 0.31 s for clients behind a router",
+                                     "<b> is away, for at least 60.00 s ± 0.25 s for clients behind a router"]
+    assert outages_text(judgement, most=1).splitlines()[1:] == [text.splitlines()[2], "and 1 shorter of theirs"]
+    page = phases_table_html(judgement)
+    assert "web was away for 14.98 s" in page and "&lt;b&gt;" in page and "<b>" not in page

@@ -148,6 +148,14 @@ def test_planted_mistakes(mistakes, order, meta):
     assert pairs(group.find("meta_attributes")) == meta
 
 
+def test_an_address_that_is_not_announced_is_one_that_ipaddr2_was_told_so_of():
+    def told(**fields):
+        return pairs(changed(**fields).find(".//primitive[@id='web-vip']/instance_attributes"))
+    assert told()["ip"] == told(services__web__mistakes=["not-announced"])["ip"]
+    assert "send_arp_opts" not in told()
+    assert told(services__web__mistakes=["not-announced"])["send_arp_opts"] == "-U"
+
+
 def bound(**services):
     raw_services = load_topology("services-3").model_dump(mode="json", exclude_unset=True)
     for name, fields in services.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.errors import ClusterError, MachineError
+from harness.errors import ClusterError, ClusterSilent, MachineError, Timeout
 from harness.guest.seed import Seed
 from harness.model.load import load_topology
 from harness.stacks.pacemaker.stack import PacemakerStack
@@ -47,6 +47,44 @@ def test_the_first_member_that_answers_tells_the_state(stack, sessions, off):
     off.add("rs-01")
     sessions["rs-01"].commands.clear()
     assert stack.state().seen_by == "rs-02" and sessions["rs-01"].commands == []  # one that is off is not asked
+
+
+def hangs(command):
+    if command[0] == "crm_mon":
+        raise Timeout("`crm_mon` did not end within 10 s", 10.0)
+    return 0
+
+
+def fails(command):
+    if command[0] == "crm_mon":
+        raise ClusterError("`crm_mon` gave 102", "cluster is not available on this node")
+    return 0
+
+
+@pytest.mark.parametrize("silence", [hangs, fails])
+def test_a_cluster_whose_members_can_be_reached_and_do_not_tell_is_silent(stack, sessions, off, silence):
+    sessions["rs-01"].answer = sessions["rs-02"].answer = silence
+    with pytest.raises(ClusterSilent, match="no member tells the cluster's state") as caught:
+        stack.state()
+    assert (caught.value.nodes, caught.value.unreachable) == (("rs-01", "rs-02"), ())
+    sessions["rs-01"].answer = dead
+    with pytest.raises(ClusterSilent) as caught:
+        stack.state()
+    assert (caught.value.nodes, caught.value.unreachable) == (("rs-02",), ("rs-01",))
+    sessions["rs-02"].answer = lambda command: HEALTHY if command[0] == "crm_mon" else 0
+    assert stack.state().seen_by == "rs-02"  # one that tells is enough
+
+
+def stuck(command):
+    raise Timeout("nothing ends within 5 s", 5.0)
+
+
+@pytest.mark.parametrize("trouble", [dead, stuck, lambda command: (0, "garbage")])
+def test_who_can_not_be_asked_or_understood_is_no_silent_cluster(stack, sessions, trouble):
+    sessions["rs-01"].answer = sessions["rs-02"].answer = trouble
+    with pytest.raises(ClusterError, match="no member tells") as caught:
+        stack.state()
+    assert not isinstance(caught.value, ClusterSilent)
 
 
 def test_when_nobody_answers(stack, sessions, off):

@@ -12,7 +12,6 @@ from steps import cluster_fs
 from tests.fakes import make_cluster, make_scene
 from tests.judge import logs
 from tests.judge.logs import A, B
-from tests.meanwhile import meanwhile
 from tests.steps.test_then import green, red
 
 FIRST = "the first node"
@@ -118,12 +117,11 @@ def test_what_is_written_again_after_fencing_by_hand(farm):
 
 
 def test_frozen(farm):
-    def tries(stop):
-        while not stop.wait(0.02):
-            write(farm, A, False)
-            answer(farm, A)
-    with meanwhile(tries):
-        green(cluster_fs.frozen, farm, "web", FIRST, "0.3")
+    tried = soon(write, farm, A, False, after=0.05)
+    answers = [soon(answer, farm, A, after=0.2 + step / 10) for step in range(5)]
+    green(cluster_fs.frozen, farm, "web", FIRST, "0.2")
+    for timer in (tried, *answers):
+        timer.join()
 
 
 def test_what_is_written_is_not_frozen(farm):

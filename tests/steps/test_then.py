@@ -480,6 +480,14 @@ def stood() -> logs.Log:
     return logs.Log().baseline().ready(2.0).ticks(0.1, 40, logs.A, logs.B).good(0.1, 40, logs.A)
 
 
+def restless() -> logs.Log:
+    """rs-01 forms one membership after the other."""
+    log = stood()
+    for number in range(10):
+        log.quorum(15 + 2 * number, logs.A, True, *((logs.A,) if number % 2 else (logs.A, logs.B)))
+    return log
+
+
 def doubtful_mount() -> logs.Log:
     """rs-02 mounts, and for all that is known rs-01 had not let go."""
     return stood().mount(20.0, logs.A, False, late=5.0).mount(20.01, logs.B, late=5.0).end(40)
@@ -491,6 +499,8 @@ BROKEN = {
                       "single writer: .*rs-02"),
     "single_vip_owner": (lambda: stood().vip(20, logs.B).arp(20.02, logs.B, "gratuitous").end(40),
                          "single VIP owner: .*rs-02"),
+    "one_instance": (lambda: stood().listen(20, logs.B).end(40), "one instance: .*rs-02"),
+    "membership_settled": (lambda: restless().end(40), "membership settles: .*rs-01 had"),
     "no_service_without_quorum": (lambda: stood().quorum(10, logs.A, False, logs.A).end(40),
                                   "no service without quorum: .*rs-01"),
     "fence_before_takeover": (

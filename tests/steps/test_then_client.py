@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.model.event import now_ns
 from steps import then_client
 from tests.judge import logs
 from tests.steps.test_then import green, judged, red  # noqa: F401 - a fixture
@@ -29,3 +30,24 @@ def test_an_error_is_no_pause(judged, error):  # noqa: F811 - the fixture
 def test_what_never_ends_is_no_pause_either(judged):  # noqa: F811 - the fixture
     gone = logs.Log().baseline().ready(2.0).ticks(0.1, 40, logs.A, logs.B).good(0.1, 20, logs.A).bad(20, 39).end(40)
     red(then_client.only_a_pause, judged(gone), "web", "60", match="web has not come back")
+
+
+def test_a_new_owner_announced_itself(judged):  # noqa: F811 - the fixture
+    def moved():
+        log = logs.Log().watched(0.05).baseline().ready(2).ticks(0.1, 40, logs.A, logs.B)
+        return log.vip(9.5, logs.A, False).vip(10, logs.B)
+    green(then_client.announced, judged(moved().sent(10.2, logs.B).end(40)))
+    red(then_client.announced, judged(moved().end(40)), match="new owner announces itself: .*to nobody")
+
+
+def test_clients_behind_a_router_are_answered(stage):
+    def say(kind="reply.routed", ok=True, asked=0.0, service="web"):
+        stage.run.log.record("client", "rs-02", kind, {
+            "service": service, "ok": ok, "sent_ns": now_ns() - int(asked * 1e9), "from": "rs-02"})
+    say("reply")
+    say(ok=False)
+    say(asked=5)
+    say(service="mail")
+    red(then_client.answers_routed, stage, "web", "0.2", match="behind a router: not within 0.2 s")
+    say()
+    green(then_client.answers_routed, stage, "web", "5")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.errors import ClusterError
+from harness.errors import Unreadable
 from harness.model.topology import Resource, Topology
 from harness.stacks.heartbeat.config import preferred, resources
 from harness.stacks.sections import ADDRESSES, SOCKETS, addresses, listening_ports, split
@@ -35,11 +35,11 @@ def parse(node: str, text: str) -> NodeStatus:
     """What ``COMMAND`` printed on ``node``.
 
     Raises:
-        ClusterError: it isn't that.
+        Unreadable: it isn't that.
     """
     words, sections = split(text)
     if not words or words[0][0] != "hb" or set(sections) != {"addresses", "mounts", "sockets"}:
-        raise ClusterError(f"{node}: no status of heartbeat", text[:500])
+        raise Unreadable(f"{node}: no status of heartbeat", text[:500])
     holds = next((line[1] for line in words if line[0] == "rsc" and len(line) == 2), "unknown")
     return NodeStatus(
         node, "running" in words[0] and "stopped" not in words[0],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.errors import ClusterError
+from harness.errors import Unreadable
 from harness.model.addressing import address
 from harness.model.topology import Topology
 from harness.stacks.keepalived.config import LOGS, RUN
@@ -36,11 +36,11 @@ def parse(node: str, text: str) -> DirectorStatus:
     """What ``COMMAND`` printed on ``node``.
 
     Raises:
-        ClusterError: it isn't that.
+        Unreadable: it isn't that.
     """
     words, sections = split(text)
     if not words or words[0] not in (["running"], ["stopped"]) or set(sections) != {"addresses", "ipvs", "sockets"}:
-        raise ClusterError(f"{node}: no status of keepalived", text[:500])
+        raise Unreadable(f"{node}: no status of keepalived", text[:500])
     return DirectorStatus(
         node, words[0] == ["running"], {line[1]: line[2] for line in words[1:] if len(line) == 3},
         addresses(sections["addresses"]),

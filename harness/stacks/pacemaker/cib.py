@@ -206,7 +206,10 @@ def _parameters(topology: Topology, name: str, part: Resource) -> dict[str, str]
     if isinstance(part, Vip):
         subnet = topology.networks[topology.networks_with("service")[0]].subnet
         # IPaddr2 sends five announcements 200 ms apart in the background by default, which is what is wanted
-        return {"ip": str(part.address), "cidr_netmask": str(subnet.prefixlen)}
+        found = {"ip": str(part.address), "cidr_netmask": str(subnet.prefixlen)}
+        # another announcer's option: send_arp, in the background, complains and ends (an arp_count of 0 is refused)
+        mistaken = "not-announced" in topology.services[name].mistakes
+        return found | {"send_arp_opts": "-U"} if mistaken else found
     if isinstance(part, Filesystem):
         mount = mount_of(topology, part)
         return {"device": mount.device, "directory": part.mountpoint, "fstype": mount.fstype,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from harness.errors import ClusterError
+from harness.errors import ClusterError, Unreadable
 from harness.stacks.state import ClusterState, MemberState, ResourceState
 
 #: Roles of a resource to which something is being done; crm_mon calls it active, but a start may still fail.
@@ -16,19 +16,20 @@ def parse(seen_by: str, xml: str) -> ClusterState:
     """The state that ``xml`` describes, as node ``seen_by`` told it.
 
     Raises:
-        ClusterError: it is not crm_mon's XML, or says that crm_mon failed.
+        Unreadable: it is not crm_mon's XML.
+        ClusterError: it says that crm_mon failed.
     """
     try:
         root = ET.fromstring(xml)
     except ET.ParseError as error:
-        raise ClusterError(f"{seen_by}: crm_mon gave no XML: {error}", xml[:500]) from error
+        raise Unreadable(f"{seen_by}: crm_mon gave no XML: {error}", xml[:500]) from error
     status = root.find("status")
     if root.tag not in ("pacemaker-result", "crm_mon") or (status is not None and status.get("code") != "0"):
         message = status.get("message", "?") if status is not None else root.tag
         raise ClusterError(f"{seen_by}: crm_mon failed: {message}")
     dc = root.find("summary/current_dc")
     if dc is None:
-        raise ClusterError(f"{seen_by}: crm_mon's XML has no summary of the DC")
+        raise Unreadable(f"{seen_by}: crm_mon's XML has no summary of the DC")
     options = root.find("summary/cluster_options")
     members = tuple(
         MemberState(node.get("name", "?"), _yes(node, "online"), _yes(node, "standby"), _yes(node, "pending"),

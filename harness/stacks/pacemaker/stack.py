@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 
-from harness.errors import ClusterError, FencelineError
+from harness.errors import FencelineError
 from harness.guest.seed import Seed
 from harness.guest.ssh import Session
 from harness.model.topology import Topology
@@ -79,8 +79,9 @@ class PacemakerStack(SessionStack):
 
         Raises:
             ClusterError: no member answers.
+            ClusterSilent: likewise, though they can be reached.
         """
-        tried = []
+        failed = {}
         for name in [node] if node else self.topology.cluster_nodes:
             if not self._is_reachable(name):
                 continue
@@ -88,8 +89,8 @@ class PacemakerStack(SessionStack):
                 result = self._sessions[name].run(crm_mon.COMMAND, within=within * self._slowdown)
                 return crm_mon.parse(name, result.out)
             except FencelineError as error:
-                tried.append(error.message)
-        raise ClusterError("no member tells the cluster's state", "\n".join(tried))
+                failed[name] = error
+        raise self._silence("no member tells the cluster's state", failed)
 
     def move(self, service: str, target: str | None) -> None:
         """Clean relocation by the cluster's own command; to ``target`` or away from where it is."""
