@@ -38,9 +38,13 @@ def red(step, *arguments, match=None):
         step(*arguments)
 
 
+#: What may stand among the Then-steps, as it lies between them, and can't fail: it only waits.
+DEMANDS_NOTHING = {"time_passes"}
+
+
 def then_steps() -> set[str]:
     return {context.step_func.__name__ for context in step_function_context_registry.values()
-            if context.type == "then" and context.step_func.__module__.startswith("steps.")}
+            if context.type == "then" and context.step_func.__module__.startswith("steps.")} - DEMANDS_NOTHING
 
 
 @pytest.fixture
