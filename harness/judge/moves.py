@@ -76,8 +76,9 @@ def _objection(history: History, causes: Causes, when: list[tuple[int, Impairmen
         return None
     before = next(iter(reasons), None)
     returned = _returned(history, causes, one)
-    if (returned is not None and _wants_back(history.topology, one)
-            and (key := (f"return {returned.t_ns}", one.service)) not in used.left):
+    back = returned or _set_free(history, causes, one)
+    if (back is not None and _wants_back(history.topology, one)
+            and (key := (f"return {back.t_ns}", one.service)) not in used.left):
         used.left[key] = {one.old}
         return None
     if before is not None:
@@ -162,6 +163,14 @@ def _wants_back(topology: Topology, one: Interruption) -> bool:
 
 def _is_better(nodes: tuple[str, ...], node: str, than: str) -> bool:
     return node in nodes and (than not in nodes or nodes.index(node) < nodes.index(than))
+
+
+def _set_free(history: History, causes: Causes, one: Interruption) -> Event | None:
+    """The end of what an administrator had sent the service away by, while ``one.old`` had it."""
+    bound = _bound(history.topology, one.service)
+    ended = {cause.record.id for cause in causes.faults if cause.cost.disturbed & bound}
+    return next((event for event in reversed(history.kinds("fault.healed")) if str(event.data.get("id")) in ended
+                 and one.since_ns < event.t_ns <= one.begin_ns), None)
 
 
 def _returned(history: History, causes: Causes, one: Interruption) -> Event | None:

@@ -146,6 +146,14 @@ def test_it_goes_back_once_where_its_domain_says_so(domain, verdict):
         assert judged(again).verdict is FAIL, "nobody returned since it was moved"
 
 
+@pytest.mark.parametrize(("failback", "healed", "verdict"), [(True, 30, PASS), (False, 30, FAIL), (True, None, FAIL)])
+def test_a_move_that_is_over_lets_it_go_back_where_its_domain_says_so(failback, healed, verdict):
+    log = about(domain={"nodes": [A, B], "failback": failback})
+    moved(moved(log.fault(10, "move", B, healed=healed, cost=WEB), 11, A, B), 31, B, A)
+    finding = judged(log)
+    assert finding.verdict is verdict, finding.reason
+
+
 def test_what_had_no_cause_is_named():
     back = judged(moved(away(), 22, B, A))
     for word in (f"web was interrupted on {B} at 22.000 s and was on {A} from 27.000 s on", "had returned at 20.000 s",
