@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.control import Entry
 from harness.errors import FencelineError
-from harness.judge import build_history, outages
+from harness.judge import build_history, certain, outages
 from harness.machines.protocol import Power
 from harness.model.addressing import management_address
 from harness.model.event import now_ns
@@ -24,7 +24,7 @@ def cluster_status(cluster: Any, log: EventLog, entry: Entry) -> dict[str, Any]:
         state = _best_view(cluster)
     except FencelineError as error:
         problem = error.message
-    found = outages(build_history(log.events(), cluster.topology))
+    found = certain(outages(build_history(log.events(), cluster.topology)))
     return {
         **asdict(entry),
         "quorate": state.quorate if state else None,

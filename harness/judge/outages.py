@@ -21,6 +21,11 @@ NO_REPLY = "no reply"
 _USUAL_NS = 3 * SECOND
 
 
+def certain(found: Iterable[Outage]) -> tuple[Outage, ...]:
+    """Those of ``found`` that are outages for certain, or are open: what may be off by its whole length is none."""
+    return tuple(outage for outage in found if outage.end_ns is None or outage.seconds > outage.plus_minus)
+
+
 def outages(history: History) -> tuple[Outage, ...]:
     """Every outage of every service that the clients met, by its start.
 

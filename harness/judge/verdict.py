@@ -14,7 +14,7 @@ from harness.judge.history import SECOND, History, build_history
 from harness.judge.invariants import INVARIANTS, SAFETY, expected
 from harness.judge.ledger import lost_records
 from harness.judge.liveness import liveness
-from harness.judge.outages import outages, routed_outages
+from harness.judge.outages import certain, outages, routed_outages
 from harness.judge.redundancy import redundancy
 from harness.judge.requests import requests_of
 from harness.judge.routed import behind_a_router
@@ -48,7 +48,8 @@ def judge(events: Iterable[Event], topology: Topology) -> Judgement:
     verdict = Verdict.FAIL if violated else _worst(findings)
     # the reason is the first finding with the verdict: a safety violation before what it may have caused
     findings.sort(key=lambda finding: finding.check not in SAFETY)
-    return Judgement(verdict, tuple(findings), found, _figures(history, found))
+    told = certain(found)
+    return Judgement(verdict, tuple(findings), told, _figures(history, told))
 
 
 def _worst(findings: Iterable[Finding]) -> Verdict:

@@ -209,3 +209,11 @@ def test_linear_enough_for_a_long_log():
         log.good(minute * 60, minute * 60 + 50, A).bad(minute * 60 + 50, minute * 60 + 60)
     assert len(log.events) > 60_000
     assert len(of(log)) == 20
+
+
+def test_what_may_be_off_by_its_whole_length_is_told_as_no_outage():
+    from harness.judge import certain
+    from harness.model.verdict import Outage
+    found = [Outage("web", 0, 7, seconds, error) for seconds, error in ((0.016, 0.02), (0.5, 0.5), (0.5, 0.4999))]
+    open_one = Outage("web", 0, None, 0.1, 5.0)
+    assert certain([*found, open_one]) == (found[2], open_one)
