@@ -492,9 +492,9 @@ class Scene:
         than ``within`` seconds: the cluster's failure, unless the host took so much of it as decides."""
         took, host = (end_ns - begin_ns) / 1e9, host_took(self.run.log.events(), begin_ns, end_ns)
         if took - host <= within:
-            return Undecided(f"{message}; but for {host:.1f} s of them machines that had something to do waited for a "
-                             "CPU of the host")
-        return NotInTime(f"{message} (the host took {host:.1f} s of them)" if host >= LITTLE else message)
+            return Undecided(f"{message}; but for {host:.1f} s of {took:.1f} s machines that had something to do "
+                             "waited for a CPU of the host")
+        return NotInTime(f"{message} (the host took {host:.1f} s of {took:.1f} s)" if host >= LITTLE else message)
 
     def _late(self, message: str, within: float, begin_ns: int, is_so: Callable[[float], bool]
               ) -> FencelineError | AssertionError:
