@@ -1,7 +1,7 @@
 """What every fault excuses, on every topology that it fits: computed from what the faults say that they cost.
 
 ``python -m steps.fault_costs > tests/faults/excuses.txt`` makes the table anew; it is read line by line before it is
-taken.
+taken. ``python -m steps.fault_costs page > docs/excuses.md`` then makes the page of it.
 """
 
 from __future__ import annotations
@@ -289,9 +289,51 @@ def lines() -> Iterator[str]:
                                 break_on_hyphens=False)
 
 
+_HEAD = """\
+# What a fault excuses
+
+Made by `python -m steps.fault_costs page`; a test says when it is out of date.
+
+Every fault says what it takes away while it is in force, as a value over the topology (`harness/model/cost.py`):
+nodes that are out, that are unfit to serve, that can't be fenced; links over which members don't hear each other; the
+quorum device; services whose disk or address is gone; and for how much longer things may take. That value is in the
+log, and the judge goes by it alone: from all that is in force together it finds the part of the cluster that should
+go on. Here is what follows from each fault by itself, on the shipped topologies.
+
+- **owed**: an outage beyond the service's `failover_budget` is a FAIL. Of two equal parts of a split some part owes
+  it.
+- **not owed (why)**: it is excused for as long as that is so; afterwards the service must be back in the time that
+  booting and forming takes, plus its budget.
+- **without active not owed**: owed by itself, and not if the named node is lost as well.
+- **may be fenced**: nobody else may be, while the fault is in force or has just been healed.
+- **may be interrupted on**: the service may move, or be restarted, once, while it is there (as it may wherever its
+  node may be fenced).
+- **left alone**: the cluster was told not to mend it. It is excused only if something else befell what it ran on.
+- **N s longer**: added to the budget of the outages that overlap with the fault. It removes no demand.
+
+Where the seconds come from: a fencing by `fence_ipmilan` is five commands (status, off, status, on, status: counted
+at the virtual BMCs in a dozen runs), three where the action is off. A takeover is taken for 100 exchanges with its
+disk, one after the other, a check that writes for 20, a client's first answer for 5. Up to 1 % of lost packets
+excuses nothing, as Corosync bears it (`harness/model/totem.py`); a network that loses half is as good as cut.
+"""
+
+
+def page() -> str:
+    """The table as a page of the docs."""
+    out = [_HEAD.rstrip("\n"), ""]
+    for line in lines():
+        if not line.startswith(" "):
+            out += ["", f"## `{line}`", ""]
+        elif not line.startswith(" " * 8):
+            out.append(f"- {line.strip()}:")
+        else:
+            out.append(f"  {line.strip()}")
+    return "\n".join(out) + "\n"
+
+
 def main() -> int:
-    """Prints the table."""
-    sys.stdout.write("\n".join(lines()) + "\n")
+    """Prints the table, or with the word ``page`` the page."""
+    sys.stdout.write(page() if sys.argv[1:] == ["page"] else "\n".join(lines()) + "\n")
     return 0
 
 

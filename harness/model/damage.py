@@ -42,7 +42,7 @@ HTTP = 80
 #: Of the time that the others wait for a silent member: it was not heard at the very moment before.
 NEARLY = 0.8
 #: Commands of one fencing: fence_ipmilan asks for the power, switches it off, asks until it is off, and to reboot
-#: switches it on and asks once more; the cluster waits for its end. See docs/faults.md for what was counted.
+#: switches it on and asks once more; the cluster waits for its end. Counted at the virtual BMCs in a dozen runs.
 FENCING_COMMANDS = {"off": 3, "reboot": 5}
 #: Packets of one such command, there and back, and how long ipmitool waits (s) before it sends one again.
 IPMI_PACKETS, IPMI_AGAIN_S = 14, 2.0

@@ -16,7 +16,7 @@ from harness.judge.oldlogs import _SAY, old_cost
 from harness.model.cost import Cost
 from harness.model.event import Event
 from harness.model.verdict import Verdict
-from steps.fault_costs import SAMPLES, Cast, lines, made, topologies
+from steps.fault_costs import SAMPLES, Cast, lines, made, page, topologies
 
 TABLE = Path(__file__).with_name("excuses.txt")
 OWN = {name for name, cls in FAULTS.items() if cls.__module__.startswith("harness.faults.")}
@@ -62,6 +62,11 @@ def liveness(cast: Cast, events: list[Event]):
 def test_the_table_is_as_it_was_read():
     assert list(lines()) == TABLE.read_text().splitlines(), (
         "read what changed, and take it: python -m steps.fault_costs > tests/faults/excuses.txt")
+
+
+def test_the_page_is_up_to_date():
+    page_of_it = Path(__file__).parents[2] / "docs" / "excuses.md"
+    assert page_of_it.read_text() == page(), "make it again: python -m steps.fault_costs page > docs/excuses.md"
 
 
 def test_every_fault_is_in_the_table():
