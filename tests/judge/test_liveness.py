@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.judge import build_history, survivable
-from harness.judge.demand import obstacle
+from harness.judge.demand import legitimate_victims, obstacle
 from harness.judge.faultlog import impairments
 from harness.model.cost import Cost
 from harness.model.verdict import Verdict
@@ -212,3 +212,55 @@ def test_the_outages_of_one_fault_keep_within_one_budget():
     assert times(2, 4).finding("liveness at the end").verdict is Verdict.PASS
     assert times(3, 4, budget=13).finding("liveness at the end").verdict is Verdict.PASS
     assert times(3, 4, second_fault=True).finding("liveness at the end").verdict is Verdict.PASS
+
+
+def three(*links: tuple[str, str], networks: tuple[str, ...] = ("heartbeat",), **more) -> Cost:
+    """These links are lost, both ways."""
+    return Cost(unheard=frozenset((network, *pair) for network in networks for one, other in links
+                                  for pair in ((one, other), (other, one))), **more)
+
+
+@pytest.mark.parametrize(("what", "about", "cost", "owed", "victims"), [
+    ("two of three don't hear each other: either goes on with the third", topology(3), three((A, B)), True, {A, B}),
+    ("one of three hears nobody", topology(3), three((A, B), (A, C)), True, {A}),
+    ("nobody hears anybody", topology(3), three((A, B), (A, C), (B, C)), False, {A, B, C}),
+    ("one way is enough", topology(2), Cost(unheard=frozenset({("heartbeat", A, B)})), True, {A, B}),
+    ("in another network nobody listens", topology(2), three((A, B), networks=("storage",)), True, set()),
+    ("the largest part can't fence the other", topology(3), three((A, B), (A, C), unfenceable=frozenset({A})), False,
+     {A}),
+    ("nor who reaches no device", topology(2), Cost(lost=frozenset({A}), disarmed=frozenset({B})), False, {A}),
+    ("the device's vote decides, and is lost", topology(2, policy="qdevice"), Cost(
+        lost=frozenset({A}), quorum_device=True), False, {A}),
+    ("by itself it is missed by nobody", topology(2, policy="qdevice"), Cost(quorum_device=True), True, set()),
+    ("only one hears the device", topology(2, policy="qdevice"), Cost(
+        lost=frozenset({A}), unheard=frozenset({("management", A, "qd-01")})), True, {A}),
+    ("the other one does not", topology(2, policy="qdevice"), Cost(
+        lost=frozenset({B}), unheard=frozenset({("management", A, "qd-01")})), False, {B}),
+    ("who left in order is no victim", topology(3), Cost(left=frozenset({A})), True, set()),
+    ("but is missed", topology(3), Cost(left=frozenset({A, B})), False, set()),
+    ("too many votes are expected", topology(3), Cost(votes=5, left=frozenset({A})), False, set()),
+    ("a network that shakes", topology(2), Cost(unsteady=frozenset({("heartbeat", A, B)})), True, {A, B}),
+])
+def test_what_is_owed_and_who_may_be_fenced(what, about, cost, owed, victims):
+    assert (obstacle(about, "web", cost) is None) is owed
+    assert legitimate_victims(about, cost) == victims
+
+
+def left_alone(**cost) -> Log:
+    return base(3).fault(2, "told to leave it", cost=Cost(**cost))
+
+
+@pytest.mark.parametrize(("what", "log", "verdict"), [
+    ("maintenance, and nothing else", left_alone(unmanaged=frozenset({"web"})), FAIL),
+    ("and its node is lost", left_alone(unmanaged=frozenset({"web"})).fault(5, "hang", A, id=2), PASS),
+    ("and another node is", left_alone(unmanaged=frozenset({"web"})).fault(5, "hang", B, id=2), FAIL),
+    ("and it was only so for a moment", left_alone(unmanaged=frozenset({"web"})).fault(
+        5, "service-kill", A, id=2, service="web", healed=6), PASS),
+    ("of its node alone", left_alone(unmanaged_on=frozenset({("web", A)}), unfit=frozenset({A})), FAIL),
+    ("and that is lost", left_alone(unmanaged_on=frozenset({("web", A)}), unfit=frozenset({A})).fault(
+        5, "hang", A, id=2), PASS),
+    ("of another node", left_alone(unmanaged_on=frozenset({("web", B)}), unfit=frozenset({B})).fault(
+        5, "hang", A, id=2), FAIL),
+])
+def test_what_is_left_alone_is_excused_only_if_something_befell_it(what, log, verdict):
+    assert outage(log, 300).finding("liveness at the end").verdict is verdict
