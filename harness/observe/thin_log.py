@@ -31,10 +31,12 @@ def _took_long(event: Event) -> bool:
     return event.t_ns - event.data.get("sent_ns", event.t_ns) > _GAP_NS
 
 
+_ANSWER = (lambda event: (event.data.get("service"), event.data.get("to")),
+           lambda event: (event.data.get("ok"), event.node, event.data.get("status"), _took_long(event)))
 #: By the kind of event: of what it tells (apart from its node and source), and what of it would be news.
 _REPEATED: dict[str, tuple[Callable[[Event], Hashable], Callable[[Event], Hashable]]] = {
-    "reply": (lambda event: (event.data.get("service"), event.data.get("to"), event.data.get("client")),
-              lambda event: (event.data.get("ok"), event.node, event.data.get("status"), _took_long(event))),
+    "reply": _ANSWER,
+    "reply.routed": _ANSWER,
     "tick": (lambda event: event.node, lambda event: None),
     "arp": (lambda event: event.data.get("ip"),
             lambda event: (event.node, event.data.get("mac"), event.data.get("how"))),
@@ -110,4 +112,4 @@ class ThinLog(EventLog):
         if before is None or before[0] != told:
             return True
         # a stretch of failures is one thing, however it is strewn
-        return event.t_ns - before[1] > _GAP_NS and event.kind == "reply" and bool(event.data.get("ok"))
+        return event.t_ns - before[1] > _GAP_NS and event.kind.startswith("reply") and bool(event.data.get("ok"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -106,6 +107,12 @@ def test_another_node_that_answers_or_writes_is_news():
     other = Event(logs.ns(QUIET_S), "storage", logs.B, "write", {"lun": "www"})
     kept = thinned([*own, other]).seal()
     assert other in kept and own[-1] in kept and len(kept) < len(own) / 2
+
+
+@pytest.mark.parametrize("kind", ["reply", "reply.routed"])
+def test_the_answers_of_both_clients_are_thinned(kind):
+    events = [replace(event, kind=kind) for event in steady(0, QUIET_S) if event.kind == "reply"]
+    assert len(thinned(events).seal()) < len(events) / 5
 
 
 def test_an_unknown_kind_is_never_left_out():
