@@ -41,21 +41,43 @@ def behind_a_router(history: History, found: Iterable[Outage] | None = None) -> 
             continue
         mine = [outage for outage in routed_outages(history) if outage.service == name]
         for outage in mine:
-            _judge(history, tally, outage, [one for one in direct if one.service == name], service.failover_budget)
+            _judge(history, tally, outage, [one for one in direct if one.service == name])
         longest = max((outage.seconds for outage in mine), default=None)
         notes.append(f"{name} had no outage" if longest is None else f"{name} was back within {longest:.3f} s")
     return tally.finding("; ".join(notes) or "nobody asked by way of a router")
 
 
-def _judge(history: History, tally: Tally, outage: Outage, direct: list[Outage], budget_s: float) -> None:
+def still_away(history: History) -> Iterable[tuple[str, int]]:
+    """The services that a client behind a router waits for at the end of the log, though others are answered; with the
+    stamp (ns) until which they may."""
+    expected = {event.data["outage"] for event in history.kinds("expect") if "outage" in event.data}
+    direct = outages(history)
+    for outage in routed_outages(history):
+        if outage.end_ns is None and outage.service not in expected:
+            due_ns = _due(history, outage, [one for one in direct if one.service == outage.service])
+            if due_ns is not None:
+                yield outage.service, due_ns
+
+
+def _due(history: History, outage: Outage, direct: list[Outage]) -> int | None:
+    """Until when (ns) ``outage`` may last; None where nobody else is served either: that is judged of all clients."""
+    due_ns = outage.start_ns + round(history.topology.services[outage.service].failover_budget * SECOND)
+    end_ns = outage.end_ns or history.end_ns
+    begin_ns = outage.start_ns - round(outage.plus_minus * SECOND)
+    for other in direct:
+        if other.start_ns < end_ns and (other.end_ns is None or other.end_ns > begin_ns):
+            if other.end_ns is None:
+                return None
+            due_ns = max(due_ns, other.end_ns + _AFTER_NS)
+    return due_ns
+
+
+def _judge(history: History, tally: Tally, outage: Outage, direct: list[Outage]) -> None:
     end_ns = outage.end_ns or history.end_ns
     error_ns = round(outage.plus_minus * SECOND)
-    due_ns = outage.start_ns + round(budget_s * SECOND)
-    for other in direct:
-        if other.start_ns < end_ns and (other.end_ns is None or other.end_ns > outage.start_ns - error_ns):
-            if other.end_ns is None:
-                return  # nobody is served: that is judged of all clients
-            due_ns = max(due_ns, other.end_ns + _AFTER_NS)
+    due_ns = _due(history, outage, direct)
+    if due_ns is None:
+        return
     words = f"{outage.service} did not answer a client behind a router from {history.at(outage.start_ns)}"
     until = "to the end" if outage.end_ns is None else f"to {history.at(end_ns)}"
     answered = f", though others were answered; it had to until {history.at(due_ns)}"

@@ -25,6 +25,7 @@ from harness.judge.history import OFF, SECOND, History
 from harness.judge.liveness import due_ns, expected_outages, slowdown
 from harness.judge.outages import outages
 from harness.judge.requests import Request, served
+from harness.judge.routed import still_away
 from harness.model.event import Event, is_fencing
 from harness.model.topology import Topology
 
@@ -56,7 +57,7 @@ def open_matters(history: History, now_ns: int) -> list[Matter]:
 
 def tells(event: Event) -> bool:
     """Whether ``event`` may have closed a matter, or opened one."""
-    return event.kind in _TELLING or (event.kind in ("reply", "append") and bool(event.data["ok"]))
+    return event.kind in _TELLING or (event.kind in ("reply", "reply.routed", "append") and bool(event.data["ok"]))
 
 
 def detection_s(topology: Topology) -> float:
@@ -181,3 +182,5 @@ def _away(history: History) -> Iterable[Matter]:
             due = due_ns(history, outage, when)
             if due is not None:
                 yield Matter(f"{outage.service}, which does not answer", due)
+    for service, due in still_away(history):
+        yield Matter(f"{service}, which does not answer clients behind a router", due)

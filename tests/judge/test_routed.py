@@ -6,9 +6,10 @@ import pytest
 
 from harness.judge import build_history
 from harness.judge.outages import routed_outages
+from harness.judge.settling import open_matters
 from harness.judge.verdict import judge
 from harness.model.verdict import Verdict
-from tests.judge.logs import A, B, Log, green, topology
+from tests.judge.logs import A, B, Log, green, ns, topology
 
 CHECK = "clients behind a router"
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
@@ -97,3 +98,15 @@ def test_what_the_host_took_leaves_it_open_and_excuses_no_more():
     late = moved().routed(10, 25, None).routed(25, 60, B)
     assert waited(late, 1.0).end(60).finding(CHECK).verdict is FAIL
     assert waited(moved().routed(10, 59, None), 8.0).end(60).finding(CHECK).verdict is FAIL
+
+
+def test_an_open_outage_is_waited_for_until_it_is_due_and_no_longer():
+    def waits(log, now=31):
+        history = build_history(log.events, log.topology)
+        return [(matter.what, round((matter.due_ns - history.start_ns) / 1e9))
+                for matter in open_matters(history, ns(now)) if "router" in matter.what]
+    assert waits(moved(30).routed(10, 30, None)) == [("web, which does not answer clients behind a router", 40)]
+    assert waits(moved(30).routed(10, 15, None).routed(15.2, 60, B)) == []
+    assert waits(moved(30).routed(10, 60, None), 41) == []
+    expected = moved(30).routed(10, 30, None).add(0.3, "scenario", None, "expect", outage="web", why="so be it")
+    assert waits(expected) == []
