@@ -621,6 +621,7 @@ def test_roles_stay_with_whom_they_had_when_the_scenario_began(stage):
 def test_what_a_scenario_waits_for_and_does_not_get_makes_it_invalid(stage, say):
     with pytest.raises(FaultError, match="waited .* for the moon"):
         stage.await_event(lambda event: event.kind == "moon", 0.1, "the moon")
+    say(None, "scenario.end")
     evidence = stage.finding("evidence")
     assert evidence.verdict is Verdict.INVALID
     assert "awaited" in [event["data"].get("fault") for event in evidence.evidence]
