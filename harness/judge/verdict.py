@@ -104,9 +104,10 @@ def _figures(history: History, found: tuple[Outage, ...]) -> dict[str, Any]:
 
 
 def _told_s(history: History, kind: str) -> float | None:
-    """The seconds that the last event of ``kind`` tells; None where there is none, or it was skipped."""
+    """The seconds that the last event of ``kind`` tells; None where there is none, it was skipped, or did not come to
+    its end."""
     events = history.by_kind.get(kind, ())
-    return events[-1].data.get("seconds") if events else None
+    return events[-1].data.get("seconds") if events and not events[-1].data.get("problems") else None
 
 
 def _fault_figures(history: History, record: FaultRecord) -> dict[str, Any]:

@@ -99,7 +99,8 @@ def test_the_figures_say_how_long_the_end_took():
     figures = judge(closed(green().add(20.9, "scenario", None, "settled", seconds=0.7, waited_for=[])).events,
                     topology()).figures
     assert (figures["settled_s"], figures["whole_again_s"]) == (0.7, 1.0)
-    assert (judge(green().events, topology()).figures["settled_s"]) is None
+    assert judge(green().events, topology()).figures["settled_s"] is None
+    assert judge(closed(problems=["x"]).events, topology()).figures["whole_again_s"] is None
 
 
 # --- until redundancy is back ---------------------------------------------------------------------------------------
