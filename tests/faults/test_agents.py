@@ -246,12 +246,12 @@ def test_a_cluster_that_does_not_hear(cluster):
 
 
 def test_what_is_left_alone_must_be_there(cluster):
-    with pytest.raises(FaultError, match="no service mail; there are web"):
+    with pytest.raises(FaultError, match="no service 'mail' in web-iscsi; there are web"):
         cluster.faults.inject(make_fault("node-maintenance", node=NODE, services="mail"))
 
 
 def test_what_maintenance_costs(web):
     def cost(**parameters):
         return make_fault("node-maintenance", node=NODE, **parameters).costs(web)
-    assert cost() == cost(services="web") == Cost(unfit=frozenset({NODE}), unmanaged=frozenset({"web"}))
+    assert cost() == cost(services="web") == Cost(unfit=frozenset({NODE}), unmanaged_on=frozenset({("web", NODE)}))
     assert cost(services=()) == Cost(unfit=frozenset({NODE}))

@@ -19,6 +19,7 @@ import pytest
 
 from harness.errors import FaultError, HostError
 from harness.faults import make_fault
+from harness.faults.base import FaultControl
 from harness.journal import Journal, open_entries
 from harness.machines import fabric as fabric_module
 from harness.machines.fabric import Fabric, remove_namespace
@@ -263,6 +264,7 @@ def cluster(fabric, topology):
     made = SimpleNamespace(
         fabric=fabric, topology=topology, log=EventLog(), boot_deadline=3.0, is_running=lambda node: True,
         machine=lambda node: SimpleNamespace(link=lambda network: Cable(made, node, network)))
+    made.faults = FaultControl(made)
     return made
 
 
@@ -286,11 +288,14 @@ def test_the_fault_packet_drop_for_real(cluster, percent):
     fault = make_fault("packet-drop", network="heartbeat", percent=percent)
     with plugged(fabric, "rs-01", "heartbeat") as one:
         fault.inject(cluster)
-        try:
-            for _ in range(600):
+
+        def send(stop):  # all the time: a switch's port that was just plugged in takes a moment to forward
+            while not stop.wait(0.001):
                 os.write(one, frame(fabric, "rs-01", "heartbeat"))
-            found = fault.confirm(cluster, 0)
-            assert found["packets"] >= 600 and abs(found["percent"] - percent) < 10
+        try:
+            with meanwhile(send):
+                found = fault.confirm(cluster, 0)
+            assert found["packets"] >= 60 and abs(found["percent"] - percent) < 25
             with pytest.raises(FaultError, match="is still there"):
                 fault.confirm_healed(cluster)
         finally:

@@ -380,6 +380,10 @@ INCONSISTENT = {
     "too many storage hosts": (
         {f"nodes__san-{number}": {"role": "storage"} for number in range(10, 21)},
         "nodes: 12 machines with the role storage, at most 10 are supported"),
+    "nothing to announce": (
+        {"services__web__mistakes": ["not-announced"], "services__web__group": [
+            {"kind": "daemon", "name": "nginx", "port": 80}]},
+        "services.web.mistakes: not-announced needs a vip"),
     "daemon and virtual server": (
         {**KEEPALIVED, PART + "0": {"kind": "virtual-server", "real_servers": ["moon"]}},
         "services.web.group: either a daemon or a virtual-server"),

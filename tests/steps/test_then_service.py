@@ -93,4 +93,5 @@ def test_nobody_serves(stage, monkeypatch):
     monkeypatch.setattr(stage.cluster, "serving", nobody)
     with pytest.raises(FaultError, match="runs on no node"):
         stage.node("the node that serves now")
+    stage.run.log.record("scenario", None, "scenario.end", {})
     assert stage.finding("evidence").verdict is Verdict.INVALID
