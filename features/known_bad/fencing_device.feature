@@ -1,5 +1,6 @@
 Feature: Fencing devices that should not have been bought
-  One says that the power is off before it is; one has its own power from the node that it is to cut off.
+  One says that the power is off before it is; one has its own power from the node that it is to cut off; one presses
+  the power button first, and the node that shuts itself down in order shoots the other one meanwhile.
 
   @known_bad @fencing
   Scenario: A device that answers "off" before it cuts the power
@@ -23,3 +24,13 @@ Feature: Fencing devices that should not have been bought
     And the promise "liveness at the end" is broken within 60 seconds
     When all faults are healed
     Then "web" answers within 120 seconds
+
+  @known_bad @fencing
+  Scenario: A device that shuts its node down gently: in a split each node is shot, and nobody is left to serve
+    Given the topology "web-iscsi" is up and "web" is answering
+    And the promise "liveness at the end" is expected to break
+    And the fencing device of the active node shuts it down gently, and cuts its power after 15 seconds
+    When the heartbeat network of the active node is cut
+    Then the active node is fenced within 60 seconds
+    And the standby is fenced within 60 seconds
+    And the promise "liveness at the end" is broken within 150 seconds

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from harness.model.topology import Topology
     from harness.site import Cluster
 
-_POWER_TIMEOUT = 20.0  # s; the default of fence_ipmilan
 _LAMP = 1.0  # s within which the lamp lights up once the device has answered
 
 
@@ -263,8 +262,9 @@ class FenceDeviceLeavesOff(_Behaves):
         return {**super().confirm_healed(cluster), "ran_after_s": round(waited, 3)}
 
     def costs(self, topology: Topology) -> Cost:
-        """The fencing agent waits in vain for the node to be on again, for its power timeout, before it says "done"."""
-        return Cost(slower_s=_POWER_TIMEOUT)
+        """A fencing that reboots never counts: fence_ipmilan asks for the power to be on without end (watched: once in
+        1.2 s, until Pacemaker gives it up). One that only switches off is as good as ever."""
+        return Cost(unfenceable=frozenset({self.node})) if topology.fencing.action == "reboot" else Cost()
 
 
 @fault

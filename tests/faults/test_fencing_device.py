@@ -136,7 +136,11 @@ def test_what_they_cost(cluster):
     assert make_fault("fence-device-early", node="rs-01").costs(cluster.topology) == Cost()
     assert make_fault("fence-device-on-node-supply", node="rs-01").costs(cluster.topology) == Cost()
     assert make_fault("fence-device-gentle", node="rs-01", seconds=30).costs(cluster.topology) == Cost(slower_s=30.0)
-    assert make_fault("fence-device-leaves-off", node="rs-01").costs(cluster.topology).slower_s > 0
+    # a fencing that reboots waits for the node to be on again, and never counts
+    leaves_off, fencing = make_fault("fence-device-leaves-off", node="rs-01"), cluster.topology.fencing
+    assert leaves_off.costs(cluster.topology) == Cost(unfenceable=frozenset({"rs-01"}))
+    only_off = cluster.topology.model_copy(update={"fencing": fencing.model_copy(update={"action": "off"})})
+    assert leaves_off.costs(only_off) == Cost()
 
 
 @pytest.mark.parametrize(("name", "parameters", "message"), [
