@@ -17,6 +17,7 @@ from pathlib import Path
 
 from harness.errors import ClusterError, ClusterSilent, FencelineError, MachineError, Timeout
 from harness.fencing.bmc import BmcRack
+from harness.fencing.progress import is_being_fenced
 from harness.guest.base import base_seed
 from harness.guest.ssh import Session, make_key, write_private_key
 from harness.health import is_quorate_and_complete, problems_of
@@ -258,7 +259,11 @@ class Cluster:
         return self.machines[node].power() is Power.ON
 
     def power_on(self, node: str) -> None:
-        """Switches ``node`` on, unless somebody else (its BMC) just did."""
+        """Switches ``node`` on, unless somebody else (its BMC) does: a fencing that reboots first looks whether the power
+        is off, and waits for that in vain where a hand was quicker."""
+        with contextlib.suppress(ClusterError):  # a device that never comes to its end: by hand after all
+            self.poll(lambda: self.is_running(node) or not is_being_fenced(self.log.events(), node, now_ns()),
+                      self.topology.fencing.timeout * self.driver.slowdown, f"the fencing of {node} to come to its end")
         try:
             self.machines[node].start()
         except MachineError:
