@@ -259,8 +259,8 @@ class Cluster:
         return self.machines[node].power() is Power.ON
 
     def power_on(self, node: str) -> None:
-        """Switches ``node`` on, unless somebody else (its BMC) does: a fencing that reboots first looks whether the power
-        is off, and waits for that in vain where a hand was quicker."""
+        """Switches ``node`` on, unless somebody else (its BMC) does: a fencing that reboots first looks whether the
+        power is off, and waits for that in vain where a hand was quicker."""
         with contextlib.suppress(ClusterError):  # a device that never comes to its end: by hand after all
             self.poll(lambda: self.is_running(node) or not is_being_fenced(self.log.events(), node, now_ns()),
                       self.topology.fencing.timeout * self.driver.slowdown, f"the fencing of {node} to come to its end")

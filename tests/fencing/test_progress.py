@@ -18,7 +18,9 @@ def at(seconds, kind, node=NODE, **data):
     return Event(round(seconds * SECOND), source, node, kind, data)
 
 
-CUT = (at(1, "bmc.request", action="off"), at(1.1, "power.off", why="fence"), at(1.2, "bmc.done", action="off", ok=True))
+CUT = (at(1, "bmc.request", action="off"), at(1.1, "power.off", why="fence"),
+       at(1.2, "bmc.done", action="off", ok=True))
+HAD_ITS_TURN = (*CUT, at(2, "bmc.request", action="on"), at(2.1, "bmc.done", action="on", ok=True))
 
 
 @pytest.mark.parametrize(("events", "seconds", "is_at_work"), [
@@ -27,7 +29,7 @@ CUT = (at(1, "bmc.request", action="off"), at(1.1, "power.off", why="fence"), at
     (CUT, 6.3, False),                                                       # nobody asks for more: it stays off
     (CUT[:2], 30, True),                                                     # a slow one, which has not answered yet
     ((*CUT, at(2, "bmc.request", action="status")), 30, True),
-    ((*CUT, at(2, "bmc.request", action="on"), at(2.1, "bmc.done", action="on", ok=True)), 2.2, False),  # it had its turn
+    (HAD_ITS_TURN, 2.2, False),
     ((*CUT, at(2, "power.on")), 2.2, False),
     ((at(1, "power.off", why="power_off"), at(1.1, "bmc.request", action="status")), 1.2, False),
     ((), 1.0, False)])
