@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from pytest_bdd import then, when
 
+from harness.errors import ClusterSilent
 from harness.faults.software import configurations
 from harness.guest import audit
 from harness.judge.invariants import INVARIANTS
@@ -152,11 +154,20 @@ def survivors_have_quorum(scene: Scene) -> None:
 
     def is_told() -> bool:
         # Pacemaker learns it from corosync, and is asked after that: it may be a moment behind
-        seen[:] = [scene.state(quorate[0])]
+        seen[:] = [_told_by(scene, quorate)]
         return seen[0].quorate
     with contextlib.suppress(NotInTime):
         scene.cluster.poll(is_told, 5.0, f"Pacemaker on {quorate[0]} to know of its quorum", NotInTime)
     assert seen[0].quorate, f"{quorate[0]} has quorum, but the partition of its DC {seen[0].coordinator} does not"
+
+
+def _told_by(scene: Scene, nodes: Sequence[str]) -> ClusterState:
+    """The cluster as the first of ``nodes`` sees it whose cluster software tells: where Pacemaker alone was stopped,
+    its node votes on and can't."""
+    for node in nodes[:-1]:
+        with contextlib.suppress(ClusterSilent):
+            return scene.cluster.stack.state(node)
+    return scene.state(nodes[-1])
 
 
 def parts_held(scene: Scene, node: str, service: str) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pytest_bdd.steps import step_function_context_registry
 
-from harness.errors import ClusterError, FaultError, Undecided
+from harness.errors import ClusterError, ClusterSilent, FaultError, Undecided
 from harness.judge.invariants import INVARIANTS
 from harness.machines.protocol import Power
 from harness.model.event import now_ns
@@ -327,6 +327,19 @@ def test_survivors_have_quorum(stage):
     red(then.survivors_have_quorum, stage)
     cluster.machines["rs-02"].state = Power.PAUSED
     red(then.survivors_have_quorum, stage, match="these did: none")
+
+
+def test_a_survivor_whose_pacemaker_was_stopped_alone_need_not_tell(stage, monkeypatch):
+    real = stage.cluster.stack.state
+
+    def state(node=None, within=10.0):
+        if node == "rs-01":
+            raise ClusterSilent("no member tells the cluster's state", nodes=("rs-01",))
+        return real(node, within)
+    monkeypatch.setattr(stage.cluster.stack, "state", state)
+    green(then.survivors_have_quorum, stage)
+    stage.cluster.stack.changes = {"quorate": False}
+    red(then.survivors_have_quorum, stage, match="has quorum, but the partition of its DC")
 
 
 def test_a_node_that_was_started_again_is_no_survivor(stage, say):
