@@ -22,6 +22,7 @@ Feature: Replicas that go their own ways
     And the promise "single mount" is expected to break
     And the promise "single writer" is expected to break
     And the promise "single VIP owner" is expected to break
+    And the promise "one instance" is expected to break
     And the promise "fence before takeover" is expected to break
     And the promise "no split brain" is expected to break
     And the promise "no lost acknowledgement" is expected to break
@@ -30,6 +31,7 @@ Feature: Replicas that go their own ways
     And the heartbeat network of the standby is cut
     Then the promise "single writer" is broken within 60 seconds
     And "ledger" relocates to the standby within 60 seconds
+    And the promise "one instance" is broken within 60 seconds
     And 20 more records are acknowledged by "ledger" within 60 seconds
     When all faults are healed
     Then DRBD tells of a split brain of "r0" within 60 seconds

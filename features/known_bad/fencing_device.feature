@@ -9,10 +9,12 @@ Feature: Fencing devices that should not have been bought
     And the promise "single mount" is expected to break
     And the promise "single writer" is expected to break
     And the promise "single VIP owner" is expected to break
-    And the fencing device of the active node answers "off" 10 seconds before it cuts the power
+    And the promise "one instance" is expected to break
+    And the fencing device of the active node answers "off" 40 seconds before it cuts the power
     When the heartbeat network of the active node is cut
     Then the promise "fence before takeover" is broken within 30 seconds
     And the promise "single mount" is broken within 30 seconds
+    And the promise "one instance" is broken within 60 seconds
 
   @known_bad @fencing
   Scenario: A device that loses its power with its node, and no second way

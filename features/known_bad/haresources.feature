@@ -8,11 +8,13 @@ Feature: Two nodes, no STONITH
     And the promise "single mount" is expected to break
     And the promise "fence before takeover" is expected to break
     And the promise "single VIP owner" is expected to break
+    And the promise "one instance" is expected to break
     And an outage of "web" is expected: its address is on two nodes
     When the heartbeat network of the active node is cut
     Then the promise "single mount" is broken within 30 seconds
     And the promise "fence before takeover" is broken within 30 seconds
     And the promise "single VIP owner" is broken within 30 seconds
+    And the promise "one instance" is broken within 60 seconds
     When the networks of the active node are mended
     Then the cluster is whole again within 90 seconds
 
@@ -22,6 +24,8 @@ Feature: Two nodes, no STONITH
     And the promise "single mount" is expected to break
     And the promise "fence before takeover" is expected to break
     And the promise "single VIP owner" is expected to break
+    And the promise "one instance" is expected to break
     And an outage of "web" is expected: its address is on two nodes
     When the heartbeat packets on the heartbeat network are dropped
     Then the promise "single mount" is broken within 30 seconds
+    And the promise "one instance" is broken within 60 seconds

@@ -7,6 +7,7 @@ Feature: A MySQL pair without STONITH
     And the promise "single mount" is expected to break
     And the promise "single writer" is expected to break
     And the promise "single VIP owner" is expected to break
+    And the promise "one instance" is expected to break
     And the promise "fence before takeover" is expected to break
     And the promise "no lost acknowledgement" is expected to break
     When 50 records have been acknowledged by "mysql" within 30 seconds
@@ -15,6 +16,7 @@ Feature: A MySQL pair without STONITH
     Then the promise "single mount" is broken within 30 seconds
     And the promise "single VIP owner" is broken within 30 seconds
     And the promise "fence before takeover" is broken within 30 seconds
+    And the promise "one instance" is broken within 60 seconds
     And "mysql" relocates to the standby within 40 seconds
     And acknowledged records of "mysql" are lost
 

@@ -20,12 +20,14 @@ Feature: NFS exports that break their promises
     And the promise "single writer" is expected to break
     And the promise "fence before takeover" is expected to break
     And the promise "single VIP owner" is expected to break
+    And the promise "one instance" is expected to break
     And an outage of "web" is expected: its address is on two nodes
     When the heartbeat network of the active node is cut
     Then the promise "single mount" is broken within 30 seconds
     And the promise "single writer" is broken within 40 seconds
     And the promise "fence before takeover" is broken within 30 seconds
     And the promise "single VIP owner" is broken within 30 seconds
+    And the promise "one instance" is broken within 60 seconds
 
   @known_bad @storage
   Scenario: An asynchronous export loses acknowledged records with the server's power

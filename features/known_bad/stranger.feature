@@ -17,6 +17,7 @@ Feature: A stranger has the address
     And the promise "single mount" is expected to break
     And the promise "fence before takeover" is expected to break
     And the promise "single VIP owner" is expected to break
+    And the promise "one instance" is expected to break
     And the promise "single writer" is expected to break
     And an outage of "web" is expected: its address is on two nodes
     When fencing is switched off in the cluster's configuration
@@ -25,3 +26,4 @@ Feature: A stranger has the address
     And the promise "fence before takeover" is broken within 30 seconds
     And the promise "single VIP owner" is broken within 30 seconds
     And the promise "single writer" is broken within 30 seconds
+    And the promise "one instance" is broken within 60 seconds

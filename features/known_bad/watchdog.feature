@@ -8,6 +8,7 @@ Feature: A watchdog that does not fire
     And the promise "single mount" is expected to break
     And the promise "single writer" is expected to break
     And the promise "single VIP owner" is expected to break
+    And the promise "one instance" is expected to break
     And the watchdog of the active node does not fire
     When the daemon "sbd" hangs on the active node
     And the daemon "corosync" hangs on the active node
@@ -15,3 +16,4 @@ Feature: A watchdog that does not fire
     And the promise "fence before takeover" is broken within 30 seconds
     And the promise "single mount" is broken within 30 seconds
     And the promise "single writer" is broken within 60 seconds
+    And the promise "one instance" is broken within 60 seconds
