@@ -108,10 +108,15 @@ Feature: Nights that end well for the wrong reason
   Scenario: A master that was frozen wakes up and takes the address back over nopreempt
     Given the topology "lvs-keepalived" is up and "web" is answering
     And the promise "moved only for cause" is expected to break
+    # it wakes up with the address, as nobody could take that away
+    And the promise "single VIP owner" is expected to break
+    And the promise "fence before takeover" is expected to break
     When the active node hangs
     Then "web" relocates to the standby within 5 seconds
-    When the active node wakes up
+    When 5 seconds pass
+    And the active node wakes up
     Then the promise "moved only for cause" is broken within 20 seconds
+    And the promise "single VIP owner" is broken within 20 seconds
 
   @twin
   Scenario: A master that lost its power comes back and leaves the address where it is
