@@ -136,6 +136,7 @@ Feature: Nights that end well for the wrong reason
           load: {script: "/bin/sh -c '[ $(hostname) = lb2 ] || [ $(( $(date +%s) / 8 % 2 )) = 0 ]'", weight: -150}
       """
     And the promise "moved only for cause" is expected to break
+    And the promise "healthy cluster fences nobody" is expected to break
     Then the promise "moved only for cause" is broken within 40 seconds
 
   @twin

@@ -1,4 +1,8 @@
-"""Members that the host did not run: the others rightly take them for lost, and no fault of the log's was the cause."""
+"""Members that the host did not run: the others rightly take them for lost, and no fault of the log's was the cause.
+
+That a machine waited much for a CPU does not say that it was silent: it may have waited in a thousand small pieces. Its
+agent's tick, four times a second, tells whether it ran.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from harness.judge.host import starved
 #: So long (ns) after a member was silent it may be fenced, or lose its services, for it: the membership is formed, then
 #: its device is asked.
 _JUST_BEFORE_NS = 10 * SECOND
+#: An agent ticks this often (s).
+_TICK_S = 0.25
 
 
 def not_run(history: History, at_ns: int) -> str:
@@ -18,7 +24,15 @@ def not_run(history: History, at_ns: int) -> str:
               else 3 * stack.advert_interval)
     found = starved(history.kinds("host.waited"), at_ns - _JUST_BEFORE_NS, at_ns)
     for node in history.topology.cluster_nodes:
-        if found.get(node, 0.0) > wait_s:
+        if found.get(node, 0.0) > wait_s and _silence_s(history, node, at_ns) > wait_s - _TICK_S:
             return (f"; but the host had just kept {node} from running for {found[node]:.1f} s at a time, and whoever "
                     f"is silent for {wait_s:g} s is lost")
     return ""
+
+
+def _silence_s(history: History, node: str, at_ns: int) -> float:
+    """The longest time (s) without a tick of ``node``'s agent just before ``at_ns``."""
+    begin_ns = at_ns - _JUST_BEFORE_NS
+    ticks = [event.t_ns for event in history.between(begin_ns, at_ns) if event.kind == "tick" and event.node == node]
+    stamps = [begin_ns, *ticks, at_ns]
+    return max(after - before for before, after in zip(stamps, stamps[1:], strict=False)) / SECOND

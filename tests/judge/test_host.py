@@ -101,6 +101,15 @@ def test_who_the_host_did_not_run_for_a_token_is_rightly_taken_for_lost(name, ho
     assert ("the host had just kept" in finding.reason) == (verdict is UNKNOWN)
 
 
+def test_who_waited_in_small_pieces_and_ticked_all_the_time_was_not_silent():
+    log = waited(fenced_for_nothing(base()), 8, 11, 0.0, 0.9)
+    assert log.finding("healthy cluster fences nobody").verdict is UNKNOWN
+    log.ticks(0, 12, A, B)
+    assert log.finding("healthy cluster fences nobody").verdict is FAIL
+    silent = waited(fenced_for_nothing(base()), 8, 11, 0.0, 0.9).ticks(0, 10, A, B).ticks(11, 12, A, B)
+    assert silent.finding("healthy cluster fences nobody").verdict is UNKNOWN
+
+
 @pytest.mark.parametrize("check", ["fenced only for cause", "moved only for cause"])
 @pytest.mark.parametrize(("host", "verdict"), [
     (lambda log: log, FAIL), (lambda log: waited(log, 0, 40, 0.4, 0.4), FAIL),
