@@ -5,16 +5,24 @@ Some 25 minutes on two cores: only where FENCELINE_MATRIX=1 asks for it."""
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from harness.judge.invariants import INVARIANTS
 from reports.matrix import matrix, matrix_text
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LEAST_TWIN_RUNS = 10
+
+
+@pytest.mark.parametrize("feature", sorted((CHECKOUT / "features").rglob("*.feature")), ids=lambda path: path.stem)
+def test_every_promise_that_a_feature_names_is_there(feature):
+    named = set(re.findall(r'the promise "([^"]+)"', feature.read_text()))
+    assert named <= set(INVARIANTS)
 
 
 @pytest.mark.slow

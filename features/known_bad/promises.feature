@@ -202,16 +202,16 @@ Feature: Nights that end well for the wrong reason
   Scenario: The node that is being shot is back before its slow device has done it
     Given the topology "web-iscsi" is up and "web" is answering, with
       """
-      fencing: {delay: {rs-02: 40s}}
-      services: {web: {failover_budget: 180s}}
+      fencing: {delay: {rs-02: 60s}, timeout: 150s}
+      services: {web: {failover_budget: 300s}}
       """
     And the promise "one fault, one fencing" is expected to break
     And an outage of "web" is expected: who was shot is told so once it is back, and shot again
-    And the fencing device of the active node is 8 seconds slow
+    And the fencing device of the active node is 14 seconds slow
     And 500 ms after the active node is about to be fenced: the networks of the active node are mended
     When the heartbeat network of the active node is cut
-    Then the active node is fenced within 45 seconds
-    And the promise "one fault, one fencing" is broken within 180 seconds
+    Then the active node is fenced within 70 seconds
+    And the promise "one fault, one fencing" is broken within 240 seconds
 
   @twin @fencing
   Scenario: The node that is being shot is back before its device has done it, which is quick

@@ -35,12 +35,12 @@ Feature: Mistakes in keepalived.conf
         lb1: {rc_local: ["(sed -i /nopreempt/d /etc/keepalived/keepalived.conf; systemctl restart keepalived) >/dev/null 2>&1 &"]}
         lb2: {rc_local: ["(sed -i /nopreempt/d /etc/keepalived/keepalived.conf; systemctl restart keepalived) >/dev/null 2>&1 &"]}
       """
-    And the promise "no unwanted failback" is expected to break
+    And the promise "moved only for cause" is expected to break
     When the power of the active node is cut
     Then "web" relocates to the standby within 5 seconds
     When the active node is switched on
     Then "web" relocates to the active node within 60 seconds
-    And the promise "no unwanted failback" is broken within 60 seconds
+    And the promise "moved only for cause" is broken within 60 seconds
 
   @twin
   Scenario: A check that fails gives the address up

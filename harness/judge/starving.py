@@ -31,8 +31,17 @@ def not_run(history: History, at_ns: int) -> str:
 
 
 def _silence_s(history: History, node: str, at_ns: int) -> float:
-    """The longest time (s) without a tick of ``node``'s agent just before ``at_ns``."""
+    """The longest time (s) without a tick of ``node``'s agent just before ``at_ns``, while its machine was on and had
+    booted; all of it where the log has no ticks."""
     begin_ns = at_ns - _JUST_BEFORE_NS
-    ticks = [event.t_ns for event in history.between(begin_ns, at_ns) if event.kind == "tick" and event.node == node]
-    stamps = [begin_ns, *ticks, at_ns]
-    return max(after - before for before, after in zip(stamps, stamps[1:], strict=False)) / SECOND
+    said = [event for event in history.between(begin_ns - SECOND, at_ns) if event.node == node
+            and (event.kind == "tick" or event.kind in ("power.on", "power.off", "agent.start"))]
+    if not history.by_kind.get("tick"):
+        return _JUST_BEFORE_NS / SECOND
+    longest = 0
+    for before, event in zip(said, [*said[1:], None], strict=False):
+        # off, or booting: silent, and nobody takes it for lost who is not there
+        if before.kind in ("power.off", "power.on") or (event is not None and event.kind == "power.on"):
+            continue
+        longest = max(longest, (event.t_ns if event is not None else at_ns) - before.t_ns)
+    return longest / SECOND

@@ -110,6 +110,17 @@ def test_who_waited_in_small_pieces_and_ticked_all_the_time_was_not_silent():
     assert silent.finding("healthy cluster fences nobody").verdict is UNKNOWN
 
 
+def test_who_is_off_or_boots_is_not_taken_for_lost_for_its_silence():
+    def goes_back(log: Log) -> Log:
+        log.ticks(0, 3, A).ticks(6, 40, A).ticks(0, 40, B).off(3, A, "power_off").power(3.5, A, "on").agent(5.9, A)
+        log.good(3.2, 40, B, every=.1).mount(10, B, False).vip(10, B, False).listen(10, B, False)
+        return waited(log.mount(10.5, A).vip(10.5, A).listen(10.6, A), 2, 12, 0.9, 0.0)
+    log = base().good(0, 3, A, every=.1).fault(3, "power-off", A, healed=6, node=A)
+    log.mount(3.1, B).vip(3.1, B).listen(3.2, B)
+    finding = goes_back(log).end(40).finding("moved only for cause")
+    assert finding.verdict is FAIL, finding.reason
+
+
 @pytest.mark.parametrize("check", ["fenced only for cause", "moved only for cause"])
 @pytest.mark.parametrize(("host", "verdict"), [
     (lambda log: log, FAIL), (lambda log: waited(log, 0, 40, 0.4, 0.4), FAIL),
