@@ -12,8 +12,6 @@ from harness.judge.host import starved
 #: So long (ns) after a member was silent it may be fenced, or lose its services, for it: the membership is formed, then
 #: its device is asked.
 _JUST_BEFORE_NS = 10 * SECOND
-#: An agent ticks this often (s).
-_TICK_S = 0.25
 
 
 def not_run(history: History, at_ns: int) -> str:
@@ -24,7 +22,7 @@ def not_run(history: History, at_ns: int) -> str:
               else 3 * stack.advert_interval)
     found = starved(history.kinds("host.waited"), at_ns - _JUST_BEFORE_NS, at_ns)
     for node in history.topology.cluster_nodes:
-        if found.get(node, 0.0) > wait_s and _silence_s(history, node, at_ns) > wait_s - _TICK_S:
+        if found.get(node, 0.0) > wait_s and _silence_s(history, node, at_ns) >= wait_s:
             return (f"; but the host had just kept {node} from running for {found[node]:.1f} s at a time, and whoever "
                     f"is silent for {wait_s:g} s is lost")
     return ""
