@@ -8,7 +8,14 @@ Feature: Heartbeat loss on libvirt machines
       """
       stack: {token: 5s, dc_deadtime: 10s}
       fencing: {delay: {rs-02: 20s}, timeout: 120s}
-      services: {web: {failover_budget: 150s}}
+      services:
+        web:
+          failover_budget: 150s
+          # an emulated node that looks every few seconds has no time left for anything else
+          group:
+            - {kind: filesystem, lun: www, mountpoint: /srv/www, monitor: 30s}
+            - {kind: vip, address: 192.168.98.244, monitor: 30s}
+            - {kind: daemon, name: nginx, monitor: 30s}
       """
     When the heartbeat network of the active node is cut
     Then the active node is fenced within 90 seconds
