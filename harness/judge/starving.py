@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from harness.judge.history import SECOND, History
 from harness.judge.host import starved
+from harness.model.damage import patience_s
 
 #: So long (ns) after a member was silent it may be fenced, or lose its services, for it: the membership is formed, then
 #: its device is asked.
@@ -17,9 +18,7 @@ _JUST_BEFORE_NS = 10 * SECOND
 def not_run(history: History, at_ns: int) -> str:
     """What the host took just before ``at_ns``, where that is longer than members wait for one that is silent: words
     that follow what happened then. Empty where it took less, and the cluster has to answer for it."""
-    stack = history.topology.stack
-    wait_s = (stack.token if stack.kind == "pacemaker" else stack.deadtime if stack.kind == "heartbeat"
-              else 3 * stack.advert_interval)
+    wait_s = patience_s(history.topology)
     found = starved(history.kinds("host.waited"), at_ns - _JUST_BEFORE_NS, at_ns)
     for node in history.topology.cluster_nodes:
         if found.get(node, 0.0) > wait_s and _silence_s(history, node, at_ns) >= wait_s:
@@ -31,11 +30,10 @@ def not_run(history: History, at_ns: int) -> str:
 def _silence_s(history: History, node: str, at_ns: int) -> float:
     """The longest time (s) without a tick of ``node``'s agent just before ``at_ns``, while its machine was on and had
     booted; all of it where the log has no ticks."""
-    begin_ns = at_ns - _JUST_BEFORE_NS
-    said = [event for event in history.between(begin_ns - SECOND, at_ns) if event.node == node
-            and (event.kind == "tick" or event.kind in ("power.on", "power.off", "agent.start"))]
     if not history.by_kind.get("tick"):
         return _JUST_BEFORE_NS / SECOND
+    said = [event for event in history.between(at_ns - _JUST_BEFORE_NS - SECOND, at_ns)
+            if event.node == node and event.kind in ("tick", "power.on", "power.off", "agent.start")]
     longest = 0
     for before, event in zip(said, [*said[1:], None], strict=False):
         # off, or booting: silent, and nobody takes it for lost who is not there
