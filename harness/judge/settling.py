@@ -7,7 +7,7 @@ CLOCK_MONOTONIC.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from harness.judge.demand import cut_off, obstacle
@@ -26,6 +26,7 @@ from harness.judge.liveness import due_ns, expected_outages, slowdown
 from harness.judge.outages import outages
 from harness.judge.requests import Request, served
 from harness.judge.routed import still_away
+from harness.model.cost import Cost
 from harness.model.event import Event, is_fencing
 from harness.model.topology import Topology
 
@@ -84,22 +85,26 @@ def _unshown(history: History, records: Iterable[FaultRecord]) -> Iterable[Matte
     topology = history.topology
     scale = slowdown(history)
     for record in records:
-        gone, cost = _gone(topology, record), record.cost
+        since_ns, cost = record.injected_ns or 0, record.cost
+        fenced = {node for node in topology.cluster_nodes if _was_fenced(history, node, since_ns)}
+        gone = _gone(topology, cost, fenced)
         moves = cost.left | cost.unfit | {node for _, node in cost.unfit_for}
         if not (gone or moves or cost.disturbed or cost.stopped):
             continue
-        # of a node that has been fenced since there is nothing to detect any more
-        waits = [SHOWN_NS] + [_fenced_by(topology, node, scale) for node in gone
-                              if not _was_fenced(history, node, record.injected_ns or 0)]
+        waits = [SHOWN_NS] + [_fenced_by(topology, node, scale) for node in gone]
         if moves:
             waits.append(round(detection_s(topology) * scale * SECOND))
-        yield Matter(f"{record.title}, which may not have shown yet", (record.injected_ns or 0) + max(waits))
+        yield Matter(f"{record.title}, which may not have shown yet", since_ns + max(waits))
 
 
-def _gone(topology: Topology, record: FaultRecord) -> frozenset[str]:
-    """The members whom the cluster may have to make safe for ``record``."""
-    cost = record.cost
-    return frozenset(topology.service_nodes) & (cost.lost | cost.victims | cut_off(topology, cost))
+def _gone(topology: Topology, cost: Cost, fenced: Collection[str]) -> frozenset[str]:
+    """The members whom the cluster may have to make safe yet, for what a fault ``cost``, after it fenced ``fenced``.
+
+    With them a split is decided: of two that don't hear each other, there is nothing to be done with the one that is
+    left.
+    """
+    apart = cut_off(topology, cost | Cost(lost=frozenset(fenced)))
+    return frozenset(topology.service_nodes) & (cost.lost | cost.victims | apart) - frozenset(fenced)
 
 
 def _fenced_by(topology: Topology, node: str, scale: float) -> int:

@@ -10,6 +10,10 @@ from harness.model.load import load_topology
 from tests.judge.logs import SAN, A, B, Log, farm, green, ns, topology
 
 
+#: Neither hears the other.
+APART = [("heartbeat", A, B), ("heartbeat", B, A)]
+
+
 def matters(log: Log, at: float) -> list[tuple[str, float]]:
     """What is open at ``at`` s, and by when it is due (s), in the log up to then."""
     events = [event for event in log.events if event.t_ns <= ns(at) and event.kind != "scenario.end"]
@@ -53,6 +57,11 @@ def test_a_failover_that_is_over_has_settled():
      [("cut-off on rs-02, which may not have shown yet", 9.22)]),
     ("and is fenced already", costs(base().good(0, 12, A), 5, "cut-off", B, lost=[B]).off(7, B), 8, []),
     ("and nothing came of it", costs(base().good(0, 12, A), 5, "cut-off", B, lost=[B]), 9.3, []),
+    ("an even split that nobody has decided yet", costs(base().good(0, 12, A), 5, "network-cut", A, B, unheard=APART), 8,
+     [("network-cut on rs-01, rs-02, which may not have shown yet", 9.22)]),
+    # seen on emulated machines: half a minute of waiting for the one who had fenced the other
+    ("and the one that is left need not be", costs(base().good(0, 5, A), 5, "network-cut", A, B, unheard=APART).off(
+        7, A).good(7.5, 12, B), 8, []),
     ("healed at once, before it was noticed", costs(base().good(0, 12, A), 5, "cut-off", B, lost=[B], healed=5.6), 7,
      [("cut-off on rs-02, which may not have shown yet", 9.22)]),
     ("a daemon of the standby dies", costs(base().good(0, 12, A), 5, "daemon-kill", B, victims=[B]), 7,
