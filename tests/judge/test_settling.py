@@ -9,7 +9,6 @@ from harness.judge.settling import detection_s, open_matters, tells
 from harness.model.load import load_topology
 from tests.judge.logs import SAN, A, B, Log, farm, green, ns, topology
 
-
 #: Neither hears the other.
 APART = [("heartbeat", A, B), ("heartbeat", B, A)]
 
