@@ -1,2 +1,2 @@
-"""Nothing but the root of what pytest collects: the plugin is harness.plugin (see pyproject.toml), and it brings the
+"""Nothing but the root of what pytest collects: the plugin is fenceline.plugin (see pyproject.toml), and it brings the
 steps."""

@@ -19,12 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cluster import Cluster, ClusterOptions
-from harness.model.load import load_topology, parse_topology
-from harness.model.topology import Topology
-from harness.observe.log import EventLog
-from harness.scene import merged
-from harness.stacks.ledger import PROGRAM
+from fenceline.cluster.cluster import Cluster, ClusterOptions
+from fenceline.model.load import load_topology, parse_topology
+from fenceline.model.topology import Topology
+from fenceline.observe.log import EventLog
+from fenceline.scenario.scene import merged
+from fenceline.stacks.ledger import PROGRAM
 
 #: By the name that a row bears: the topology, and what is laid over it.
 FILE_SYSTEMS: dict[str, tuple[str, dict]] = {

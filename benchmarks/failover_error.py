@@ -18,13 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness import calibration
-from harness.journal import Journal, state_dir
-from harness.machines.fabric import Fabric
-from harness.model.load import load_topology
-from harness.observe.client import ClientObserver
-from harness.observe.log import EventLog
-from harness.observe.loop import ObserverLoop
+from fenceline.journal.journal import Journal, state_dir
+from fenceline.machines.fabric import Fabric
+from fenceline.model.load import load_topology
+from fenceline.observe import calibration
+from fenceline.observe.client import ClientObserver
+from fenceline.observe.log import EventLog
+from fenceline.observe.loop import ObserverLoop
 
 AIM = 0.020  # s
 
@@ -91,8 +91,8 @@ def _plain() -> Iterator[tuple]:
 
 @contextlib.contextmanager
 def _cluster(name: str) -> Iterator[tuple]:
-    from harness.cluster import Cluster, ClusterOptions
-    from harness.progress import Progress
+    from fenceline.cluster.cluster import Cluster, ClusterOptions
+    from fenceline.core.progress import Progress
     with TemporaryDirectory(prefix="fl-bench-") as scratch:
         log = EventLog()
         cluster = Cluster(load_topology(name), log, Path(scratch) / "consoles", ClusterOptions("uml"),

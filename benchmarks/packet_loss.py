@@ -17,14 +17,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness.cluster import Cluster, ClusterOptions
-from harness.errors import Timeout
-from harness.faults import FaultControl, make_fault
-from harness.model.event import Event, now_ns
-from harness.model.load import load_topology, parse_topology
-from harness.model.totem import Totem
-from harness.observe.log import EventLog
-from harness.scene import merged
+from fenceline.cluster.cluster import Cluster, ClusterOptions
+from fenceline.core.errors import Timeout
+from fenceline.faults import FaultControl, make_fault
+from fenceline.model.event import Event, now_ns
+from fenceline.model.load import load_topology, parse_topology
+from fenceline.model.totem import Totem
+from fenceline.observe.log import EventLog
+from fenceline.scenario.scene import merged
 
 
 def main() -> int:

@@ -21,19 +21,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.journal import open_entries
-from harness.machines import process
-from harness.reap import reap
+from fenceline.journal.journal import open_entries
+from fenceline.journal.reap import reap
+from fenceline.machines import process
 
 ROOT = Path(__file__).resolve().parents[1]
 WHOLE = 19.0  # s that a life takes on an idle machine: up, faults, healed, down
 _LIFE = """
 import sys
 from pathlib import Path
-from harness.cluster import Cluster, ClusterOptions
-from harness.faults import FaultControl, make_fault
-from harness.model.load import load_topology
-from harness.observe.log import EventLog
+from fenceline.cluster.cluster import Cluster, ClusterOptions
+from fenceline.faults import FaultControl, make_fault
+from fenceline.model.load import load_topology
+from fenceline.observe.log import EventLog
 folder = Path(sys.argv[1])
 cluster = Cluster(load_topology("web-iscsi"), EventLog(folder / "events.jsonl"), folder / "consoles",
                   ClusterOptions("uml"))

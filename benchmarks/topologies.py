@@ -21,9 +21,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.model.load import TOPOLOGY_DIR, TopologyError, load_topology
-from harness.model.topology import Topology
-from harness.stacks.offers import offers
+from fenceline.model.load import TOPOLOGY_DIR, TopologyError, load_topology
+from fenceline.model.topology import Topology
+from fenceline.stacks.offers import offers
 
 ROOT = Path(__file__).resolve().parents[1]
 BRING_UP = "bring-up"

@@ -1,4 +1,4 @@
-"""The command ``fenceline``: its words and its errors. What it does is in ``harness.commands``."""
+"""The command ``fenceline``: its words and its errors. What it does is in ``fenceline.commands``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from harness.errors import FencelineError
+from fenceline.core.errors import FencelineError
 
 _EPILOG = """\
 exit status: 0 done; 1 it could not be done; 2 wrong usage, or a bad topology or run folder; 130 interrupted.
@@ -35,7 +35,7 @@ def _lazy(module: str, function: str) -> Callable[[argparse.Namespace], int]:
     """Imports what a command needs only when it is run: --help and the shell's completion stay quick."""
 
     def run(args: argparse.Namespace) -> int:
-        return getattr(importlib.import_module(f"harness.commands.{module}"), function)(args)
+        return getattr(importlib.import_module(f"fenceline.commands.{module}"), function)(args)
 
     return run
 
@@ -167,7 +167,7 @@ def _add_image(words: _Words) -> None:
 
 
 def _add_cluster(words: _Words) -> None:
-    from harness.machines.drivers import DRIVERS
+    from fenceline.machines.drivers import DRIVERS
 
     up = words.add("up", _lazy("cluster", "up"), "bring a cluster up and leave it standing", _UP_EPILOG)
     up.add_argument(
@@ -313,8 +313,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(error: Exception) -> tuple[str, int]:
     """The words and the exit status for ``error``."""
-    from harness.commands.runs import NoRun
-    from harness.model.load import TopologyError
+    from fenceline.commands.runs import NoRun
+    from fenceline.model.load import TopologyError
 
     if isinstance(error, FencelineError):
         detail = "".join(f"\n  {line}" for line in error.detail.splitlines())

@@ -11,12 +11,11 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-
-from harness.errors import ClusterSilent, FencelineError, Undecided
-from harness.features import REPEAT, REPEAT_TAG, FeatureFile
-from harness.machines.drivers import DRIVERS
-from harness.model.verdict import Judgement, Verdict
-from steps import MODULES
+from fenceline.core.errors import ClusterSilent, FencelineError, Undecided
+from fenceline.machines.drivers import DRIVERS
+from fenceline.model.verdict import Judgement, Verdict
+from fenceline.scenario.features import REPEAT, REPEAT_TAG, FeatureFile
+from fenceline.steps import MODULES
 
 #: The steps: pytest takes them with this plugin, so that a feature may be anywhere.
 pytest_plugins = MODULES
@@ -51,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--fenceline-seed") is None:
         config.option.fenceline_seed = random.SystemRandom().randrange(2**32)
     try:
-        from reports.allure_bridge import AllureBridge
+        from fenceline.reports.allure_bridge import AllureBridge
     except ImportError:  # the reports package belongs to the checkout, the plugin also runs without it
         return
     config.pluginmanager.register(AllureBridge(config), "fenceline-allure")
@@ -98,7 +97,7 @@ def pytest_terminal_summary(terminalreporter: object, config: pytest.Config) -> 
     repeated = [(title, values) for (_, title), values in found.items() if len(values) > 1]
     if not repeated:
         return
-    from reports.stats import distribution
+    from fenceline.reports.stats import distribution
     terminalreporter.section("failover times")
     for title, values in repeated:
         known = distribution(values, seed=config.getoption("--fenceline-seed"))
@@ -109,7 +108,7 @@ def pytest_terminal_summary(terminalreporter: object, config: pytest.Config) -> 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A scenario that needs a certain driver is skipped on the other, saying so."""
-    from harness.machines.drivers import resolved_name
+    from fenceline.machines.drivers import resolved_name
     features = [item for item in items if isinstance(item.parent, FeatureFile)]
     if not features:
         return
@@ -163,9 +162,9 @@ class _Say:
 @pytest.fixture(scope="session")
 def cluster_pool(request: pytest.FixtureRequest) -> Iterator[object]:
     """The clusters of this session."""
-    from harness.cluster import ClusterOptions
-    from harness.pool import ClusterPool
-    from harness.progress import Progress
+    from fenceline.cluster.cluster import ClusterOptions
+    from fenceline.core.progress import Progress
+    from fenceline.scenario.pool import ClusterPool
     config = request.config
     options = ClusterOptions(config.getoption("--driver"), config.getoption("--libvirt-uri"))
     pool = ClusterPool(options, Progress(_Say(config)), reuse=not config.getoption("--rebuild"))
@@ -177,8 +176,8 @@ def cluster_pool(request: pytest.FixtureRequest) -> Iterator[object]:
 @pytest.fixture
 def scene(request: pytest.FixtureRequest, cluster_pool: object) -> Iterator[object]:
     """The scene of one scenario: its run, and in time its cluster."""
-    from harness.run import Run, RunInfo
-    from harness.scene import Scene
+    from fenceline.scenario.run import Run, RunInfo
+    from fenceline.scenario.scene import Scene
     config = request.config
     base = Path(config.getoption("--runs-dir") or config.rootpath / "reports" / "runs")
     tags = tuple(sorted(mark.name for mark in request.node.iter_markers()))
@@ -239,9 +238,9 @@ class NotJudged(FencelineError):
 
 
 def _show(item: pytest.Function, scene: object, judgement: Judgement, failed: bool) -> None:
-    from reports.allure_bridge import attach_run
-    from reports.html import write_run_page
-    from reports.tables import closing_text, findings_table_text, outages_text
+    from fenceline.reports.allure_bridge import attach_run
+    from fenceline.reports.html import write_run_page
+    from fenceline.reports.tables import closing_text, findings_table_text, outages_text
     verdict = findings_table_text(judgement) if failed else f"verdict {judgement.verdict}: {judgement.reason}"
     text = "\n".join([verdict, outages_text(judgement), closing_text(judgement), f"run folder: {scene.run.folder}"])
     item.add_report_section("call", "fenceline", text)
@@ -262,7 +261,7 @@ def _remember(item: pytest.Function, scene: object, judgement: Judgement) -> Non
     """The run's figures into the history, and those of what is repeated for the summary."""
     import sqlite3
 
-    from reports import history
+    from fenceline.reports import history
     outage = max(judgement.failovers, key=lambda one: one.seconds, default=None)
     if judgement.verdict is Verdict.PASS and outage is not None and outage.end_ns is not None:
         item.user_properties.append((_FIGURES, (item.nodeid.partition("[")[0], _title(item, scene), outage.seconds)))
@@ -299,9 +298,9 @@ def _refuse_what_is_lacking(config: pytest.Config, scenario: object) -> None:
     Raises:
         NotJudged: the scenario needs a fault that this host can't inject: which, and what is lacking.
     """
-    from harness.faults.requirements import hindrances, place
-    from harness.features import known_contexts
-    from harness.needs import faults_of
+    from fenceline.faults.requirements import hindrances, place
+    from fenceline.scenario.features import known_contexts
+    from fenceline.scenario.needs import faults_of
     names = faults_of(scenario.steps, known_contexts())
     if not names:
         return

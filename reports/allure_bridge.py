@@ -26,9 +26,8 @@ from allure_commons.reporter import AllureReporter
 from allure_commons.types import AttachmentType, LabelType, Severity
 from allure_commons.utils import now, represent, uuid4
 from allure_pytest.utils import get_status, get_status_details
-
-from harness.model.verdict import Judgement, Verdict
-from reports.attachments import LOGGER, attach_run_files, is_active
+from fenceline.model.verdict import Judgement, Verdict
+from fenceline.reports.attachments import LOGGER, attach_run_files, is_active
 
 EXAMPLE = "_pytest_bdd_example"  # pytest-bdd's name for the row of an Examples table
 _TOPOLOGY = re.compile(r'topology "([^"]+)"')

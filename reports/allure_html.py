@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from harness.errors import FencelineError
-from harness.machines.image import cache_dir
+from fenceline.core.errors import FencelineError
+from fenceline.machines.image import cache_dir
 
 VERSION = "3.18.0"
 INSTALL_WITHIN, MAKE_WITHIN = 300, 300  # s

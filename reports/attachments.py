@@ -14,10 +14,9 @@ from pathlib import Path
 import allure
 import allure_commons
 from allure_commons.types import AttachmentType
-
-from harness.model.event import Event
-from harness.model.verdict import Judgement, Verdict
-from reports.tables import findings_table_html, phases_table_html
+from fenceline.model.event import Event
+from fenceline.model.verdict import Judgement, Verdict
+from fenceline.reports.tables import findings_table_html, phases_table_html
 
 LOGGER = logging.getLogger("fenceline.allure")
 #: Bytes of one run's attachments, all together. In the page they are base64, a third more: 240 runs take less than
@@ -91,8 +90,8 @@ def _attach_tables(run: _Run, judgement: Judgement) -> None:
 
 
 def _attach_picture(run: _Run, judgement: Judgement) -> None:
-    from harness.judge import load_run
-    from reports.timeline import PNG_FILE, SVG_FILE, timeline_svg, write_timeline
+    from fenceline.judge import load_run
+    from fenceline.reports.timeline import PNG_FILE, SVG_FILE, timeline_svg, write_timeline
     if not (run.folder / "events.jsonl").is_file():
         return  # the cluster never came up: there is nothing to draw
     picture = run.folder / SVG_FILE

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from harness.model.event import Event
-from reports import palette
-from reports.frame import LEFT, RIGHT_EDGE, Frame
-from reports.lanes import SECOND, answering_spans
+from fenceline.model.event import Event
+from fenceline.reports import palette
+from fenceline.reports.frame import LEFT, RIGHT_EDGE, Frame
+from fenceline.reports.lanes import SECOND, answering_spans
 
 LATENCY_HEIGHT = 40
 MIN_MS, MAX_MS = 1.0, 10_000.0

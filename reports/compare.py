@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from reports.history import Figures, Key, by_key
-from reports.stats import Distribution, cliffs_delta, distribution, rank_test
+from fenceline.reports.history import Figures, Key, by_key
+from fenceline.reports.stats import Distribution, cliffs_delta, distribution, rank_test
 
 ALPHA = 0.05
 EFFECT = 0.33  # Cliff's delta from which an effect is usually called medium

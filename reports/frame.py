@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from reports import palette
-from reports.lanes import SECOND, Window
-from reports.svg import Canvas, fit, text_width
+from fenceline.reports import palette
+from fenceline.reports.lanes import SECOND, Window
+from fenceline.reports.svg import Canvas, fit, text_width
 
 WIDTH, LEFT, RIGHT_EDGE = 1200, 178, 1184
 PLOT_WIDTH = RIGHT_EDGE - LEFT

@@ -9,11 +9,11 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from harness.model.verdict import Verdict
-from reports import palette
-from reports.history import Figures, Key, by_key, versions_text
-from reports.stats import distribution
-from reports.tables import table_html
+from fenceline.model.verdict import Verdict
+from fenceline.reports import palette
+from fenceline.reports.history import Figures, Key, by_key, versions_text
+from fenceline.reports.stats import distribution
+from fenceline.reports.tables import table_html
 
 _CSS = ("body{font:15px/1.45 sans-serif;margin:24px;color:#111;background:#fff;max-width:1100px}"
         "table{border-collapse:collapse}td,th{padding:3px 10px;border:1px solid #bbb;text-align:left}"

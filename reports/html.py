@@ -7,12 +7,12 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from harness.judge import judge, load_run
-from harness.model.event import Event
-from harness.model.verdict import Judgement
-from reports import lanes, palette
-from reports.tables import closing_text, findings_table_html, headline, phases_table_html, table_html
-from reports.timeline import timeline_svg, write_timeline
+from fenceline.judge import judge, load_run
+from fenceline.model.event import Event
+from fenceline.model.verdict import Judgement
+from fenceline.reports import lanes, palette
+from fenceline.reports.tables import closing_text, findings_table_html, headline, phases_table_html, table_html
+from fenceline.reports.timeline import timeline_svg, write_timeline
 
 PAGE = "report.html"
 _CSS = ("body{font:15px/1.45 sans-serif;margin:24px;color:#111;background:#fff}"
@@ -24,7 +24,7 @@ def run_page(folder: Path | str) -> str:
     """The page of the run in ``folder`` (events.jsonl, topology.yaml).
 
     Raises:
-        OSError, ValueError, harness.model.load.TopologyError: as ``harness.judge.load_run``.
+        OSError, ValueError, fenceline.model.load.TopologyError: as ``fenceline.judge.load_run``.
     """
     folder = Path(folder)
     events, topology = load_run(folder)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.model.event import Event
-from harness.model.topology import Topology
-from harness.model.verdict import BROKEN_AS_EXPECTED, Judgement, Verdict
+from fenceline.model.event import Event
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import BROKEN_AS_EXPECTED, Judgement, Verdict
 
 SECOND = 1_000_000_000
 LONG_LOG_S = 30.0  # a log that is longer is cut to its interesting part

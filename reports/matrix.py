@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.judge import judge, load_run
-from harness.judge.invariants import INVARIANTS
-from harness.model.load import TopologyError
-from harness.model.verdict import Verdict
+from fenceline.judge import judge, load_run
+from fenceline.judge.invariants import INVARIANTS
+from fenceline.model.load import TopologyError
+from fenceline.model.verdict import Verdict
 
 TAG = "known_bad"
 #: What tells of a defect; the rest tells of the run itself.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from harness.model.event import Event
-from reports import lanes, palette
-from reports.frame import Frame
-from reports.svg import text_width
+from fenceline.model.event import Event
+from fenceline.reports import lanes, palette
+from fenceline.reports.frame import Frame
+from fenceline.reports.svg import text_width
 
 LANE, BAR = 17, 12  # height of a lane and of the bar in it, px
 FENCE_LABEL_ROWS = 3

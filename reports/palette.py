@@ -3,7 +3,7 @@ pattern, not in hue alone, so that the picture also reads in grey."""
 
 from __future__ import annotations
 
-from harness.model.verdict import Verdict
+from fenceline.model.verdict import Verdict
 
 INK, MUTED, FAINT, GRID = "#111111", "#555555", "#9aa3ad", "#dfe3e8"
 GOOD_REPLY, FAILED_REPLY, LATENCY = "#2a6f97", "#a31621", "#1b3a57"

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Sequence
 from html import escape
 
-from harness.model.verdict import Judgement, Outage, Verdict
+from fenceline.model.verdict import Judgement, Outage, Verdict
 
 TOLERANCE_S = 0.001  # phases that miss the outage by more than this do not add up
 TEXT_WIDTH = 110     # columns of the terminal's table

@@ -10,15 +10,15 @@ import functools
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.model.event import Event
-from harness.model.topology import Topology
-from harness.model.verdict import BROKEN_AS_EXPECTED, Finding, Judgement, Outage, Verdict
-from reports import lanes, palette
-from reports.client_lane import draw_client
-from reports.frame import LEFT, PLOT_WIDTH, RIGHT_EDGE, WIDTH, Frame
-from reports.node_lanes import draw_node
-from reports.svg import FONT, clean, fit, text_width, wrap
-from reports.tables import away_text, gap_text, headline, shown_seconds
+from fenceline.model.event import Event
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import BROKEN_AS_EXPECTED, Finding, Judgement, Outage, Verdict
+from fenceline.reports import lanes, palette
+from fenceline.reports.client_lane import draw_client
+from fenceline.reports.frame import LEFT, PLOT_WIDTH, RIGHT_EDGE, WIDTH, Frame
+from fenceline.reports.node_lanes import draw_node
+from fenceline.reports.svg import FONT, clean, fit, text_width, wrap
+from fenceline.reports.tables import away_text, gap_text, headline, shown_seconds
 
 MAX_FAULT_ROWS = 12
 MAX_OUTAGE_SUMS = 4

@@ -1,6 +1,6 @@
-"""Everything that a feature may say. ``harness.plugin`` makes these known to pytest, wherever the feature is."""
+"""Everything that a feature may say. ``fenceline.plugin`` makes these known to pytest, wherever the feature is."""
 
-MODULES = ["steps.given", "steps.when", "steps.when_fencing", "steps.when_network", "steps.when_node",
-           "steps.when_storage", "steps.when_software", "steps.when_anchored", "steps.then", "steps.ledger",
-           "steps.cluster_fs", "steps.drbd", "steps.remote", "steps.then_directors", "steps.then_client",
-           "steps.then_service", "steps.when_service", "steps.waiting"]
+MODULES = [f"fenceline.steps.{name}" for name in (
+    "given", "when", "when_fencing", "when_network", "when_node", "when_storage", "when_software", "when_anchored",
+    "then", "ledger", "cluster_fs", "drbd", "remote", "then_directors", "then_client", "then_service", "when_service",
+    "waiting")]

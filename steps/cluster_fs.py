@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from fenceline.core.errors import Timeout
+from fenceline.faults.admin import ManualFencing
+from fenceline.judge.cluster_fs import losses
+from fenceline.judge.history import build_history
+from fenceline.model.event import Event, now_ns
+from fenceline.scenario.scene import Scene
+from fenceline.steps.then import assert_promise
+from fenceline.steps.words import phrase
 from pytest_bdd import then, when
-
-from harness.errors import Timeout
-from harness.faults.admin import ManualFencing
-from harness.judge.cluster_fs import losses
-from harness.judge.history import build_history
-from harness.model.event import Event, now_ns
-from harness.scene import Scene
-from steps.then import assert_promise
-from steps.words import phrase
 
 
 def written_through(service: str, node: str, since_ns: int):

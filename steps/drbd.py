@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from fenceline.faults.drbd import is_in_sync, repair_split_brain
+from fenceline.judge import build_history
+from fenceline.judge.ledger import lost_records
+from fenceline.judge.replicas import SPLIT_BRAIN
+from fenceline.model.event import Event
+from fenceline.scenario.anchors import behind
+from fenceline.scenario.needs import needs
+from fenceline.scenario.scene import Scene
+from fenceline.steps.then import assert_promise
+from fenceline.steps.words import phrase
 from pytest_bdd import given, then, when
-
-from harness.anchors import behind
-from harness.faults.drbd import is_in_sync, repair_split_brain
-from harness.judge import build_history
-from harness.judge.ledger import lost_records
-from harness.judge.replicas import SPLIT_BRAIN
-from harness.model.event import Event
-from harness.needs import needs
-from harness.scene import Scene
-from steps.then import assert_promise
-from steps.words import phrase
 
 _DRBD = r'"(?P<drbd>[^"]+)"'
 

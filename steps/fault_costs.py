@@ -1,7 +1,7 @@
 """What every fault excuses, on every topology that it fits: computed from what the faults say that they cost.
 
-``python -m steps.fault_costs > tests/faults/excuses.txt`` makes the table anew; it is read line by line before it is
-taken. ``python -m steps.fault_costs page > docs/excuses.md`` then makes the page of it.
+``python -m fenceline.steps.fault_costs > tests/faults/excuses.txt`` makes the table anew; it is read line by
+line before it is taken. ``python -m fenceline.steps.fault_costs page > docs/excuses.md`` then makes the page of it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
 
-from harness.faults import make_fault
-from harness.judge.demand import hits, legitimate_victims, obstacle
-from harness.model import damage
-from harness.model.cost import Cost
-from harness.model.load import TOPOLOGY_DIR, load_topology
-from harness.model.topology import Topology
-from harness.stacks.offers import lacking
+from fenceline.faults import make_fault
+from fenceline.judge.demand import hits, legitimate_victims, obstacle
+from fenceline.model import damage
+from fenceline.model.cost import Cost
+from fenceline.model.load import TOPOLOGY_DIR, load_topology
+from fenceline.model.topology import Topology
+from fenceline.stacks.offers import lacking
 
 _ORDINALS = ("active", "standby", "third", "fourth")
 
@@ -292,7 +292,7 @@ def lines() -> Iterator[str]:
 _HEAD = """\
 # What a fault excuses
 
-Made by `python -m steps.fault_costs page`; a test says when it is out of date.
+Made by `python -m fenceline.steps.fault_costs page`; a test says when it is out of date.
 
 Every fault says what it takes away while it is in force, as a value over the topology (`harness/model/cost.py`):
 nodes that are out, that are unfit to serve, that can't be fenced; links over which members don't hear each other; the

@@ -1,5 +1,5 @@
 """What confirmed each fault on real machines, gathered from run folders for the reference page:
-``python -m steps.fault_evidence reports/runs [MORE...]`` brings docs/fault-evidence.json up to date.
+``python -m fenceline.steps.fault_evidence reports/runs [MORE...]`` brings docs/fault-evidence.json up to date.
 
 Of each fault and driver one example is kept: that of the latest run in which it was confirmed. (What is healed only
 after a scenario has ended is not in its log.) What is there already stays, where the folders have nothing newer.

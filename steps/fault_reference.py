@@ -1,4 +1,5 @@
-"""The reference page of the faults, made from the code: ``python -m steps.fault_reference > docs/faults.md``."""
+"""The reference page of the faults, made from the code:
+``python -m fenceline.steps.fault_reference > docs/faults.md``."""
 
 from __future__ import annotations
 
@@ -6,11 +7,11 @@ import dataclasses
 import re
 import sys
 
-from harness.commands.faults import parameter_help
-from harness.faults import FAULTS
-from harness.needs import injected
-from steps.fault_evidence import load, words
-from steps.reference import load_steps, read
+from fenceline.commands.faults import parameter_help
+from fenceline.faults import FAULTS
+from fenceline.scenario.needs import injected
+from fenceline.steps.fault_evidence import load, words
+from fenceline.steps.reference import load_steps, read
 
 #: By module: title, where its faults are made, and what undoes them.
 FAMILIES = {
@@ -53,7 +54,8 @@ FAMILIES = {
 _HEAD = """\
 # Faults
 
-Made by `python -m steps.fault_reference`; a test says when it is out of date. `fenceline fault list` tells the same.
+Made by `python -m fenceline.steps.fault_reference`; a test says when it is out of date.
+`fenceline fault list` tells the same.
 
 Every fault is written into the journal before it is made, is confirmed by an observation of its effect that does not
 come from what made it, and its healing is confirmed too. A fault whose effect is not seen makes the run INVALID. All of
@@ -61,9 +63,11 @@ it is in network namespaces and machines that the run itself made: `fenceline re
 fault that a killed run left behind.
 
 What stands after "confirmed on" is what that observation was the last time that the fault was injected into a real
-cluster of those machines (`docs/fault-evidence.json`, gathered from run folders by `python -m steps.fault_evidence`).
-Most faults are made in the fabric, in the BMC or by the guest's own commands, by the same code whatever the machines
-are. On libvirt those count in which the machines' driver has a part (cables, power, pauses): what was seen there by now
+cluster of those machines (`docs/fault-evidence.json`, gathered from run folders by
+`python -m fenceline.steps.fault_evidence`). Most faults are made in the fabric, in the BMC or by the guest's
+own commands, by the same code whatever the machines are. On libvirt those count in which the machines' driver has a
+part (cables, power, pauses): what was
+seen there by now
 has a line that says so.
 
 Any `When` below can be anchored: `200 ms after fencing starts: the power of the standby is cut`; the moments are
@@ -82,11 +86,11 @@ def sentences() -> dict[str, set[str]]:
 
 def page() -> str:
     """The whole page."""
-    from harness.anchors import MOMENTS
+    from fenceline.scenario.anchors import MOMENTS
     said, known = sentences(), load()
     lines = [_HEAD + ", ".join(f"`{words}`" for words in MOMENTS) + "."]
     for module, (title, where, undo) in FAMILIES.items():
-        members = [cls for cls in FAULTS.values() if cls.__module__ == f"harness.faults.{module}"]
+        members = [cls for cls in FAULTS.values() if cls.__module__ == f"fenceline.faults.{module}"]
         lines += ["", f"## {title}", "", f"Made {where}. Healed: {undo}.", ""]
         for cls in members:
             own = [f"{field.name} ({parameter_help(field) or 'a node of the cluster'}"

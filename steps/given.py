@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import yaml
+from fenceline.core.errors import FaultError
+from fenceline.judge.invariants import INVARIANTS
+from fenceline.scenario.scene import Scene
+from fenceline.steps.words import phrase
 from pytest_bdd import given
-
-from harness.errors import FaultError
-from harness.judge.invariants import INVARIANTS
-from harness.scene import Scene
-from steps.words import phrase
 
 
 @given(phrase(r'the topology "(?P<topology>[^"]+)" is up and <service> is answering'))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from fenceline.core.errors import Timeout
+from fenceline.model.event import Event, now_ns
+from fenceline.scenario.scene import Scene
+from fenceline.steps.then import assert_promise
+from fenceline.steps.words import phrase
 from pytest_bdd import then, when
-
-from harness.errors import Timeout
-from harness.model.event import Event, now_ns
-from harness.scene import Scene
-from steps.then import assert_promise
-from steps.words import phrase
 
 _PROMISE = "no lost acknowledgement"
 

@@ -1,4 +1,5 @@
-"""Writes docs/scenarios.md, the page of every sentence:  .venv/bin/python -m steps.reference > docs/scenarios.md"""
+"""Writes docs/scenarios.md, the page of every sentence:
+.venv/bin/python -m fenceline.steps.reference > docs/scenarios.md"""
 
 from __future__ import annotations
 
@@ -9,20 +10,20 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+import fenceline.steps
+from fenceline.judge.invariants import INVARIANTS
+from fenceline.scenario.anchors import MOMENTS
+from fenceline.stacks.offers import DAEMONS
+from fenceline.steps.words import NETWORK, NODE, SECONDS, SERVICE
 from pytest_bdd.steps import step_function_context_registry
-
-import steps
-from harness.anchors import MOMENTS
-from harness.judge.invariants import INVARIANTS
-from harness.stacks.offers import DAEMONS
-from steps.words import NETWORK, NODE, SECONDS, SERVICE
 
 _HEAD = """\
 # What a scenario may say
 
-Every sentence, as `python -m steps.reference` finds it in the code. Where a word may be one of a few, they stand
-behind the sentence; the other words are in the table. Deadlines count from the last fault, or the last heal, before the
-sentence; a sentence that waits says in the progress how long it took. A `Given the topology ...` that ends in `with`
+Every sentence, as `python -m fenceline.steps.reference` finds it in the code. Where a word may be one of a few,
+they stand behind the sentence; the other words are in the table. Deadlines count from the last fault, or the last
+heal, before the sentence; a sentence that waits says in the progress how long it took.
+A `Given the topology ...` that ends in `with`
 takes a YAML text that is laid over the topology.
 
 A step that can't be done for a reason of the harness or its host makes the verdict BROKEN, a fault without effect
@@ -74,10 +75,10 @@ def choices(pattern: str) -> dict[str, list[str]]:
 
 def load_steps() -> list[Any]:
     """Every step of ours, as pytest-bdd knows it."""
-    for module in pkgutil.iter_modules(steps.__path__, "steps."):
+    for module in pkgutil.iter_modules(fenceline.steps.__path__, "fenceline.steps."):
         importlib.import_module(module.name)  # importing registers its steps
     return [context for context in step_function_context_registry.values()
-            if context.step_func.__module__.startswith("steps.")]
+            if context.step_func.__module__.startswith("fenceline.steps.")]
 
 
 def read(context: Any) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 
+from fenceline.cluster.cluster import OWNER_WITHIN
+from fenceline.core.errors import ClusterError
+from fenceline.scenario.scene import NotInTime, Scene
+from fenceline.steps.words import phrase
 from pytest_bdd import then, when
-
-from harness.cluster import OWNER_WITHIN
-from harness.errors import ClusterError
-from harness.scene import NotInTime, Scene
-from steps.words import phrase
 
 
 def holder_of(scene: Scene, remote: str) -> str | None:

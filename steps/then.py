@@ -6,19 +6,18 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from fenceline.core.errors import ClusterSilent
+from fenceline.faults.software import configurations
+from fenceline.guest import audit
+from fenceline.judge.invariants import INVARIANTS
+from fenceline.machines.protocol import Power
+from fenceline.model.event import Event, is_fencing
+from fenceline.model.verdict import Verdict
+from fenceline.scenario.needs import needs
+from fenceline.scenario.scene import NotInTime, Scene
+from fenceline.stacks.state import ClusterState
+from fenceline.steps.words import phrase
 from pytest_bdd import then, when
-
-from harness.errors import ClusterSilent
-from harness.faults.software import configurations
-from harness.guest import audit
-from harness.judge.invariants import INVARIANTS
-from harness.machines.protocol import Power
-from harness.model.event import Event, is_fencing
-from harness.model.verdict import Verdict
-from harness.needs import needs
-from harness.scene import NotInTime, Scene
-from harness.stacks.state import ClusterState
-from steps.words import phrase
 
 
 def was_fenced(node: str | None = None):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from fenceline.scenario.needs import needs
+from fenceline.scenario.scene import Scene
+from fenceline.steps.then import assert_promise
+from fenceline.steps.words import phrase
 from pytest_bdd import then
-
-from harness.needs import needs
-from harness.scene import Scene
-from steps.then import assert_promise
-from steps.words import phrase
 
 #: What a request ends with whose answer was waited for in vain: a pause. Anything else is an error.
 _PAUSE = ("no answer within", "connected, but no answer within", "no connection within")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fenceline.model.event import Event
+from fenceline.model.topology import Service
+from fenceline.scenario.scene import Scene
+from fenceline.steps.then import failed_reply
+from fenceline.steps.words import phrase
 from pytest_bdd import then
-
-from harness.model.event import Event
-from harness.model.topology import Service
-from harness.scene import Scene
-from steps.then import failed_reply
-from steps.words import phrase
 
 
 @then(phrase(r"<service> was not interrupted"))

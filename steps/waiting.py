@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 
+from fenceline.scenario.scene import Scene
+from fenceline.steps.words import phrase
 from pytest_bdd import given, then, when
-
-from harness.scene import Scene
-from steps.words import phrase
 
 
 @given(phrase(r"<seconds> pass"))

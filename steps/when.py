@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from fenceline.model.event import is_fencing
+from fenceline.model.totem import Totem
+from fenceline.scenario.needs import needs
+from fenceline.scenario.scene import Scene
+from fenceline.steps.words import NUMBER, networks, phrase
 from pytest_bdd import when
-
-from harness.model.event import is_fencing
-from harness.model.totem import Totem
-from harness.needs import needs
-from harness.scene import Scene
-from steps.words import NUMBER, networks, phrase
 
 
 def _networks(scene: Scene, words: str) -> tuple[str, ...]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fenceline.core.errors import FaultError
+from fenceline.scenario.scene import Scene
+from fenceline.steps.words import phrase
 from pytest_bdd import given, when
 from pytest_bdd.steps import step_function_context_registry
-
-from harness.errors import FaultError
-from harness.scene import Scene
-from steps.words import phrase
 
 
 def _action(scene: Scene, sentence: str) -> Callable[[], Any]:

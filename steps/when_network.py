@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 
+from fenceline.faults import shapes
+from fenceline.scenario.needs import needs
+from fenceline.scenario.scene import Scene
+from fenceline.steps.words import NUMBER, networks, phrase
 from pytest_bdd import when
-
-from harness.faults import shapes
-from harness.needs import needs
-from harness.scene import Scene
-from steps.words import NUMBER, networks, phrase
 
 
 def _networks(scene: Scene, words: str) -> tuple[str, ...]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from fenceline.scenario.needs import needs
+from fenceline.scenario.scene import Scene
+from fenceline.steps.words import phrase
 from pytest_bdd import when
-
-from harness.needs import needs
-from harness.scene import Scene
-from steps.words import phrase
 
 
 @when(phrase(r"the cluster software of <node> is stopped"))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
+from fenceline.core.errors import FaultError
+from fenceline.model.topology import Topology
 from pytest_bdd import parsers
-
-from harness.errors import FaultError
-from harness.model.topology import Topology
 
 #: A role or a node's name: "the active node", "the standby", "the node that serves \"web\" now", "node rs-01".
 NODE = (r"(?P<node>the [a-z][A-Za-z0-9 ]*?|the node that serves \"[^\"]+\" now"

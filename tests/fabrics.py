@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from harness.journal import Journal
-from harness.machines.fabric import Fabric
-from harness.model.topology import Topology
+from fenceline.journal.journal import Journal
+from fenceline.machines.fabric import Fabric
+from fenceline.model.topology import Topology
 
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 2, 0x1000  # linux/if_tun.h
 

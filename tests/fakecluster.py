@@ -15,13 +15,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from harness import supervisor
-from harness.errors import ClusterError, FaultError, MachineError
-from harness.faults import FaultControl
-from harness.faults.base import FAULTS
-from harness.machines.protocol import Power
-from harness.model.cost import Cost
-from harness.stacks.state import ClusterState, MemberState, ResourceState
+from fenceline.core.errors import ClusterError, FaultError, MachineError
+from fenceline.faults import FaultControl
+from fenceline.faults.base import FAULTS
+from fenceline.lab import supervisor
+from fenceline.machines.protocol import Power
+from fenceline.model.cost import Cost
+from fenceline.stacks.state import ClusterState, MemberState, ResourceState
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What ``launch`` runs instead of the real supervisor: the same one, with this cluster.

@@ -13,21 +13,21 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from harness.cluster import Cluster
-from harness.errors import ClusterError, FencelineError, MachineError
-from harness.faults import FaultControl
-from harness.fencing.bmc import BmcMode
-from harness.guest.ssh import Result
-from harness.journal import Journal
-from harness.machines.protocol import Power
-from harness.model.event import Event, now_ns
-from harness.model.topology import Topology
-from harness.observe.log import EventLog
-from harness.pool import ClusterPool
-from harness.progress import Progress
-from harness.run import Run, RunInfo
-from harness.scene import Scene
-from harness.stacks.state import ClusterState, MemberState, ResourceState
+from fenceline.cluster.cluster import Cluster
+from fenceline.core.errors import ClusterError, FencelineError, MachineError
+from fenceline.core.progress import Progress
+from fenceline.faults import FaultControl
+from fenceline.fencing.bmc import BmcMode
+from fenceline.guest.ssh import Result
+from fenceline.journal.journal import Journal
+from fenceline.machines.protocol import Power
+from fenceline.model.event import Event, now_ns
+from fenceline.model.topology import Topology
+from fenceline.observe.log import EventLog
+from fenceline.scenario.pool import ClusterPool
+from fenceline.scenario.run import Run, RunInfo
+from fenceline.scenario.scene import Scene
+from fenceline.stacks.state import ClusterState, MemberState, ResourceState
 
 
 class FastLog(EventLog):

@@ -6,11 +6,10 @@ import threading
 import time
 
 import pytest
-
-from harness.anchors import MOMENTS, Anchored, moment
-from harness.errors import ClusterError, FaultError
-from harness.model.event import Event, now_ns
-from harness.observe.log import EventLog
+from fenceline.core.errors import ClusterError, FaultError
+from fenceline.model.event import Event, now_ns
+from fenceline.observe.log import EventLog
+from fenceline.scenario.anchors import MOMENTS, Anchored, moment
 
 
 @pytest.fixture

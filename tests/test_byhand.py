@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
-from harness.byhand import ByHand
-from harness.judge.verdict import judge
-from harness.model.event import Event
-from harness.model.verdict import Verdict
-from harness.observe.log import EventLog
+from fenceline.judge.verdict import judge
+from fenceline.lab.byhand import ByHand
+from fenceline.model.event import Event
+from fenceline.model.verdict import Verdict
+from fenceline.observe.log import EventLog
+
 from tests.judge import logs
 from tests.judge.logs import A, B
 

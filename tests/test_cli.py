@@ -8,12 +8,13 @@ import subprocess
 import sys
 
 import pytest
+from fenceline import cli
+from fenceline.cli import main, make_parser
+from fenceline.commands import faults as fault_commands
+from fenceline.core.errors import FaultError
+from fenceline.faults import FAULTS, make_fault
+from fenceline.lab import control
 
-from harness import cli, control
-from harness.cli import main, make_parser
-from harness.commands import faults as fault_commands
-from harness.errors import FaultError
-from harness.faults import FAULTS, make_fault
 from tests.fakecluster import ROOT
 
 
@@ -144,7 +145,7 @@ def test_every_command_leads_to_a_function(words):
             "compare": ["a", "b"], "import": ["a", "b"]}
     args = make_parser().parse_args([*words, *rest.get(words[-1], [])])
     cell = dict(zip(args.run.__code__.co_freevars, args.run.__closure__, strict=True))
-    module = __import__(f"harness.commands.{cell['module'].cell_contents}", fromlist=["x"])
+    module = __import__(f"fenceline.commands.{cell['module'].cell_contents}", fromlist=["x"])
     assert callable(getattr(module, cell["function"].cell_contents))
 
 
@@ -211,7 +212,7 @@ def test_ctrl_c_is_130(monkeypatch, capsys):
 
 def test_a_reader_that_has_enough_is_no_error():
     done = subprocess.run(
-        f"{sys.executable} -m harness.cli topology schema | head -n 1",
+        f"{sys.executable} -m fenceline.cli topology schema | head -n 1",
         shell=True,
         cwd=ROOT,
         capture_output=True,
@@ -320,5 +321,5 @@ def test_reap_fails_when_something_is_left(tmp_path, capsys):
 
 
 def test_the_entry_point_is_this_main():
-    assert 'fenceline = "harness.cli:main"' in (ROOT / "pyproject.toml").read_text()
+    assert 'fenceline = "fenceline.cli:main"' in (ROOT / "pyproject.toml").read_text()
     assert cli.main is main

@@ -8,10 +8,10 @@ import signal
 from contextlib import suppress
 
 import pytest
+from fenceline.cli import main
+from fenceline.commands import cluster as cluster_commands
+from fenceline.lab import control
 
-from harness import control
-from harness.cli import main
-from harness.commands import cluster as cluster_commands
 from tests.fakecluster import COMMAND, ROOT
 
 
@@ -23,10 +23,10 @@ def own_state(tmp_path, monkeypatch):
 
 @pytest.fixture
 def fake_clusters(monkeypatch):
-    import harness.launch
+    import fenceline.lab.launch
 
-    real = harness.launch.launch
-    monkeypatch.setattr(harness.launch, "launch", lambda order, say: real(order, say, COMMAND))
+    real = fenceline.lab.launch.launch
+    monkeypatch.setattr(fenceline.lab.launch, "launch", lambda order, say: real(order, say, COMMAND))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in handlers.items():

@@ -6,13 +6,13 @@ import threading
 import time
 
 import pytest
+from fenceline.core.errors import ClusterError, FaultError, Undecided
+from fenceline.faults import make_fault
+from fenceline.machines.protocol import Power
+from fenceline.model.event import Event, now_ns
+from fenceline.model.verdict import Verdict
+from fenceline.scenario.closing import become_whole, settle, undecided_without
 
-from harness.closing import become_whole, settle, undecided_without
-from harness.errors import ClusterError, FaultError, Undecided
-from harness.faults import make_fault
-from harness.machines.protocol import Power
-from harness.model.event import Event, now_ns
-from harness.model.verdict import Verdict
 from tests.judge.logs import A, B, Log, green, topology
 from tests.judge.test_whole import base
 
@@ -72,7 +72,7 @@ def test_where_nothing_is_open_it_costs_next_to_nothing(stage, kinds):
 
 def test_an_outage_that_has_not_begun_to_show_is_waited_for(stage, kinds, monkeypatch):
     """Seen: PASS 40 ms after the active node was shot, "no outage was seen"."""
-    monkeypatch.setattr("harness.judge.settling._ACT_S", 0.0)
+    monkeypatch.setattr("fenceline.judge.settling._ACT_S", 0.0)
     with Client(stage, A) as client:
         time.sleep(0.1)
         client.node = None
@@ -87,7 +87,7 @@ def test_an_outage_that_has_not_begun_to_show_is_waited_for(stage, kinds, monkey
 
 def test_it_is_not_waited_beyond_the_budget(stage, kinds, monkeypatch):
     web = stage.cluster.topology.services["web"].model_copy(update={"failover_budget": 1.0})
-    monkeypatch.setattr("harness.judge.settling._ACT_S", -2.0)
+    monkeypatch.setattr("fenceline.judge.settling._ACT_S", -2.0)
     about = stage.cluster.topology.model_copy(update={"services": {"web": web}})
     with Client(stage, A) as client:
         time.sleep(0.1)
@@ -159,7 +159,7 @@ def whole(cluster) -> dict:
 
 @pytest.fixture
 def healthy(cluster, monkeypatch):
-    monkeypatch.setattr("harness.closing.configurations", lambda cluster: {A: "a" * 64, B: "a" * 64})
+    monkeypatch.setattr("fenceline.scenario.closing.configurations", lambda cluster: {A: "a" * 64, B: "a" * 64})
     return cluster
 
 
@@ -198,7 +198,7 @@ def test_what_is_missing_in_the_end_is_told(healthy, harm, said):
 
 def test_configurations_that_differ(healthy, monkeypatch):
     healthy.pace = 0.002
-    monkeypatch.setattr("harness.closing.configurations", lambda cluster: {A: "a" * 64, B: "b" * 64})
+    monkeypatch.setattr("fenceline.scenario.closing.configurations", lambda cluster: {A: "a" * 64, B: "b" * 64})
     assert whole(healthy)["problems"] == [
         "the nodes' configurations differ: rs-01 aaaaaaaaaaaa, rs-02 bbbbbbbbbbbb"]
 
@@ -253,7 +253,7 @@ def test_a_machine_that_fencing_left_off_is_switched_on(healthy):
 
 
 def test_one_that_its_device_switches_on_again_is_left_to_it(healthy, monkeypatch):
-    monkeypatch.setattr("harness.closing._LEFT_OFF_S", 30.0)
+    monkeypatch.setattr("fenceline.scenario.closing._LEFT_OFF_S", 30.0)
     healthy.machines[A].state = Power.OFF
     timer = threading.Timer(0.3, healthy.machines[A].start)
     timer.start()
@@ -262,7 +262,7 @@ def test_one_that_its_device_switches_on_again_is_left_to_it(healthy, monkeypatc
 
 
 def test_one_that_stays_off_is_switched_on_after_a_while(healthy, monkeypatch):
-    monkeypatch.setattr("harness.closing._LEFT_OFF_S", 0.2)
+    monkeypatch.setattr("fenceline.scenario.closing._LEFT_OFF_S", 0.2)
     healthy.machines[A].state = Power.OFF
     assert whole(healthy)["switched_on"] == [A]
 
@@ -274,9 +274,9 @@ def test_one_that_stays_off_is_switched_on_after_a_while(healthy, monkeypatch):
 def ending(stage, monkeypatch):
     """What the scene did at its end, with the cluster's part replaced."""
     done: list[str] = []
-    monkeypatch.setattr("harness.scene.settle", lambda *_: done.append("settled") or 0.0)
-    monkeypatch.setattr("harness.scene.undecided_without", lambda *_: None)
-    monkeypatch.setattr("harness.scene.become_whole", lambda cluster: done.append("whole") or True)
+    monkeypatch.setattr("fenceline.scenario.scene.settle", lambda *_: done.append("settled") or 0.0)
+    monkeypatch.setattr("fenceline.scenario.scene.undecided_without", lambda *_: None)
+    monkeypatch.setattr("fenceline.scenario.scene.become_whole", lambda cluster: done.append("whole") or True)
     monkeypatch.setattr(stage.run, "look_back", lambda cluster: done.append("look back"))
     monkeypatch.setattr(stage.run, "read_back", lambda cluster: done.append("read back"))
     monkeypatch.setattr(stage.run, "note", lambda **_: None)
@@ -304,14 +304,14 @@ def test_after_a_mistake_there_is_nothing_to_wait_for(stage, ending, error):
 
 
 def test_a_run_that_is_decided_is_not_healed(stage, ending, monkeypatch, kinds):
-    monkeypatch.setattr("harness.scene.undecided_without", lambda *_: "the run was FAIL before (steps)")
+    monkeypatch.setattr("fenceline.scenario.scene.undecided_without", lambda *_: "the run was FAIL before (steps)")
     stage.finish(None)
     assert ending == ["settled", "look back"]
     assert kinds("whole") == [{"skipped": "the run was FAIL before (steps)"}]
 
 
 def test_a_cluster_that_is_not_whole_is_not_read_again(stage, ending, monkeypatch):
-    monkeypatch.setattr("harness.scene.become_whole", lambda cluster: False)
+    monkeypatch.setattr("fenceline.scenario.scene.become_whole", lambda cluster: False)
     assert stage.finish(None).verdict is not Verdict.PASS
     assert ending == ["settled", "look back"] and not stage.pool._is_whole
 
@@ -319,6 +319,6 @@ def test_a_cluster_that_is_not_whole_is_not_read_again(stage, ending, monkeypatc
 def test_a_mistake_of_ours_at_the_end_makes_the_run_broken_and_costs_no_verdict(stage, ending, monkeypatch, kinds):
     def fail(cluster):
         raise ZeroDivisionError("a bug")
-    monkeypatch.setattr("harness.scene.become_whole", fail)
+    monkeypatch.setattr("fenceline.scenario.scene.become_whole", fail)
     assert stage.finish(None) is not None
     assert kinds("broken") == [{"reason": "ZeroDivisionError: a bug"}]

@@ -8,12 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-
-from harness import checks
-from harness.checks import GIB, State
-from harness.doctor import CHECKS, examine, report
-from harness.hostinfo import Host
-from harness.machines.image import GuestImage
+from fenceline.host import checks
+from fenceline.host.checks import GIB, State
+from fenceline.host.doctor import CHECKS, examine, report
+from fenceline.host.info import Host
+from fenceline.machines.image import GuestImage
 
 IMAGE = GuestImage(
     "k",
@@ -250,7 +249,7 @@ def test_the_real_host_is_looked_at_quickly():
 
 def test_a_journal_is_dead_only_if_nobody_holds_it(tmp_path, monkeypatch):
     monkeypatch.setenv("FENCELINE_STATE", str(tmp_path))
-    monkeypatch.setattr("harness.hostinfo._YOUNG", 0.0)
+    monkeypatch.setattr("fenceline.host.info._YOUNG", 0.0)
     folder = tmp_path / "journal"
     folder.mkdir()
     for name in ("alive", "dead"):
@@ -258,7 +257,7 @@ def test_a_journal_is_dead_only_if_nobody_holds_it(tmp_path, monkeypatch):
     with (folder / "alive.jsonl").open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert Host().dead_journals() == ["dead"]
-    monkeypatch.setattr("harness.hostinfo._YOUNG", 60.0)
+    monkeypatch.setattr("fenceline.host.info._YOUNG", 60.0)
     assert Host().dead_journals() == []  # both too young to tell
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.errors import ClusterError
-from harness.faults import make_fault
-from harness.health import problems_of
-from harness.machines.protocol import Power
-from harness.stacks.state import MemberState, ResourceState
+from fenceline.cluster.health import problems_of
+from fenceline.core.errors import ClusterError
+from fenceline.faults import make_fault
+from fenceline.machines.protocol import Power
+from fenceline.stacks.state import MemberState, ResourceState
 
 HEALTHY = ResourceState("web-vip", "ocf:heartbeat:IPaddr2", "Started", ("rs-01",), True, False, True, "web")
 

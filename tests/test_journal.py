@@ -11,10 +11,9 @@ import threading
 from pathlib import Path
 
 import pytest
-
-from harness import journal as module
-from harness.errors import HostError
-from harness.journal import Journal, open_entries, state_dir
+from fenceline.core.errors import HostError
+from fenceline.journal import journal as module
+from fenceline.journal.journal import Journal, open_entries, state_dir
 
 
 @pytest.fixture
@@ -84,8 +83,8 @@ def test_a_disk_that_is_full_is_an_error_and_what_comes_later_is_not_lost():
     """In a process of its own, whose files may not grow beyond 150 bytes."""
     code = """
 import resource, sys, pathlib, tempfile
-from harness.errors import HostError
-from harness.journal import Journal, open_entries
+from fenceline.core.errors import HostError
+from fenceline.journal.journal import Journal, open_entries
 path = pathlib.Path(tempfile.mkdtemp()) / "x.jsonl"
 journal = Journal(path)
 first = journal.begin("first", text="x" * 40)
@@ -131,7 +130,7 @@ def test_its_lock_lives_as_long_as_its_owner(path):
 
 
 def test_its_lock_dies_with_its_owner(path):
-    code = ("import sys; from harness.journal import Journal; from pathlib import Path; "
+    code = ("import sys; from fenceline.journal.journal import Journal; from pathlib import Path; "
             f"j = Journal(Path({str(path)!r})); j.begin('a'); print('ready', flush=True); sys.stdin.read()")
     child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                              cwd=Path(__file__).parents[1])

@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from harness.judge.invariants import INVARIANTS
-from reports.matrix import matrix, matrix_text
+from fenceline.judge.invariants import INVARIANTS
+from fenceline.reports.matrix import matrix, matrix_text
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LEAST_TWIN_RUNS = 10

@@ -1,9 +1,8 @@
 """A scenario that asks more of its stack than that offers is refused when it is collected."""
 
 import pytest
-
-from harness.model.load import load_topology
-from harness.stacks.offers import lacking, offers, packets
+from fenceline.model.load import load_topology
+from fenceline.stacks.offers import lacking, offers, packets
 
 FEATURE = '''Feature: f
   Scenario: s
@@ -21,10 +20,9 @@ def problems(tmp_path):
         import importlib
         for name in ("given", "when", "then", "when_fencing", "when_network", "when_node", "when_anchored"):
             importlib.import_module(f"steps.{name}")
+        from fenceline.scenario.features import known_contexts
+        from fenceline.scenario.needs import ability_problems
         from pytest_bdd.feature import get_feature
-
-        from harness.features import known_contexts
-        from harness.needs import ability_problems
         path = tmp_path / f"f{abs(hash((topology, when, then, changes)))}.feature"
         extra = f', with\n      """\n      {changes}\n      """' if changes else ""
         path.write_text(FEATURE.format(topology=topology, when=when, then=then, with_changes=extra))
@@ -97,11 +95,10 @@ def test_a_row_that_can_not_be_had_is_refused_and_not_skipped(tmp_path):
     import importlib
     for name in ("given", "when", "then"):
         importlib.import_module(f"steps.{name}")
+    from fenceline.model.load import load_topology
+    from fenceline.scenario.features import known_contexts
+    from fenceline.scenario.needs import ability_problems
     from pytest_bdd.feature import get_feature
-
-    from harness.features import known_contexts
-    from harness.model.load import load_topology
-    from harness.needs import ability_problems
     farm = next(iter(load_topology("gfs2-iscsi").services))
     path = tmp_path / "farm.feature"
     path.write_text("Feature: f\n" + FARM.replace("farm", farm))

@@ -21,12 +21,12 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 CONFTEST = """
 import json, pathlib, pytest
 from pytest_bdd import given, then, when, parsers
-import harness.closing, harness.pool, harness.run
-from harness.errors import ClusterError, FaultError, HostError
-from harness.model.verdict import Finding, Judgement, Outage, Verdict
+import fenceline.scenario.closing, fenceline.scenario.pool, fenceline.scenario.run
+from fenceline.core.errors import ClusterError, FaultError, HostError
+from fenceline.model.verdict import Finding, Judgement, Outage, Verdict
 from tests.fakes import FakeCluster
 
-from harness.judge.verdict import judge as real_judge
+from fenceline.judge.verdict import judge as real_judge
 
 HERE = pathlib.Path(__file__).parent
 MADE = []
@@ -50,9 +50,9 @@ def judge(events, topology):
     outages = (Outage("web", 0, 10**9, 1.0 * len(topology.nodes), 0.1),) if "away" in tags else ()
     return Judgement(verdict, (Finding("single mount", verdict, "as the tag says"),), outages, figures)
 
-harness.pool.Cluster = make
-harness.run.judge = harness.closing.judge = judge
-harness.closing.configurations = lambda cluster: {}
+fenceline.scenario.pool.Cluster = make
+fenceline.scenario.run.judge = fenceline.scenario.closing.judge = judge
+fenceline.scenario.closing.configurations = lambda cluster: {}
 
 @pytest.fixture
 def bad_fixture():
@@ -78,7 +78,7 @@ def cant(scene): scene.cluster.stack.deaf = True
 @when("the log can't be judged")
 def unjudged(scene, monkeypatch):
     def fail(*_): raise RuntimeError("the judge has a bug")
-    monkeypatch.setattr(harness.run, "judge", fail)
+    monkeypatch.setattr(fenceline.scenario.run, "judge", fail)
 
 @when("it takes long")
 def long(scene):
@@ -488,7 +488,7 @@ def test_a_fault_that_the_host_can_not_inject_is_refused_before_a_cluster_is_bui
             Given the topology "web-iscsi" is up and "web" is answering
     """
     plain = CONFTEST + """
-from harness.hostinfo import Host
+from fenceline.host.info import Host
 Host.which = lambda self, program: None
 """
     done = session(tmp_path, feature, conftest=plain)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from fenceline.core.errors import ClusterError, MachineError
+from fenceline.core.progress import Progress
+from fenceline.faults import make_fault
+from fenceline.machines.protocol import Power
+from fenceline.model.load import load_topology
+from fenceline.model.verdict import BROKEN_AS_EXPECTED, Finding, Judgement, Verdict
+from fenceline.scenario import pool as pool_module
+from fenceline.scenario.pool import ClusterPool, prepare
 
-from harness import pool as pool_module
-from harness.errors import ClusterError, MachineError
-from harness.faults import make_fault
-from harness.machines.protocol import Power
-from harness.model.load import load_topology
-from harness.model.verdict import BROKEN_AS_EXPECTED, Finding, Judgement, Verdict
-from harness.pool import ClusterPool, prepare
-from harness.progress import Progress
 from tests.fakes import FakeCluster
 
 

@@ -13,15 +13,14 @@ import time
 from pathlib import Path
 
 import pytest
-
-from harness import journal as journal_module
-from harness import reap as module
-from harness.errors import HostError
-from harness.journal import Journal, open_entries
-from harness.machines import process
-from harness.machines.fabric import Fabric
-from harness.model.load import load_topology
-from harness.reap import reap, reap_one
+from fenceline.core.errors import HostError
+from fenceline.journal import journal as journal_module
+from fenceline.journal import reap as module
+from fenceline.journal.journal import Journal, open_entries
+from fenceline.journal.reap import reap, reap_one
+from fenceline.machines import process
+from fenceline.machines.fabric import Fabric
+from fenceline.model.load import load_topology
 
 NETNS = Path("/var/run/netns")
 needs_netns = pytest.mark.skipif(os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("nft") is None,

@@ -18,12 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from harness.journal import Journal
-from harness.machines import process
-from harness.machines.fabric import Fabric
-from harness.model.load import load_topology
-from harness.reap import reap
+from fenceline.journal.journal import Journal
+from fenceline.journal.reap import reap
+from fenceline.machines import process
+from fenceline.machines.fabric import Fabric
+from fenceline.model.load import load_topology
 
 TOPOLOGY = Path(__file__).parents[1] / "topologies" / "web-iscsi.yaml"
 RANDOM_KILLS = 300  # of runs without a fabric: some 10 ms each

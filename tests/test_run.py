@@ -7,14 +7,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fenceline.cluster.cluster import Cluster
+from fenceline.core.errors import HostError, MachineError
+from fenceline.judge.verdict import judge_folder
+from fenceline.model.load import load_topology
+from fenceline.model.verdict import Verdict
+from fenceline.observe.log import EventLog
+from fenceline.scenario.run import Run, RunInfo
 
-from harness.cluster import Cluster
-from harness.errors import HostError, MachineError
-from harness.judge.verdict import judge_folder
-from harness.model.load import load_topology
-from harness.model.verdict import Verdict
-from harness.observe.log import EventLog
-from harness.run import Run, RunInfo
 from tests.judge import logs
 
 INFO = RunInfo("Heartbeat cut: fence & relocate!", "features/x.feature::test_x", ("smoke",), 42, "uml")
@@ -33,7 +33,7 @@ def test_a_folders_name_sorts_and_reads_well(run):
 
 
 def test_two_runs_never_share_a_folder(tmp_path, monkeypatch):
-    import harness.run as module
+    import fenceline.scenario.run as module
 
     class Frozen:
         @staticmethod

@@ -2,7 +2,7 @@
 
 import json
 
-from harness.model.load import TOPOLOGY_DIR, topology_schema
+from fenceline.model.load import TOPOLOGY_DIR, topology_schema
 
 
 def test_the_exported_schema_is_up_to_date():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from fenceline.core.errors import ClusterError, ClusterSilent
+from fenceline.judge.history import build_history
+from fenceline.judge.invariants import check
+from fenceline.model.event import now_ns
+from fenceline.model.load import load_topology
+from fenceline.model.verdict import Verdict
+from fenceline.scenario import scene as scene_module
 
-from harness import scene as scene_module
-from harness.errors import ClusterError, ClusterSilent
-from harness.judge.history import build_history
-from harness.judge.invariants import check
-from harness.model.event import now_ns
-from harness.model.load import load_topology
-from harness.model.verdict import Verdict
 from tests.fakes import make_cluster, make_scene
 
 SILENT = ClusterSilent("no member tells the cluster's state", "rs-01: `crm_mon` did not end", ("rs-01", "rs-02"))
@@ -77,7 +77,7 @@ def test_before_the_scenario_has_begun_nothing_is_known_of_the_cluster(scene):
 
 
 def test_who_asks_for_the_owner_hears_the_silence_too(scene, monkeypatch):
-    monkeypatch.setattr("harness.cluster.OWNER_WITHIN", 0.2)
+    monkeypatch.setattr("fenceline.cluster.cluster.OWNER_WITHIN", 0.2)
     scene.cluster.stack.broken = SILENT
     with pytest.raises(ClusterSilent):
         scene.cluster.owner("web")

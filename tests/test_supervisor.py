@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from fenceline.core.errors import FencelineError
+from fenceline.lab import control
+from fenceline.lab.launch import Order, launch
 
-from harness import control
-from harness.errors import FencelineError
-from harness.launch import Order, launch
 from tests.fakecluster import COMMAND, ROOT
 from tests.judge.logs import topology
 
@@ -133,7 +133,7 @@ def up_process(tmp_path: Path, what: str) -> tuple[subprocess.Popen, control.Ent
     """``fenceline up`` in a process of its own, until its supervisor is coming up."""
     script = (
         "import json, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from harness.launch import Order, launch; from tests.fakecluster import COMMAND\n"
+        "from fenceline.lab.launch import Order, launch; from tests.fakecluster import COMMAND\n"
         "launch(Order(**json.load(sys.stdin)), print, COMMAND)"
     )
     child = subprocess.Popen(

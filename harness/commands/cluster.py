@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import control
-from harness.commands.show import judgement_text, status_text
-from harness.errors import ClusterError, HostError
+from fenceline.commands.show import judgement_text, status_text
+from fenceline.core.errors import ClusterError, HostError
+from fenceline.lab import control
 
 #: The checkout: what is written goes beside what pytest writes.
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,10 +33,10 @@ def say(line: str) -> None:
 
 def up(args: argparse.Namespace) -> int:
     """Brings a cluster up in the background."""
-    from harness.launch import Order, launch
-    from harness.model.load import load_topology
-    from harness.observe.targets import all_targets
-    from harness.run import Run
+    from fenceline.lab.launch import Order, launch
+    from fenceline.model.load import load_topology
+    from fenceline.observe.targets import all_targets
+    from fenceline.scenario.run import Run
 
     topology = load_topology(args.topology)
     name = args.name or topology.name
@@ -93,8 +93,8 @@ def _entry_of_node(args: argparse.Namespace) -> tuple[control.Entry, Path]:
 
 def ssh_command(entry: control.Entry, node: str, command: list[str]) -> list[str]:
     """OpenSSH's client inside the fabric, with the run's own key and host keys, nobody's configuration."""
-    from harness.model.addressing import management_address
-    from harness.model.load import load_topology
+    from fenceline.model.addressing import management_address
+    from fenceline.model.load import load_topology
 
     address = management_address(load_topology(str(Path(entry.run) / "topology.yaml")), node)
     options = {

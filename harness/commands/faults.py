@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from harness import control
-from harness.commands.cluster import say
-from harness.commands.show import fault_text
-from harness.errors import FaultError
+from fenceline.commands.cluster import say
+from fenceline.commands.show import fault_text
+from fenceline.core.errors import FaultError
+from fenceline.lab import control
 
 _FAULT_WITHIN = 900.0  # s: healing may wait for an emulated machine to boot
 
@@ -50,7 +50,7 @@ def describe(cls: type) -> list[str]:
 def parameter_help(field: dataclasses.Field) -> str:
     """What ``field`` takes; "" where nothing is known of it."""
     if field.name == "daemon":
-        from harness.stacks.offers import DAEMONS
+        from fenceline.stacks.offers import DAEMONS
 
         return "one of " + "; ".join(f"{stack}: {', '.join(names)}" for stack, names in DAEMONS.items())
     return field.metadata.get("help") or PARAMETERS.get(field.name, "")
@@ -105,7 +105,7 @@ def fault_class(name: str) -> type:
     Raises:
         FaultError: there is none.
     """
-    from harness.faults import FAULTS
+    from fenceline.faults import FAULTS
 
     if name not in FAULTS:
         raise FaultError(
@@ -116,7 +116,7 @@ def fault_class(name: str) -> type:
 
 def list_faults(args: argparse.Namespace) -> int:
     """Prints every fault that there is."""
-    from harness.faults import FAULTS
+    from fenceline.faults import FAULTS
 
     print("\n".join(line for name in sorted(FAULTS) for line in describe(FAULTS[name])))
     return 0
@@ -124,7 +124,7 @@ def list_faults(args: argparse.Namespace) -> int:
 
 def inject(args: argparse.Namespace) -> int:
     """Injects a fault and waits until it is confirmed."""
-    from harness.faults import make_fault
+    from fenceline.faults import make_fault
 
     parameters = parameters_of(fault_class(args.name), args.parameters)
     make_fault(args.name, **parameters)  # what is out of its range is said before a cluster is looked for

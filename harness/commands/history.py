@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.commands.cluster import runs_dir, say
-from harness.errors import FencelineError
+from fenceline.commands.cluster import runs_dir, say
+from fenceline.core.errors import FencelineError
 
 
 class NoHistory(FencelineError):
@@ -17,9 +17,9 @@ def report(args: argparse.Namespace) -> int:
     """Writes the page of all runs."""
     import sqlite3
 
-    from reports import history
-    from reports.allure_html import NoAllure, allure_html, results_folder
-    from reports.history_page import history_page
+    from fenceline.reports import history
+    from fenceline.reports.allure_html import NoAllure, allure_html, results_folder
+    from fenceline.reports.history_page import history_page
 
     base = runs_dir(args.runs_dir)
     path = Path(args.history) if args.history else base.parent / history.NAME
@@ -44,9 +44,9 @@ def report(args: argparse.Namespace) -> int:
 
 def compare(args: argparse.Namespace) -> int:
     """Says whether failover became slower from one set of runs to another; 1 if it did."""
-    from reports import history
-    from reports.compare import compare as compared
-    from reports.compare import comparison_text
+    from fenceline.reports import history
+    from fenceline.reports.compare import compare as compared
+    from fenceline.reports.compare import comparison_text
 
     sides = []
     for source in (args.before, args.after):
@@ -70,8 +70,8 @@ def compare(args: argparse.Namespace) -> int:
 
 def matrix(args: argparse.Namespace) -> int:
     """Prints which check caught which planted defect; 1 if one was missed, or a clean cluster raised an alarm."""
-    from reports.matrix import matrix as rows_of
-    from reports.matrix import matrix_markdown, matrix_text
+    from fenceline.reports.matrix import matrix as rows_of
+    from fenceline.reports.matrix import matrix_markdown, matrix_text
 
     base = runs_dir(args.runs_dir)
     rows = rows_of(sorted(folder for folder in base.glob("*") if folder.is_dir()))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness import control
-from harness.commands.cluster import say
-from harness.errors import HostError
+from fenceline.commands.cluster import say
+from fenceline.core.errors import HostError
+from fenceline.lab import control
 
 
 def doctor(args: argparse.Namespace) -> int:
     """Prints what this host can do and what is missing."""
-    from harness.doctor import examine, report
-    from harness.hostinfo import Host
+    from fenceline.host.doctor import examine, report
+    from fenceline.host.info import Host
 
     found = examine(Host())
     print(report(found))
@@ -22,7 +22,7 @@ def doctor(args: argparse.Namespace) -> int:
 
 def image_build(args: argparse.Namespace) -> int:
     """Builds the guest image unless it is cached."""
-    from harness.machines.image import ensure_image
+    from fenceline.machines.image import ensure_image
 
     image = ensure_image(say)
     print(
@@ -38,7 +38,7 @@ def _size(folder: Path) -> int:
 
 def image_path(args: argparse.Namespace) -> int:
     """Prints where the guest image is."""
-    from harness.machines.image import find_image, recipe_key
+    from fenceline.machines.image import find_image, recipe_key
 
     image = find_image()
     if image is None:
@@ -51,7 +51,7 @@ def image_path(args: argparse.Namespace) -> int:
 
 def reap(args: argparse.Namespace) -> int:
     """Removes what dead runs left."""
-    from harness.reap import reap as reap_journals
+    from fenceline.journal.reap import reap as reap_journals
 
     removed = [f"cluster {name}: its name and socket" for name in control.remove_dead()]
     problems = []

@@ -13,11 +13,11 @@ def import_files(args: argparse.Namespace) -> int:
 
     Raises:
         FencelineError: a file can't be read, or describes no cluster.
-        harness.model.load.TopologyError: what came out is no topology.
+        fenceline.model.load.TopologyError: what came out is no topology.
     """
-    from harness.importers.combine import import_sources
-    from harness.importers.source import read_source
-    from harness.model.load import parse_topology
+    from fenceline.importers.combine import import_sources
+    from fenceline.importers.source import read_source
+    from fenceline.model.load import parse_topology
 
     found = import_sources([read_source(name) for name in args.files], args.name)
     for note in found.notes:

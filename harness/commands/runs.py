@@ -6,9 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from harness.commands.cluster import runs_dir, say
-from harness.commands.show import judgement_text
-from harness.errors import FencelineError
+from fenceline.commands.cluster import runs_dir, say
+from fenceline.commands.show import judgement_text
+from fenceline.core.errors import FencelineError
 
 #: The exit status of ``judge`` for each verdict; 2 is also that of a usage error: no statement at all.
 EXIT = {"PASS": 0, "FAIL": 1, "BROKEN": 2, "INVALID": 3, "UNKNOWN": 4}
@@ -20,7 +20,7 @@ class NoRun(FencelineError):
 
 def judge(args: argparse.Namespace) -> int:
     """Judges a saved run again."""
-    from harness.judge import judge_folder, judgement_to_json
+    from fenceline.judge import judge_folder, judgement_to_json
 
     folder = _run_folder(args.run_folder, runs_dir(args.runs_dir))
     try:
@@ -57,7 +57,7 @@ def _compare(folder: Path, verdict: str) -> None:
 
 def topology_check(args: argparse.Namespace) -> int:
     """Says what is wrong with a topology, all at once."""
-    from harness.model.load import load_topology
+    from fenceline.model.load import load_topology
 
     topology = load_topology(args.file)
     print(
@@ -71,7 +71,7 @@ def topology_check(args: argparse.Namespace) -> int:
 
 def topology_schema(args: argparse.Namespace) -> int:
     """Prints the JSON Schema of topology files."""
-    from harness.model.load import topology_schema as schema
+    from fenceline.model.load import topology_schema as schema
 
     print(json.dumps(schema(), indent=2))
     return 0
@@ -79,7 +79,7 @@ def topology_schema(args: argparse.Namespace) -> int:
 
 def topology_list(args: argparse.Namespace) -> int:
     """Prints the topologies that come with Fenceline."""
-    from harness.model.load import TOPOLOGY_DIR, TopologyError, load_topology
+    from fenceline.model.load import TOPOLOGY_DIR, TopologyError, load_topology
 
     for path in sorted(TOPOLOGY_DIR.glob("*.yaml")):
         try:

@@ -1,6 +1,6 @@
 """Every fault that Fenceline can inject; importing this package registers them all."""
 
-from harness.faults import (
+from fenceline.faults import (
     address,
     admin,
     agents,
@@ -28,7 +28,7 @@ from harness.faults import (
     traffic,
     watchdog,
 )
-from harness.faults.base import FAULTS, ActiveFault, Fault, FaultControl, lasts, make_fault
+from fenceline.faults.base import FAULTS, ActiveFault, Fault, FaultControl, lasts, make_fault
 
 __all__ = ["FAULTS", "ActiveFault", "Fault", "FaultControl", "address", "admin", "agents", "clock", "disk", "drbd",
            "fencing", "flap", "guest", "interface", "lasts", "make_fault", "names", "netem", "network", "nfs", "node",

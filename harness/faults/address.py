@@ -7,18 +7,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
-from harness.faults.background import start_worker, stop_worker, worker_of
-from harness.faults.base import OnCluster, fault, observed
-from harness.faults.bridge_rule import BridgeRule
-from harness.faults.claims import Claim
-from harness.faults.parameters import parameter
-from harness.machines.fabric import _ETH_P_ARP
-from harness.model.cost import Cost
+from fenceline.core.errors import FaultError
+from fenceline.faults.background import start_worker, stop_worker, worker_of
+from fenceline.faults.base import OnCluster, fault, observed
+from fenceline.faults.bridge_rule import BridgeRule
+from fenceline.faults.claims import Claim
+from fenceline.faults.parameters import parameter
+from fenceline.machines.fabric import _ETH_P_ARP
+from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 #: Locally administered, and not one that the harness gives to a machine.
 STRANGER_MAC = "02:fe:0b:ad:ca:fe"
@@ -148,8 +148,8 @@ table bridge {self._table} {{
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         import json
 
-        from harness.machines.frames import Watch, count_frames
-        from harness.model.addressing import device
+        from fenceline.machines.frames import Watch, count_frames
+        from fenceline.model.addressing import device
         vip, network = self._vip(cluster)
         fabric, owner = cluster.fabric, cluster.owner(self.service)
         # its owner is made to announce it, as it does when it takes it over

@@ -6,17 +6,17 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
-from harness.faults.base import OnCluster, OnNode, fault
-from harness.faults.claims import Claim, Once
-from harness.faults.parameters import check_names, parameter
-from harness.model import damage
-from harness.model.cost import Cost
-from harness.stacks.pacemaker.cib import cluster_properties
+from fenceline.core.errors import FaultError
+from fenceline.faults.base import OnCluster, OnNode, fault
+from fenceline.faults.claims import Claim, Once
+from fenceline.faults.parameters import check_names, parameter
+from fenceline.model import damage
+from fenceline.model.cost import Cost
+from fenceline.stacks.pacemaker.cib import cluster_properties
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _LEFT = 40.0  # s until a service has left a node that it may not run on
 _SPREAD = 20.0  # s until every member has what was changed

@@ -8,18 +8,18 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, FencelineError
-from harness.faults.base import fault
-from harness.faults.claims import Claim, inside
-from harness.faults.node import InGuest
-from harness.faults.parameters import check_choice, check_seconds, parameter
-from harness.model.cost import Cost
-from harness.stacks.offers import agent_file
-from harness.stacks.pacemaker.cib import ACTION_TIMEOUT
+from fenceline.core.errors import FaultError, FencelineError
+from fenceline.faults.base import fault
+from fenceline.faults.claims import Claim, inside
+from fenceline.faults.node import InGuest
+from fenceline.faults.parameters import check_choice, check_seconds, parameter
+from fenceline.model.cost import Cost
+from fenceline.stacks.offers import agent_file
+from fenceline.stacks.pacemaker.cib import ACTION_TIMEOUT
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _ACTIONS = ("start", "stop")
 _SERVICE = "a service of the topology"

@@ -7,10 +7,10 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import FaultError, FencelineError
+from fenceline.core.errors import FaultError, FencelineError
 
 if TYPE_CHECKING:
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
 
 _END_WITHIN = 10.0  # s that one turn of a loop may take to end
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from harness.errors import FaultError, FencelineError, Timeout
-from harness.faults.claims import Claim, Claims
+from fenceline.core.errors import FaultError, FencelineError, Timeout
+from fenceline.faults.claims import Claim, Claims
 
 if TYPE_CHECKING:
-    from harness.model.cost import Cost
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.cost import Cost
+    from fenceline.model.topology import Topology
 
 
 class Fault(Protocol):
@@ -24,9 +24,9 @@ class Fault(Protocol):
 
     ``confirm`` and ``confirm_healed`` return what was observed, independently of the command that did it, and
     raise ``FaultError`` where it is not so. ``heal`` works on a node that is hung, fenced or cut off, and may be
-    repeated. ``claims(topology)`` says what it holds meanwhile (``harness.faults.claims``), ``needs`` what the stack
-    must offer (``harness.stacks.offers``), ``requires`` what the host and the guests must have
-    (``harness.faults.requirements``). One that ends by itself says so by ``lasts``.
+    repeated. ``claims(topology)`` says what it holds meanwhile (``fenceline.faults.claims``), ``needs`` what the stack
+    must offer (``fenceline.stacks.offers``), ``requires`` what the host and the guests must have
+    (``fenceline.faults.requirements``). One that ends by itself says so by ``lasts``.
     """
 
     name: ClassVar[str]
@@ -169,7 +169,7 @@ class FaultControl:
 
     def refusal(self, fault: Fault) -> str | None:
         """Why ``fault`` is not for this cluster, or not now, in words; None where nothing speaks against it."""
-        from harness.faults.fitting import misfit
+        from fenceline.faults.fitting import misfit
         return misfit(fault, self._cluster.topology) or self._claims().conflict(fault)
 
     def _claims(self) -> Claims:

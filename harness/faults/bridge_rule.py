@@ -6,11 +6,11 @@ import zlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.faults.claims import Claim
+from fenceline.faults.claims import Claim
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 
 def table_of(fault: Any, what: str) -> str:

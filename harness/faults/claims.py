@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.model.event import Event, now_ns
+from fenceline.model.event import Event, now_ns
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
+    from fenceline.model.topology import Topology
 
 _TO_END = 1.0  # s that a fault which ends by itself may take to begin, and to end
 
@@ -63,7 +63,7 @@ class Once:
 
 
 class InForce(Protocol):
-    """A fault in force: see ``harness.faults.ActiveFault``."""
+    """A fault in force: see ``fenceline.faults.ActiveFault``."""
 
     id: int
     fault: Any

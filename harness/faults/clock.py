@@ -7,15 +7,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
-from harness.faults.base import fault
-from harness.faults.node import InGuest
-from harness.faults.parameters import check_seconds, check_signed_seconds, parameter
-from harness.model.cost import Cost
+from fenceline.core.errors import FaultError
+from fenceline.faults.base import fault
+from fenceline.faults.node import InGuest
+from fenceline.faults.parameters import check_seconds, check_signed_seconds, parameter
+from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _DRIFT_WINDOW = 2.0  # s over which a drift is measured, again and again until it is known
 _DRIFT_KNOWN = 0.9  # % that it may be off: with the 1 % that is tolerated still less than the least drift of 2 %

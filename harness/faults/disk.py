@@ -6,19 +6,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
-from harness.faults.base import OnCluster, fault
-from harness.faults.claims import Claim
-from harness.faults.parameters import check_choice, check_seconds, parameter
-from harness.machines.protocol import Power
-from harness.model import damage
-from harness.model.cost import Cost
-from harness.storage.mapped import DMSETUP, device, find_disk, mapping
+from fenceline.core.errors import FaultError
+from fenceline.faults.base import OnCluster, fault
+from fenceline.faults.claims import Claim
+from fenceline.faults.parameters import check_choice, check_seconds, parameter
+from fenceline.machines.protocol import Power
+from fenceline.model import damage
+from fenceline.model.cost import Cost
+from fenceline.storage.mapped import DMSETUP, device, find_disk, mapping
 
 if TYPE_CHECKING:
-    from harness.guest.ssh import Result
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.guest.ssh import Result
+    from fenceline.model.topology import Topology
 
 _LUN = "a LUN of storage.iscsi"
 _WRITTEN = 30.0  # s within which something is written to a LUN that is in use

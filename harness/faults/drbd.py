@@ -8,20 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
-from harness.faults.base import OnCluster, OnNode, fault, observed
-from harness.faults.bridge_rule import BridgeRule
-from harness.faults.claims import Claim, Once, inside
-from harness.faults.parameters import parameter
-from harness.judge.replicas import SPLIT_BRAIN
-from harness.model import damage
-from harness.model.cost import Cost
-from harness.model.shared_storage import Drbd
-from harness.storage import drbd
+from fenceline.core.errors import FaultError
+from fenceline.faults.base import OnCluster, OnNode, fault, observed
+from fenceline.faults.bridge_rule import BridgeRule
+from fenceline.faults.claims import Claim, Once, inside
+from fenceline.faults.parameters import parameter
+from fenceline.judge.replicas import SPLIT_BRAIN
+from fenceline.model import damage
+from fenceline.model.cost import Cost
+from fenceline.model.shared_storage import Drbd
+from fenceline.storage import drbd
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _RESOURCE = "a resource of storage.drbd"
 _NOTICED = 10.0  # s beyond DRBD's own times within which it says what has become of it

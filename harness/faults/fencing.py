@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, Timeout
-from harness.faults.base import OnNode, fault, observed
-from harness.faults.claims import Claim
-from harness.faults.node import switch_on, wait_tick
-from harness.faults.parameters import check_seconds, parameter
-from harness.fencing.bmc import BmcMode
-from harness.fencing.client import IpmiAnswer, ask_bmc
-from harness.model import damage
-from harness.model.cost import Cost
-from harness.model.event import now_ns
+from fenceline.core.errors import FaultError, Timeout
+from fenceline.faults.base import OnNode, fault, observed
+from fenceline.faults.claims import Claim
+from fenceline.faults.node import switch_on, wait_tick
+from fenceline.faults.parameters import check_seconds, parameter
+from fenceline.fencing.bmc import BmcMode
+from fenceline.fencing.client import IpmiAnswer, ask_bmc
+from fenceline.model import damage
+from fenceline.model.cost import Cost
+from fenceline.model.event import now_ns
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _LAMP = 1.0  # s within which the lamp lights up once the device has answered
 

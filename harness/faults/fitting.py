@@ -7,9 +7,9 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from harness.model.addressing import CLIENT_NAME
-from harness.model.topology import Topology
-from harness.stacks.offers import daemons, lacking
+from fenceline.model.addressing import CLIENT_NAME
+from fenceline.model.topology import Topology
+from fenceline.stacks.offers import daemons, lacking
 
 #: What a parameter may name, by its kind: how that is called, and which there are.
 KINDS: dict[str, tuple[str, Callable[[Topology], Iterable[str]]]] = {
@@ -67,7 +67,7 @@ def misfit(fault: Any, topology: Topology) -> str | None:
 
 
 def needs_of(fault: Any) -> list[str]:
-    """What of ``harness.stacks.offers`` the ``fault`` needs, with its own parameters filled in; of a fault class only
+    """What of ``fenceline.stacks.offers`` the ``fault`` needs, with its own parameters filled in; of a fault class only
     what does not depend on them."""
     needs = getattr(fault, "needs", ())
     if isinstance(fault, type):

@@ -7,16 +7,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, Timeout
-from harness.faults.background import start_worker, stop_worker
-from harness.faults.base import fault, is_event
-from harness.faults.claims import Claim, cable
-from harness.faults.network import NetworkCut
-from harness.faults.parameters import check_seconds, parameter
+from fenceline.core.errors import FaultError, Timeout
+from fenceline.faults.background import start_worker, stop_worker
+from fenceline.faults.base import fault, is_event
+from fenceline.faults.claims import Claim, cable
+from fenceline.faults.network import NetworkCut
+from fenceline.faults.parameters import check_seconds, parameter
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 
 class Phases:

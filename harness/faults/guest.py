@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, FencelineError
-from harness.faults.base import EndsByItself, OnNode, fault, is_event, observed
-from harness.faults.claims import Claim, Once, inside
-from harness.faults.node import NodeFault, no_ticks, reach, wait_back, wait_tick
-from harness.faults.parameters import check_choice, parameter
-from harness.faults.process import daemon_process, service_daemon, signal_service
-from harness.machines.protocol import Power
-from harness.model import damage
-from harness.model.cost import Cost
-from harness.model.event import now_ns
-from harness.model.units import parse_duration
+from fenceline.core.errors import FaultError, FencelineError
+from fenceline.faults.base import EndsByItself, OnNode, fault, is_event, observed
+from fenceline.faults.claims import Claim, Once, inside
+from fenceline.faults.node import NodeFault, no_ticks, reach, wait_back, wait_tick
+from fenceline.faults.parameters import check_choice, parameter
+from fenceline.faults.process import daemon_process, service_daemon, signal_service
+from fenceline.machines.protocol import Power
+from fenceline.model import damage
+from fenceline.model.cost import Cost
+from fenceline.model.event import now_ns
+from fenceline.model.units import parse_duration
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 # The kernel's reserve for tasks that are not real-time, 5 % by default; not there, or not to be set, in every kernel.
 _RT_LIMIT = "/proc/sys/kernel/sched_rt_runtime_us"

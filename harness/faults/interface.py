@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
-from harness.faults.base import fault
-from harness.faults.claims import Claim, inside
-from harness.faults.network import NetworkCut
-from harness.faults.node import reach
-from harness.faults.parameters import check_choice, parameter
-from harness.model.addressing import address, device
+from fenceline.core.errors import FaultError
+from fenceline.faults.base import fault
+from fenceline.faults.claims import Claim, inside
+from fenceline.faults.network import NetworkCut
+from fenceline.faults.node import reach
+from fenceline.faults.parameters import check_choice, parameter
+from fenceline.model.addressing import address, device
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 
 @fault

@@ -9,19 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, HostError
-from harness.faults.base import fault
-from harness.faults.node import wait_running
-from harness.faults.parameters import check_number, check_seconds, parameter
-from harness.faults.traffic import PERCENT, NodeTraffic
-from harness.guest.ping import Ping, parse_ping, ping_command
-from harness.model import damage
-from harness.model.addressing import address, device
-from harness.model.cost import Cost
+from fenceline.core.errors import FaultError, HostError
+from fenceline.faults.base import fault
+from fenceline.faults.node import wait_running
+from fenceline.faults.parameters import check_number, check_seconds, parameter
+from fenceline.faults.traffic import PERCENT, NodeTraffic
+from fenceline.guest.ping import Ping, parse_ping, ping_command
+from fenceline.model import damage
+from fenceline.model.addressing import address, device
+from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _PINGS, _INTERVAL = 200, 0.005  # s
 _SIGMAS = 4.0

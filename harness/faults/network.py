@@ -11,17 +11,17 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
-from harness.faults.base import OnCluster, OnNode, fault
-from harness.faults.bridge_rule import BridgeRule, table_of
-from harness.faults.claims import Claim, cable
-from harness.faults.parameters import check_names, check_seconds, parameter
-from harness.model import damage
-from harness.model.cost import Cost
+from fenceline.core.errors import FaultError
+from fenceline.faults.base import OnCluster, OnNode, fault
+from fenceline.faults.bridge_rule import BridgeRule, table_of
+from fenceline.faults.claims import Claim, cable
+from fenceline.faults.parameters import check_names, check_seconds, parameter
+from fenceline.model import damage
+from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _ENOUGH_PACKETS = 60
 _SIGMAS = 4.0

@@ -7,21 +7,21 @@ import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, FencelineError
-from harness.faults.base import OnCluster, fault
-from harness.faults.bridge_rule import BridgeRule
-from harness.faults.claims import Claim
-from harness.faults.node import wait_running
-from harness.faults.parameters import check_seconds, parameter
-from harness.model import damage
-from harness.model.addressing import management_address
-from harness.model.cost import Cost
-from harness.model.event import now_ns
-from harness.storage import nfs
+from fenceline.core.errors import FaultError, FencelineError
+from fenceline.faults.base import OnCluster, fault
+from fenceline.faults.bridge_rule import BridgeRule
+from fenceline.faults.claims import Claim
+from fenceline.faults.node import wait_running
+from fenceline.faults.parameters import check_seconds, parameter
+from fenceline.model import damage
+from fenceline.model.addressing import management_address
+from fenceline.model.cost import Cost
+from fenceline.model.event import now_ns
+from fenceline.storage import nfs
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 #: RFC 5531: a NULL call of version 4 of NFS, as one fragment; and how an answer to it begins.
 _NULL = struct.pack("!IIIIIIIIIII", 0x80000000 | 40, 0xFE9CE, 0, 2, 100003, 4, 0, 0, 0, 0, 0)

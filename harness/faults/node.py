@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, Timeout
-from harness.faults.base import OnNode, fault, is_event, observed
-from harness.faults.claims import Claim, inside, power
-from harness.machines.protocol import Power
-from harness.model import damage
-from harness.model.cost import Cost
-from harness.model.event import now_ns
+from fenceline.core.errors import FaultError, Timeout
+from fenceline.faults.base import OnNode, fault, is_event, observed
+from fenceline.faults.claims import Claim, inside, power
+from fenceline.machines.protocol import Power
+from fenceline.model import damage
+from fenceline.model.cost import Cost
+from fenceline.model.event import now_ns
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _SILENCE = 1.0  # s without the agent's tick (4 a second) that proves that a guest is not scheduled
 

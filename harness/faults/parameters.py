@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from harness.model.units import parse_duration, parse_size
+from fenceline.model.units import parse_duration, parse_size
 
 
 def parameter(text: str, default: Any = dataclasses.MISSING, kind: str = "") -> Any:
     """A dataclass field that says in ``text`` what it takes: unit and range; and of which ``kind``
-    (``harness.faults.fitting.KINDS``) are the things that it names, where it is not called after them itself."""
+    (``fenceline.faults.fitting.KINDS``) are the things that it names, where it is not called after them itself."""
     return dataclasses.field(default=default, metadata={"help": text, "kind": kind})
 
 

@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, FencelineError
-from harness.faults import shapes
-from harness.faults.base import OnCluster, fault
-from harness.faults.bridge_rule import BridgeRule, table_of
-from harness.faults.parameters import check_names, check_number, parameter
-from harness.machines.frames import Watch, count_frames
-from harness.model import damage
-from harness.model.addressing import address
-from harness.model.cost import Cost
+from fenceline.core.errors import FaultError, FencelineError
+from fenceline.faults import shapes
+from fenceline.faults.base import OnCluster, fault
+from fenceline.faults.bridge_rule import BridgeRule, table_of
+from fenceline.faults.parameters import check_names, check_number, parameter
+from fenceline.machines.frames import Watch, count_frames
+from fenceline.model import damage
+from fenceline.model.addressing import address
+from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _WINDOW = 0.6  # s for which frames are counted: a totem token comes every few ms
 _ASKING = 2.5  # s for which they are counted where somebody was made to speak: Linux repeats an ARP question after 1 s

@@ -11,20 +11,20 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, MachineError
-from harness.faults.background import start_worker, stop_worker
-from harness.faults.base import fault, is_event, observed
-from harness.faults.claims import Claim, power
-from harness.faults.node import PowerOff, no_ticks, switch_on, wait_tick
-from harness.faults.parameters import check_names, check_seconds, parameter
-from harness.machines.protocol import Power
-from harness.model import damage
-from harness.model.cost import Cost
-from harness.model.event import Event
+from fenceline.core.errors import FaultError, MachineError
+from fenceline.faults.background import start_worker, stop_worker
+from fenceline.faults.base import fault, is_event, observed
+from fenceline.faults.claims import Claim, power
+from fenceline.faults.node import PowerOff, no_ticks, switch_on, wait_tick
+from fenceline.faults.parameters import check_names, check_seconds, parameter
+from fenceline.machines.protocol import Power
+from fenceline.model import damage
+from fenceline.model.cost import Cost
+from fenceline.model.event import Event
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _SHUTDOWN = 90.0  # s that a clean shutdown may take: the cluster moves what runs there first
 

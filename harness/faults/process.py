@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, MachineError
-from harness.faults.base import OnNode, fault, is_event
-from harness.faults.claims import Claim, inside
-from harness.faults.node import InGuest, reach, wait_back
-from harness.faults.parameters import parameter
-from harness.machines.protocol import Power
-from harness.model import damage
-from harness.model.cost import Cost
+from fenceline.core.errors import FaultError, MachineError
+from fenceline.faults.base import OnNode, fault, is_event
+from fenceline.faults.claims import Claim, inside
+from fenceline.faults.node import InGuest, reach, wait_back
+from fenceline.faults.parameters import parameter
+from fenceline.machines.protocol import Power
+from fenceline.model import damage
+from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.model.topology import Daemon, Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Daemon, Topology
 
 _SERVICE_PROCESSES = Path(__file__).parent.parent / "guest" / "service_processes.py"
 _HEALED = 15.0  # s until a continued process is seen to run

@@ -6,19 +6,19 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, FencelineError
-from harness.faults.base import OnCluster, fault
-from harness.faults.bridge_rule import BridgeRule
-from harness.faults.claims import Claim
-from harness.faults.node import wait_running
-from harness.faults.parameters import check_number, parameter
-from harness.guest.ping import parse_ping, ping_command
-from harness.model.addressing import CLIENT_NAME, ping_address
-from harness.model.cost import Cost
+from fenceline.core.errors import FaultError, FencelineError
+from fenceline.faults.base import OnCluster, fault
+from fenceline.faults.bridge_rule import BridgeRule
+from fenceline.faults.claims import Claim
+from fenceline.faults.node import wait_running
+from fenceline.faults.parameters import check_number, parameter
+from fenceline.guest.ping import parse_ping, ping_command
+from fenceline.model.addressing import CLIENT_NAME, ping_address
+from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _NOTICED = 30.0  # s within which every member has noticed
 _EXPECTED = re.compile(r"^Expected votes:\s*(\d+)", re.MULTILINE)

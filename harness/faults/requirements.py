@@ -13,9 +13,9 @@ import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from harness.faults.base import FAULTS
-from harness.hostinfo import Host
-from harness.machines.image import GuestImage
+from fenceline.faults.base import FAULTS
+from fenceline.host.info import Host
+from fenceline.machines.image import GuestImage
 
 #: How a program that is missing is had.
 PACKAGES = {"ipmitool": "ipmitool", "uml_mconsole": "uml-utilities", "tc": "iproute2", "nft": "nftables"}
@@ -58,7 +58,7 @@ class Place:
 
 def place(driver: str, uri: str | None = None, host: Host | None = None) -> Place:
     """This host with ``driver`` ("auto" too)."""
-    from harness.machines.drivers import resolved_name
+    from fenceline.machines.drivers import resolved_name
     host = host or Host()
     image, name = host.image(), resolved_name(driver, uri)
     return Place(name, host, guest_modules(image, name) if image else None)

@@ -7,17 +7,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
-from harness.faults.base import OnCluster, fault
-from harness.faults.claims import Claim
-from harness.faults.disk import lun_number
-from harness.faults.parameters import parameter
-from harness.model.cost import Cost
-from harness.storage.iscsi import disk_path
+from fenceline.core.errors import FaultError
+from fenceline.faults.base import OnCluster, fault
+from fenceline.faults.claims import Claim
+from fenceline.faults.disk import lun_number
+from fenceline.faults.parameters import parameter
+from fenceline.model.cost import Cost
+from fenceline.storage.iscsi import disk_path
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _KEY = re.compile(r"^\s+0x([0-9a-f]+)\s*$", re.MULTILINE)
 _HOLDER = re.compile(r"^\s+Key=0x([0-9a-f]+)", re.MULTILINE)

@@ -7,17 +7,17 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, FencelineError
-from harness.faults.base import EndsByItself, fault
-from harness.faults.claims import Claim
-from harness.faults.node import InGuest, reach, wait_tick
-from harness.faults.parameters import check_choice, check_number, check_seconds, parameter
-from harness.model import damage
-from harness.model.cost import Cost
+from fenceline.core.errors import FaultError, FencelineError
+from fenceline.faults.base import EndsByItself, fault
+from fenceline.faults.claims import Claim
+from fenceline.faults.node import InGuest, reach, wait_tick
+from fenceline.faults.parameters import check_choice, check_number, check_seconds, parameter
+from fenceline.model import damage
+from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _SECONDS = "s (or 500ms, 20s, 2min) after which it ends by itself, from 1 to 600"
 _FILLER = ".fenceline-full"

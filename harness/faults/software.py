@@ -12,19 +12,19 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import ClusterError, FaultError, MachineError
-from harness.faults.base import OnCluster, OnNode, fault, is_event
-from harness.faults.claims import Claim, inside
-from harness.faults.node import reach, switch_on
-from harness.faults.parameters import check_choice, check_names, check_number, check_seconds, parameter
-from harness.model import damage
-from harness.model.cost import Cost
-from harness.stacks.nginx import configuration
-from harness.stacks.offers import components, units
+from fenceline.core.errors import ClusterError, FaultError, MachineError
+from fenceline.faults.base import OnCluster, OnNode, fault, is_event
+from fenceline.faults.claims import Claim, inside
+from fenceline.faults.node import reach, switch_on
+from fenceline.faults.parameters import check_choice, check_names, check_number, check_seconds, parameter
+from fenceline.model import damage
+from fenceline.model.cost import Cost
+from fenceline.stacks.nginx import configuration
+from fenceline.stacks.offers import components, units
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _STOPPED = 90.0  # s until the software of a node has stopped: its services stop first
 _CIB = "/var/lib/pacemaker/cib"

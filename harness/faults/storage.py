@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
-from harness.faults.base import OnCluster, fault, is_event, observed
-from harness.faults.claims import Claim, Once
-from harness.faults.node import InGuest, wait_running
-from harness.model import damage
-from harness.model.cost import Cost
-from harness.model.event import now_ns
-from harness.storage.iscsi import PORT, target_name
+from fenceline.core.errors import FaultError
+from fenceline.faults.base import OnCluster, fault, is_event, observed
+from fenceline.faults.claims import Claim, Once
+from fenceline.faults.node import InGuest, wait_running
+from fenceline.model import damage
+from fenceline.model.cost import Cost
+from fenceline.model.event import now_ns
+from fenceline.storage.iscsi import PORT, target_name
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _STATES = "cat /sys/class/iscsi_session/session*/state 2>/dev/null; true"
 _NOTICED = 20.0  # s within which an initiator notices

@@ -8,18 +8,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, MachineError
-from harness.faults.background import start_worker, stop_worker
-from harness.faults.base import EndsByItself, fault, is_event, observed
-from harness.faults.node import NodeFault, no_ticks
-from harness.faults.parameters import check_seconds, parameter
-from harness.machines.protocol import Power
-from harness.model import damage
-from harness.model.cost import Cost
+from fenceline.core.errors import FaultError, MachineError
+from fenceline.faults.background import start_worker, stop_worker
+from fenceline.faults.base import EndsByItself, fault, is_event, observed
+from fenceline.faults.node import NodeFault, no_ticks
+from fenceline.faults.parameters import check_seconds, parameter
+from fenceline.machines.protocol import Power
+from fenceline.model import damage
+from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _TURN = 0.01  # s from one look to the next at whether it is time
 _LONG = 1.5  # s; in a shorter one the agent's silence tells nothing while it lasts, but the gap in its ticks does after

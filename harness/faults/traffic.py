@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError, FencelineError
-from harness.faults.base import OnCluster, OnNode, fault
-from harness.faults.bridge_rule import BridgeRule
-from harness.faults.claims import Claim
-from harness.faults.network import PacketDrop
-from harness.faults.parameters import check_choice, check_number, parameter
-from harness.guest.ping import parse_ping, ping_command
-from harness.machines.frames import flood
-from harness.model import damage
-from harness.model.addressing import address
-from harness.model.cost import Cost
-from harness.stacks.offers import lacking
+from fenceline.core.errors import FaultError, FencelineError
+from fenceline.faults.base import OnCluster, OnNode, fault
+from fenceline.faults.bridge_rule import BridgeRule
+from fenceline.faults.claims import Claim
+from fenceline.faults.network import PacketDrop
+from fenceline.faults.parameters import check_choice, check_number, parameter
+from fenceline.guest.ping import parse_ping, ping_command
+from fenceline.machines.frames import flood
+from fenceline.model import damage
+from fenceline.model.addressing import address
+from fenceline.model.cost import Cost
+from fenceline.stacks.offers import lacking
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _NETWORK = "a network of the topology that the node is plugged into"
 PERCENT = "% of the packets, above 0 and at most 100"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.errors import FaultError
-from harness.faults.base import fault
-from harness.faults.node import InGuest
-from harness.model.cost import Cost
+from fenceline.core.errors import FaultError
+from fenceline.faults.base import fault
+from fenceline.faults.node import InGuest
+from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
+    from fenceline.model.topology import Topology
 
 _NEVER = 65535  # s; the most that softdog takes: 18 hours
 # A watchdog can be opened once, and SBD has it: its own open file is borrowed by pidfd_getfd(2), number 438. The

@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from harness.errors import FencelineError, HostError
-from harness.fencing.ipmi import FAILED, NOT_IN_THIS_STATE, OK, Answer, Endpoint
-from harness.machines.protocol import Machine, Power
-from harness.model.addressing import bmc_address
-from harness.model.event import Event
-from harness.model.topology import Topology
-from harness.observe.log import EventLog
-from harness.observe.loop import ObserverLoop
+from fenceline.core.errors import FencelineError, HostError
+from fenceline.fencing.ipmi import FAILED, NOT_IN_THIS_STATE, OK, Answer, Endpoint
+from fenceline.machines.protocol import Machine, Power
+from fenceline.model.addressing import bmc_address
+from fenceline.model.event import Event
+from fenceline.model.topology import Topology
+from fenceline.observe.log import EventLog
+from fenceline.observe.loop import ObserverLoop
 
 USER = "fenceline"
 PORT = 623  # UDP: asf-rmcp

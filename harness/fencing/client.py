@@ -8,12 +8,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import HostError
-from harness.fencing.bmc import USER
-from harness.model.addressing import bmc_address
+from fenceline.core.errors import HostError
+from fenceline.fencing.bmc import USER
+from fenceline.model.addressing import bmc_address
 
 if TYPE_CHECKING:
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _MARGIN = 10.0  # s that a call may take beyond what the device may

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.model.event import Event
+from fenceline.model.event import Event
 
 #: A device that was asked nothing for so long (ns) since it cut the power is not asked to give it again:
 #: fence_ipmilan's next question comes within 2 s, also on a busy machine.

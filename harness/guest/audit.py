@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.errors import ClusterError
+from fenceline.core.errors import ClusterError
 
 _CORES = ("/var/lib/pacemaker/cores", "/var/lib/corosync", "/var/lib/heartbeat/cores", "/var/lib/systemd/coredump")
 _LEAST_FREE = 5  # % of a disk

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from harness.guest.seed import Seed
-from harness.guest.ssh import KeyPair
-from harness.model.addressing import address, device, mac
-from harness.model.topology import Topology
-from harness.stacks.nginx import seed_real_server
-from harness.storage.drbd import minor
+from fenceline.guest.seed import Seed
+from fenceline.guest.ssh import KeyPair
+from fenceline.model.addressing import address, device, mac
+from fenceline.model.topology import Topology
+from fenceline.stacks.nginx import seed_real_server
+from fenceline.storage.drbd import minor
 
 _AGENT = Path(__file__).with_name("agent.py")
 _MEMBERSHIP = Path(__file__).with_name("membership.py")

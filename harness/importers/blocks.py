@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from harness.errors import FencelineError
-from harness.importers.source import Source
+from fenceline.core.errors import FencelineError
+from fenceline.importers.source import Source
 
 _TOKEN = re.compile(r'"(?P<quoted>[^"\n]*)"|(?P<mark>[{};])|(?P<word>[^\s{};"]+)|(?P<bad>")')
 

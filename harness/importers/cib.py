@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from harness.errors import FencelineError
-from harness.importers.constraints import Constraints, read_constraints
-from harness.importers.corosync import import_corosync
-from harness.importers.draft import DAEMONS, Draft
-from harness.importers.fencedevices import import_stonith
-from harness.importers.source import Source
-from harness.importers.xmltree import Element, parse_xml
-from harness.model.units import format_duration
+from fenceline.core.errors import FencelineError
+from fenceline.importers.constraints import Constraints, read_constraints
+from fenceline.importers.corosync import import_corosync
+from fenceline.importers.draft import DAEMONS, Draft
+from fenceline.importers.fencedevices import import_stonith
+from fenceline.importers.source import Source
+from fenceline.importers.xmltree import Element, parse_xml
+from fenceline.model.units import format_duration
 
 _UNITS = {"ms": 0.001, "msec": 0.001, "s": 1, "sec": 1, "": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600}
 _SILENT = frozenset({"cluster-infrastructure", "cluster-name", "dc-version", "have-watchdog", "last-lrm-refresh",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.errors import FencelineError
-from harness.importers.cib import import_cib
-from harness.importers.draft import Draft
-from harness.importers.drbd import import_drbd, mount_alone
-from harness.importers.heartbeat import import_heartbeat
-from harness.importers.keepalived import import_keepalived
-from harness.importers.rhcs import import_cluster_conf
-from harness.importers.source import Source, kind_of
+from fenceline.core.errors import FencelineError
+from fenceline.importers.cib import import_cib
+from fenceline.importers.draft import Draft
+from fenceline.importers.drbd import import_drbd, mount_alone
+from fenceline.importers.heartbeat import import_heartbeat
+from fenceline.importers.keepalived import import_keepalived
+from fenceline.importers.rhcs import import_cluster_conf
+from fenceline.importers.source import Source, kind_of
 
 #: What tells the cluster software; of these there must be exactly one kind.
 _CLUSTERS = ("ha.cf", "keepalived.conf", "cib", "cluster.conf")

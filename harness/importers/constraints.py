@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from harness.importers.draft import Draft
-from harness.importers.source import Source
-from harness.importers.xmltree import Element
+from fenceline.importers.draft import Draft
+from fenceline.importers.source import Source
+from fenceline.importers.xmltree import Element
 
 _INFINITY = 1_000_000
 
@@ -94,7 +94,7 @@ def read_constraints(draft: Draft, source: Source, configuration: Element, units
                      devices: set[str], mirrors: set[str] = frozenset()) -> Constraints:
     """The constraints between ``units``; those of fencing ``devices`` say nothing of services, and that a file system
     is where its mirror (of ``mirrors``) was promoted, and after that, goes without saying."""
-    from harness.importers.cib import score
+    from fenceline.importers.cib import score
 
     found = Constraints()
     inner = {primitive.get("id"): group.get("id") for block in configuration.all("resources")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.importers.blocks import Directive, parse_blocks
-from harness.importers.draft import Draft
-from harness.importers.source import Source
-from harness.model.units import format_duration
+from fenceline.importers.blocks import Directive, parse_blocks
+from fenceline.importers.draft import Draft
+from fenceline.importers.source import Source
+from fenceline.model.units import format_duration
 
 _SILENT = {"totem": {"version", "cluster_name", "transport", "interface", "ip_version", "link_mode", "rrp_mode",
                      "secauth", "crypto_cipher", "crypto_hash", "token", "consensus"},

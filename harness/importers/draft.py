@@ -12,13 +12,13 @@ from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import FencelineError
-from harness.model.addressing import CLIENT_NAME, VIP_FIRST
-from harness.model.units import format_duration, parse_duration
+from fenceline.core.errors import FencelineError
+from fenceline.model.addressing import CLIENT_NAME, VIP_FIRST
+from fenceline.model.units import format_duration, parse_duration
 
 if TYPE_CHECKING:
-    from harness.importers.blocks import Directive
-    from harness.importers.source import Source
+    from fenceline.importers.blocks import Directive
+    from fenceline.importers.source import Source
 
 #: Daemons that a topology has, by the names that people's scripts have.
 DAEMONS = {**dict.fromkeys(("httpd", "apache", "apache2", "nginx", "lighttpd"), "nginx"),

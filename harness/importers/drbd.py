@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.errors import FencelineError
-from harness.importers.blocks import Directive, parse_blocks
-from harness.importers.draft import Draft, identifier
-from harness.importers.source import Source
-from harness.model.units import format_duration, parse_size
+from fenceline.core.errors import FencelineError
+from fenceline.importers.blocks import Directive, parse_blocks
+from fenceline.importers.draft import Draft, identifier
+from fenceline.importers.source import Source
+from fenceline.model.units import format_duration, parse_size
 
 _AFTER_SPLIT = {
     "after-sb-0pri": ("disconnect", "discard-younger-primary", "discard-older-primary", "discard-zero-changes",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from harness.importers.draft import Draft
-from harness.importers.source import Source
-from harness.importers.xmltree import Element
+from fenceline.importers.draft import Draft
+from fenceline.importers.source import Source
+from fenceline.importers.xmltree import Element
 
 #: Agents that speak to a BMC, as ours does.
 IPMI = ("fence_ipmilan", "external/ipmi", "fence_idrac", "fence_ilo3", "fence_ilo4", "fence_ilo5", "fence_imm")
@@ -19,7 +19,7 @@ _READ = frozenset({"pcmk_host_list", "pcmk_host_map", "pcmk_host_check", "pcmk_d
 def import_stonith(draft: Draft, source: Source, devices: Sequence[Element],
                    parameters: Mapping[str, Mapping[str, str]], enabled: bool) -> None:
     """The devices of a CIB: what they shoot with, and who has to wait."""
-    from harness.importers.cib import duration
+    from fenceline.importers.cib import duration
 
     if enabled and not devices:
         draft.note(source.name, "stonith-enabled without a device: Pacemaker starts nothing so; a virtual BMC per node")

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import FencelineError
-from harness.importers.draft import Draft, identifier
-from harness.importers.source import Source
-from harness.model.addressing import CLIENT_NAME
-from harness.model.units import format_duration
+from fenceline.core.errors import FencelineError
+from fenceline.importers.draft import Draft, identifier
+from fenceline.importers.source import Source
+from fenceline.model.addressing import CLIENT_NAME
+from fenceline.model.units import format_duration
 
 #: Directives that say nothing of what the cluster does when something fails.
 _SILENT = frozenset({"logfile", "debugfile", "logfacility", "use_logd", "conn_logd_time", "debug", "coredumps",

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import FencelineError
-from harness.importers.blocks import Directive, parse_blocks
-from harness.importers.draft import Draft, identifier
-from harness.importers.lvs import import_virtual_server
-from harness.importers.source import Source
-from harness.model.units import format_duration
+from fenceline.core.errors import FencelineError
+from fenceline.importers.blocks import Directive, parse_blocks
+from fenceline.importers.draft import Draft, identifier
+from fenceline.importers.lvs import import_virtual_server
+from fenceline.importers.source import Source
+from fenceline.model.units import format_duration
 
 #: Global definitions that say nothing of who is master.
 _SILENT = frozenset({"notification_email", "notification_email_from", "smtp_server", "smtp_connect_timeout",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.importers.blocks import Directive
-from harness.importers.draft import Draft
-from harness.importers.source import Source
-from harness.model.units import format_duration
+from fenceline.importers.blocks import Directive
+from fenceline.importers.draft import Draft
+from fenceline.importers.source import Source
+from fenceline.model.units import format_duration
 
 _ALGORITHMS = ("rr", "wrr", "lc", "wlc", "sh", "dh")
 _CHECKS = {"HTTP_GET": "http", "SSL_GET": "http", "TCP_CHECK": "tcp"}

@@ -7,13 +7,13 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
-from harness.errors import FencelineError
-from harness.importers.corosync import QUORUM_HOST
-from harness.importers.draft import Draft
-from harness.importers.fencedevices import IPMI
-from harness.importers.source import Source
-from harness.importers.xmltree import Element, parse_xml
-from harness.model.units import format_duration
+from fenceline.core.errors import FencelineError
+from fenceline.importers.corosync import QUORUM_HOST
+from fenceline.importers.draft import Draft
+from fenceline.importers.fencedevices import IPMI
+from fenceline.importers.source import Source
+from fenceline.importers.xmltree import Element, parse_xml
+from fenceline.model.units import format_duration
 
 #: The order in which rgmanager starts siblings of these types; others follow, as in the file.
 _LEVELS = ("lvm", "fs", "clusterfs", "netfs", "nfsexport", "nfsclient", "ip", "smb", "script")

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import FencelineError
-from harness.importers.xmltree import parse_xml
+from fenceline.core.errors import FencelineError
+from fenceline.importers.xmltree import parse_xml
 
 _KEEPALIVED = re.compile(r"^\s*(global_defs|vrrp_\w+|virtual_server|virtual_server_group|static_\w+)\b", re.MULTILINE)
 _DRBD = re.compile(r'^\s*((resource|common|global)\b[^;{}]*\{|include\s+"?[^;]*\.(res|conf)"?\s*;)', re.MULTILINE)

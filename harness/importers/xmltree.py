@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
-from harness.errors import FencelineError
+from fenceline.core.errors import FencelineError
 
 if TYPE_CHECKING:
-    from harness.importers.source import Source
+    from fenceline.importers.source import Source
 
 
 @dataclass

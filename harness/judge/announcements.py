@@ -1,16 +1,16 @@
 """Whether a new owner of an address told everybody: who keeps neighbour entries sends to the old one until he hears it.
 
 Judged by what left the owner's own cable: an announcement that is lost on its way was made. What that costs shows at
-the client behind a router (``harness.judge.routed``).
+the client behind a router (``fenceline.judge.routed``).
 """
 
 from __future__ import annotations
 
-from harness.judge.findings import CLEAN_GAP_NS, TRUSTED_LATE_NS, Tally
-from harness.judge.history import SECOND, Edge, Ended, History, Interval
-from harness.judge.host import LITTLE, host_took
-from harness.model.event import Event
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.findings import CLEAN_GAP_NS, TRUSTED_LATE_NS, Tally
+from fenceline.judge.history import SECOND, Edge, Ended, History, Interval
+from fenceline.judge.host import LITTLE, host_took
+from fenceline.model.event import Event
+from fenceline.model.verdict import Finding, Verdict
 
 #: A new owner announces itself within this (ns). A VRRP master does it at once (RFC 5798, 6.4.2); IPaddr2 runs send_arp
 #: when it has the address: five announcements, 200 ms apart (arp_count, arp_interval), so that the last is out after

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import or_
 
-from harness.judge.demand import cut_off, has_quorum, parts, together
-from harness.judge.faultlog import FaultRecord, fault_records
-from harness.judge.history import OFF, SECOND, History
-from harness.model.cost import Cost
-from harness.model.topology import Topology
+from fenceline.judge.demand import cut_off, has_quorum, parts, together
+from fenceline.judge.faultlog import FaultRecord, fault_records
+from fenceline.judge.history import OFF, SECOND, History
+from fenceline.model.cost import Cost
+from fenceline.model.topology import Topology
 
 #: What a cluster that has noticed needs to decide (s): an election, a look at the resources, on a busy guest.
 _DECIDING = 10.0

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.judge.exclusive import BMC_TOLERANCE_NS, CUTTING
-from harness.judge.faultlog import fault_records
-from harness.judge.findings import Tally
-from harness.judge.history import OFF, SECOND, Ended, History
-from harness.judge.ledger import without_records
-from harness.model.event import Event
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.exclusive import BMC_TOLERANCE_NS, CUTTING
+from fenceline.judge.faultlog import fault_records
+from fenceline.judge.findings import Tally
+from fenceline.judge.history import OFF, SECOND, Ended, History
+from fenceline.judge.ledger import without_records
+from fenceline.model.event import Event
+from fenceline.model.verdict import Finding, Verdict
 
 #: Corosync tells all who listen at the same time; the lock manager of a busy guest may act on it so much later (ns).
 STOPPING_NS = SECOND

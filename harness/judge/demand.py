@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from itertools import combinations
 
-from harness.model import damage
-from harness.model.cost import Cost, Link
-from harness.model.topology import Topology
+from fenceline.model import damage
+from fenceline.model.cost import Cost, Link
+from fenceline.model.topology import Topology
 
 Part = frozenset[str]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from harness.judge.faultlog import ends_ns, fault_records, serves_clients, was_off
-from harness.judge.findings import Tally
-from harness.judge.history import OFF, ON, SECOND, History
-from harness.judge.requests import requests_of, stalls
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.faultlog import ends_ns, fault_records, serves_clients, was_off
+from fenceline.judge.findings import Tally
+from fenceline.judge.history import OFF, ON, SECOND, History
+from fenceline.judge.requests import requests_of, stalls
+from fenceline.model.verdict import Finding, Verdict
 
 #: For so long (ns) the client may have been kept from asking.
 STALL_NS = SECOND

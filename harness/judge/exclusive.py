@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.judge.findings import TRUSTED_LATE_NS, Tally, after, overlap
-from harness.judge.history import (
+from fenceline.judge.findings import TRUSTED_LATE_NS, Tally, after, overlap
+from fenceline.judge.history import (
     OFF,
     ON,
     PAUSED,
@@ -17,8 +17,8 @@ from harness.judge.history import (
     Key,
     action,
 )
-from harness.model.event import Event
-from harness.model.verdict import Finding, Verdict
+from fenceline.model.event import Event
+from fenceline.model.verdict import Finding, Verdict
 
 #: How long (ns) after "done" the machine may at most be seen to stop: the two are stamped by different threads.
 BMC_TOLERANCE_NS = SECOND

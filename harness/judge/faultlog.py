@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.judge.demand import cut_off, hits, legitimate_victims
-from harness.judge.history import SECOND, History
-from harness.judge.oldlogs import old_cost
-from harness.model import damage
-from harness.model.cost import Cost
-from harness.model.event import Event, is_fencing
-from harness.model.topology import Service, Topology
+from fenceline.judge.demand import cut_off, hits, legitimate_victims
+from fenceline.judge.history import SECOND, History
+from fenceline.judge.oldlogs import old_cost
+from fenceline.model import damage
+from fenceline.model.cost import Cost
+from fenceline.model.event import Event, is_fencing
+from fenceline.model.topology import Service, Topology
 
 
 @dataclass(frozen=True, slots=True)

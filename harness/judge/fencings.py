@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.judge.causes import Causes, Split
-from harness.judge.exclusive import BMC_TOLERANCE_NS, CUTTING
-from harness.judge.findings import Tally
-from harness.judge.history import SECOND, History
-from harness.judge.starving import not_run
-from harness.model.event import Event, is_fencing
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.causes import Causes, Split
+from fenceline.judge.exclusive import BMC_TOLERANCE_NS, CUTTING
+from fenceline.judge.findings import Tally
+from fenceline.judge.history import SECOND, History
+from fenceline.judge.starving import not_run
+from fenceline.model.event import Event, is_fencing
+from fenceline.model.verdict import Finding, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.judge.history import SECOND, Edge, Ended, Interval
-from harness.model.event import Event
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.history import SECOND, Edge, Ended, Interval
+from fenceline.model.event import Event
+from fenceline.model.verdict import Finding, Verdict
 
 #: One agent's report is normally pushed within this (ns) ...
 TRUSTED_LATE_NS = SECOND // 2

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 
-from harness.judge.findings import TRUSTED_LATE_NS, Tally
-from harness.judge.history import SECOND, History, Interval, Key, action, part_key
-from harness.model.topology import Service
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.findings import TRUSTED_LATE_NS, Tally
+from fenceline.judge.history import SECOND, History, Interval, Key, action, part_key
+from fenceline.model.topology import Service
+from fenceline.model.verdict import Finding, Verdict
 
 #: Parts of a group that are on two nodes for so long (ns) are not merely seen at different moments.
 APART_NS = SECOND

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.model.event import Event
-from harness.model.topology import Resource, Topology
+from fenceline.model.event import Event
+from fenceline.model.topology import Resource, Topology
 
 SECOND = 1_000_000_000
 #: A guest agent says all that is current when it starts. What it repeats within this time (ns) went on

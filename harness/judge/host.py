@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.model.event import Event
+from fenceline.model.event import Event
 
 SECOND = 1_000_000_000
 #: Less than this (s) decides nothing, and is not worth a word.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from harness.judge.exclusive import live_pieces, pairs
-from harness.judge.findings import Tally, overlap
-from harness.judge.history import History, Interval
-from harness.model.topology import Topology
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.exclusive import live_pieces, pairs
+from fenceline.judge.findings import Tally, overlap
+from fenceline.judge.history import History, Interval
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import Finding, Verdict
 
 
 def one_instance(history: History) -> Finding:

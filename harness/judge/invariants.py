@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.judge.announcements import announces
-from harness.judge.cluster_fs import freeze_until_fenced, same_everywhere
-from harness.judge.evidence import evidence
-from harness.judge.exclusive import CUTTING, fence_before_takeover, single_mount, single_vip_owner
-from harness.judge.fencings import fenced_only_for_cause, one_fault_one_fencing
-from harness.judge.findings import Tally, as_dict
-from harness.judge.groups import group_together, start_order
-from harness.judge.history import History, action
-from harness.judge.instances import one_instance
-from harness.judge.ledger import no_lost_acknowledgement
-from harness.judge.liveness import liveness
-from harness.judge.moves import moved_only_for_cause
-from harness.judge.placement import placement
-from harness.judge.quorum import no_service_without_quorum
-from harness.judge.replicas import no_split_brain
-from harness.judge.routed import behind_a_router
-from harness.judge.settled import cluster_answers, membership_settles
-from harness.judge.starving import not_run
-from harness.judge.survivor import serving_side_survives
-from harness.judge.takeover import standby_takes_over
-from harness.judge.whole import whole_again
-from harness.judge.writers import single_writer
-from harness.model.event import Event, is_fencing
-from harness.model.verdict import BROKEN_AS_EXPECTED, Finding, Verdict
+from fenceline.judge.announcements import announces
+from fenceline.judge.cluster_fs import freeze_until_fenced, same_everywhere
+from fenceline.judge.evidence import evidence
+from fenceline.judge.exclusive import CUTTING, fence_before_takeover, single_mount, single_vip_owner
+from fenceline.judge.fencings import fenced_only_for_cause, one_fault_one_fencing
+from fenceline.judge.findings import Tally, as_dict
+from fenceline.judge.groups import group_together, start_order
+from fenceline.judge.history import History, action
+from fenceline.judge.instances import one_instance
+from fenceline.judge.ledger import no_lost_acknowledgement
+from fenceline.judge.liveness import liveness
+from fenceline.judge.moves import moved_only_for_cause
+from fenceline.judge.placement import placement
+from fenceline.judge.quorum import no_service_without_quorum
+from fenceline.judge.replicas import no_split_brain
+from fenceline.judge.routed import behind_a_router
+from fenceline.judge.settled import cluster_answers, membership_settles
+from fenceline.judge.starving import not_run
+from fenceline.judge.survivor import serving_side_survives
+from fenceline.judge.takeover import standby_takes_over
+from fenceline.judge.whole import whole_again
+from fenceline.judge.writers import single_writer
+from fenceline.model.event import Event, is_fencing
+from fenceline.model.verdict import BROKEN_AS_EXPECTED, Finding, Verdict
 
 Check = Callable[[History], Finding]
 

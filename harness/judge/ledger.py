@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from harness.judge.findings import Tally
-from harness.judge.history import OFF, SECOND, History
-from harness.judge.replicas import allowance
-from harness.model.event import Event
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.findings import Tally
+from fenceline.judge.history import OFF, SECOND, History
+from fenceline.judge.replicas import allowance
+from fenceline.model.event import Event
+from fenceline.model.verdict import Finding, Verdict
 
 #: What was given to a machine's card before it stopped may still be answered by what it did before: none, but stamps of
 #: two threads differ by so much (ns).

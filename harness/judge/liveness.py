@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
-from harness.judge.demand import hits, legitimate_victims, obstacle
-from harness.judge.faultlog import Impairment, impairments, serves_clients
-from harness.judge.findings import Tally
-from harness.judge.history import SECOND, History
-from harness.judge.host import LITTLE, host_took
-from harness.judge.outages import outages
-from harness.judge.requests import LONG_GAP_NS, served
-from harness.model.topology import Topology
-from harness.model.verdict import Finding, Outage, Verdict
+from fenceline.judge.demand import hits, legitimate_victims, obstacle
+from fenceline.judge.faultlog import Impairment, impairments, serves_clients
+from fenceline.judge.findings import Tally
+from fenceline.judge.history import SECOND, History
+from fenceline.judge.host import LITTLE, host_took
+from fenceline.judge.outages import outages
+from fenceline.judge.requests import LONG_GAP_NS, served
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import Finding, Outage, Verdict
 
 #: A service whose last answer is older than this (ns) at the end is not known to answer.
 _FRESH_NS = 2 * SECOND

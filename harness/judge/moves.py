@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from harness.judge.causes import Cause, Causes, Split
-from harness.judge.demand import hits, obstacle
-from harness.judge.faultlog import Impairment, impairments
-from harness.judge.findings import Tally
-from harness.judge.history import History
-from harness.judge.starving import not_run
-from harness.judge.stints import Interruption, Lost, interruptions
-from harness.model.event import Event
-from harness.model.topology import Topology
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.causes import Cause, Causes, Split
+from fenceline.judge.demand import hits, obstacle
+from fenceline.judge.faultlog import Impairment, impairments
+from fenceline.judge.findings import Tally
+from fenceline.judge.history import History
+from fenceline.judge.starving import not_run
+from fenceline.judge.stints import Interruption, Lost, interruptions
+from fenceline.model.event import Event
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import Finding, Verdict
 
 
 @dataclass(slots=True)

@@ -11,9 +11,9 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from harness.model import damage
-from harness.model.cost import Cost
-from harness.model.topology import Topology
+from fenceline.model import damage
+from fenceline.model.cost import Cost
+from fenceline.model.topology import Topology
 
 Say = Callable[[Topology, Mapping[str, Any]], Cost]
 

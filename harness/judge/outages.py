@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.judge.exclusive import CUTTING
-from harness.judge.history import SECOND, Edge, History, Key
-from harness.judge.requests import LONG_GAP_NS, PROBE_NS, ROUTED, Gap, Request, lost_gaps, requests_of, served
-from harness.model.event import Event, is_fencing
-from harness.model.topology import Service
-from harness.model.verdict import Outage, Phase
+from fenceline.judge.exclusive import CUTTING
+from fenceline.judge.history import SECOND, Edge, History, Key
+from fenceline.judge.requests import LONG_GAP_NS, PROBE_NS, ROUTED, Gap, Request, lost_gaps, requests_of, served
+from fenceline.model.event import Event, is_fencing
+from fenceline.model.topology import Service
+from fenceline.model.verdict import Outage, Phase
 
 PHASES = ("detect", "quorum", "fence", "storage", "vip", "service", "first reply")
 #: The last one of an outage that the log does not see the end of.

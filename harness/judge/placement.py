@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.judge.findings import Tally, after, overlap
-from harness.judge.history import BASELINE_NS, SECOND, Ended, History, Interval, Key, part_key
-from harness.model.topology import Service
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.findings import Tally, after, overlap
+from fenceline.judge.history import BASELINE_NS, SECOND, Ended, History, Interval, Key, part_key
+from fenceline.model.topology import Service
+from fenceline.model.verdict import Finding, Verdict
 
 #: Two services that must be on one node and are on two for so long (ns) do not merely move at different moments.
 APART_NS = 5 * SECOND

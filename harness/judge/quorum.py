@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.judge.findings import Tally, after
-from harness.judge.history import SECOND, History, Interval, action
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.findings import Tally, after
+from fenceline.judge.history import SECOND, History, Interval, action
+from fenceline.model.verdict import Finding, Verdict
 
 
 def no_service_without_quorum(history: History) -> Finding:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.judge.demand import cut_off
-from harness.judge.faultlog import fault_records
-from harness.judge.history import SECOND, History
-from harness.model.event import Event
+from fenceline.judge.demand import cut_off
+from fenceline.judge.faultlog import fault_records
+from fenceline.judge.history import SECOND, History
+from fenceline.model.event import Event
 
 _POWER = ("power.on", "power.off", "power.paused", "power.resumed")
 

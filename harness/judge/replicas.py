@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from harness.judge.exclusive import pairs
-from harness.judge.findings import Tally, overlap
-from harness.judge.history import OFF, SECOND, History
-from harness.model.event import Event
-from harness.model.shared_storage import Drbd
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.exclusive import pairs
+from fenceline.judge.findings import Tally, overlap
+from fenceline.judge.history import OFF, SECOND, History
+from fenceline.model.event import Event
+from fenceline.model.shared_storage import Drbd
+from fenceline.model.verdict import Finding, Verdict
 
 #: DRBD's kernel calls these when two replicas meet whose data went different ways.
 SPLIT_BRAIN = frozenset({"initial-split-brain", "split-brain"})

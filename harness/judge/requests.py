@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
-from harness.judge.history import SECOND, History
-from harness.model.event import Event
+from fenceline.judge.history import SECOND, History
+from fenceline.model.event import Event
 
 #: The kinds of the events that tell what a client got: of the one beside the cluster, and of the one behind a router.
 DIRECT, ROUTED = "reply", "reply.routed"

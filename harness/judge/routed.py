@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.judge.findings import Tally
-from harness.judge.history import SECOND, History
-from harness.judge.host import host_took
-from harness.judge.outages import outages, routed_outages
-from harness.judge.requests import ROUTED, requests_of
-from harness.model.verdict import Finding, Outage, Verdict
+from fenceline.judge.findings import Tally
+from fenceline.judge.history import SECOND, History
+from fenceline.judge.host import host_took
+from fenceline.judge.outages import outages, routed_outages
+from fenceline.judge.requests import ROUTED, requests_of
+from fenceline.model.verdict import Finding, Outage, Verdict
 
 #: So long (ns) after the other clients are served again, those behind a router must be, whatever the budget still has:
 #: the time in which a new owner announces itself, and one more question.

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from harness.judge.faultlog import fault_records, impairments
-from harness.judge.findings import Tally
-from harness.judge.history import SECOND, History
-from harness.judge.host import host_took
-from harness.model.event import Event
-from harness.model.topology import Topology
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.faultlog import fault_records, impairments
+from fenceline.judge.findings import Tally
+from fenceline.judge.history import SECOND, History
+from fenceline.judge.host import host_took
+from fenceline.model.event import Event
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import Finding, Verdict
 
 #: So many times the loss of a token and the consensus on who is left may follow one cause: the others see one go, the
 #: lost one sees itself alone, they merge, and one of these is missed and done again.

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from harness.judge.demand import cut_off, obstacle
-from harness.judge.exclusive import CUTTING
-from harness.judge.faultlog import (
+from fenceline.judge.demand import cut_off, obstacle
+from fenceline.judge.exclusive import CUTTING
+from fenceline.judge.faultlog import (
     FaultRecord,
     Impairment,
     ends_ns,
@@ -21,14 +21,14 @@ from harness.judge.faultlog import (
     serves_clients,
     was_off,
 )
-from harness.judge.history import OFF, SECOND, History
-from harness.judge.liveness import due_ns, expected_outages, slowdown
-from harness.judge.outages import outages
-from harness.judge.requests import Request, served
-from harness.judge.routed import still_away
-from harness.model.cost import Cost
-from harness.model.event import Event, is_fencing
-from harness.model.topology import Topology
+from fenceline.judge.history import OFF, SECOND, History
+from fenceline.judge.liveness import due_ns, expected_outages, slowdown
+from fenceline.judge.outages import outages
+from fenceline.judge.requests import Request, served
+from fenceline.judge.routed import still_away
+from fenceline.model.cost import Cost
+from fenceline.model.event import Event, is_fencing
+from fenceline.model.topology import Topology
 
 #: What a client waits for an answer, and a little more (ns): a service that hangs shows by then.
 SHOWN_NS = 3 * SECOND // 2

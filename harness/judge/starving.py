@@ -6,9 +6,9 @@ agent's tick, four times a second, tells whether it ran.
 
 from __future__ import annotations
 
-from harness.judge.history import SECOND, History
-from harness.judge.host import starved
-from harness.model.damage import patience_s
+from fenceline.judge.history import SECOND, History
+from fenceline.judge.host import starved
+from fenceline.model.damage import patience_s
 
 #: So long (ns) after a member was silent it may be fenced, or lose its services, for it: the membership is formed, then
 #: its device is asked.

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.judge.history import OFF, PAUSED, SECOND, Ended, History, Interval, Key, part_key
-from harness.model.event import Event
+from fenceline.judge.history import OFF, PAUSED, SECOND, Ended, History, Interval, Key, part_key
+from fenceline.model.event import Event
 
 #: Who had all parts for less than this (ns) was on its way: a daemon that opens its port, and once more, is starting.
 SETTLED_NS = SECOND

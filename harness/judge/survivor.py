@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.judge.causes import Causes, Split
-from harness.judge.fencings import fencings
-from harness.judge.findings import Tally
-from harness.judge.history import History
-from harness.judge.stints import interruptions, owner
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.causes import Causes, Split
+from fenceline.judge.fencings import fencings
+from fenceline.judge.findings import Tally
+from fenceline.judge.history import History
+from fenceline.judge.stints import interruptions, owner
+from fenceline.model.verdict import Finding, Verdict
 
 
 def serving_side_survives(history: History) -> Finding:

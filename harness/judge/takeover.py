@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.judge.causes import Causes
-from harness.judge.demand import obstacle
-from harness.judge.faultlog import Impairment, impairments
-from harness.judge.findings import Tally
-from harness.judge.history import OFF, History
-from harness.judge.stints import Interruption, Lost, interruptions
-from harness.model.event import Event
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.causes import Causes
+from fenceline.judge.demand import obstacle
+from fenceline.judge.faultlog import Impairment, impairments
+from fenceline.judge.findings import Tally
+from fenceline.judge.history import OFF, History
+from fenceline.judge.stints import Interruption, Lost, interruptions
+from fenceline.model.event import Event
+from fenceline.model.verdict import Finding, Verdict
 
 
 def standby_takes_over(history: History) -> Finding:

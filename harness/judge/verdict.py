@@ -8,20 +8,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness.judge.faultlog import FaultRecord, fault_records
-from harness.judge.findings import Tally
-from harness.judge.history import SECOND, History, build_history
-from harness.judge.invariants import INVARIANTS, SAFETY, expected
-from harness.judge.ledger import lost_records
-from harness.judge.liveness import liveness
-from harness.judge.outages import certain, outages, routed_outages
-from harness.judge.redundancy import redundancy
-from harness.judge.requests import requests_of
-from harness.judge.routed import behind_a_router
-from harness.model.event import Event, is_fencing
-from harness.model.load import load_topology
-from harness.model.topology import Topology
-from harness.model.verdict import Finding, Judgement, Outage, Verdict
+from fenceline.judge.faultlog import FaultRecord, fault_records
+from fenceline.judge.findings import Tally
+from fenceline.judge.history import SECOND, History, build_history
+from fenceline.judge.invariants import INVARIANTS, SAFETY, expected
+from fenceline.judge.ledger import lost_records
+from fenceline.judge.liveness import liveness
+from fenceline.judge.outages import certain, outages, routed_outages
+from fenceline.judge.redundancy import redundancy
+from fenceline.judge.requests import requests_of
+from fenceline.judge.routed import behind_a_router
+from fenceline.model.event import Event, is_fencing
+from fenceline.model.load import load_topology
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import Finding, Judgement, Outage, Verdict
 
 
 def judge(events: Iterable[Event], topology: Topology) -> Judgement:
@@ -135,7 +135,7 @@ def load_run(folder: Path | str) -> tuple[list[Event], Topology]:
     Raises:
         OSError: there is no events.jsonl.
         ValueError: a line before the last is no event.
-        harness.model.load.TopologyError: no topology, or a bad one.
+        fenceline.model.load.TopologyError: no topology, or a bad one.
     """
     folder = Path(folder)
     topology = load_topology(str(folder / "topology.yaml"))

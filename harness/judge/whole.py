@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from harness.judge.faultlog import fault_records
-from harness.judge.findings import Tally
-from harness.judge.history import History
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.faultlog import fault_records
+from fenceline.judge.findings import Tally
+from fenceline.judge.history import History
+from fenceline.model.verdict import Finding, Verdict
 
 
 def whole_again(history: History) -> Finding:

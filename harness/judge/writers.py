@@ -9,12 +9,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 
-from harness.judge.exclusive import CUTTING
-from harness.judge.findings import Tally
-from harness.judge.history import OFF, SECOND, Edge, Ended, History, Interval
-from harness.judge.replicas import judge_primaries
-from harness.model.event import Event
-from harness.model.verdict import Finding, Verdict
+from fenceline.judge.exclusive import CUTTING
+from fenceline.judge.findings import Tally
+from fenceline.judge.history import OFF, SECOND, Edge, Ended, History, Interval
+from fenceline.judge.replicas import judge_primaries
+from fenceline.model.event import Event
+from fenceline.model.verdict import Finding, Verdict
 
 #: What a machine had given to its card when it stopped may still pass the switch for so long (ns).
 DRAIN_NS = SECOND // 10

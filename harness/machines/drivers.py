@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.errors import HostError
-from harness.machines.protocol import Driver, DriverContext
+from fenceline.core.errors import HostError
+from fenceline.machines.protocol import Driver, DriverContext
 
 DRIVERS = ("auto", "uml", "libvirt")
 
@@ -12,8 +12,8 @@ def resolved_name(name: str, uri: str | None = None) -> str:
     """What "auto" means on this host: "libvirt" or "uml"."""
     if name != "auto":
         return name
-    from harness.machines.image import find_image
-    from harness.machines.kvm import kvm_usable
+    from fenceline.machines.image import find_image
+    from fenceline.machines.kvm import kvm_usable
     image = find_image()
     return "libvirt" if uri or (image is not None and kvm_usable(image)[0]) else "uml"
 
@@ -27,7 +27,7 @@ def make_driver(name: str, context: DriverContext, uri: str | None = None) -> Dr
     if name not in DRIVERS:
         raise HostError(f"no driver {name!r}; there are {', '.join(DRIVERS)}")
     if resolved_name(name, uri) == "libvirt":
-        from harness.machines.libvirt_driver import LibvirtDriver
+        from fenceline.machines.libvirt_driver import LibvirtDriver
         return LibvirtDriver(context, uri)
-    from harness.machines.uml_driver import UmlDriver
+    from fenceline.machines.uml_driver import UmlDriver
     return UmlDriver(context)

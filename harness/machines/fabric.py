@@ -17,10 +17,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.errors import HostError
-from harness.journal import Journal
-from harness.model.addressing import address, bmc_address, harness_address, mac
-from harness.model.topology import Topology
+from fenceline.core.errors import HostError
+from fenceline.journal.journal import Journal
+from fenceline.model.addressing import address, bmc_address, harness_address, mac
+from fenceline.model.topology import Topology
 
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _ETH_P_ARP = 0x0806  # linux/if_ether.h

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.machines.fabric import Fabric
+    from fenceline.machines.fabric import Fabric
 
 _ETH_P_ALL = 0x0003  # linux/if_ether.h
 _MARK = b"\x88\xb5"  # EtherType for local experiments (IEEE 802): no guest does anything with it

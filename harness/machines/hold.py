@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 
-from harness.errors import HostError, MachineError
+from fenceline.core.errors import HostError, MachineError
 
 
 class Hold:

@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.machines import uml_kernel
-from harness.machines.rootfs import RECIPE, ROOTFS_SIZE, SUITE, ImageError, make_rootfs
-from harness.machines.uml_kernel import UmlKernelError
+from fenceline.machines import uml_kernel
+from fenceline.machines.rootfs import RECIPE, ROOTFS_SIZE, SUITE, ImageError, make_rootfs
+from fenceline.machines.uml_kernel import UmlKernelError
 
 FORMAT = 1  # raise it when the layout of a finished image folder changes
 SPACE_NEEDED = 6 * 2**30  # bytes that a build wants free in the cache

@@ -17,7 +17,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness.machines.image import GuestImage, cache_dir
+from fenceline.machines.image import GuestImage, cache_dir
 
 EMULATOR = "qemu-system-x86_64"
 #: Seconds that the kernel may take to its first line; a second where KVM works.

@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import libvirt
-
-from harness.errors import HostError, MachineError
-from harness.machines.libvirt_machine import LibvirtMachine
-from harness.machines.libvirt_run import STOP_LIMIT, Hypervisors, copy_file, machine_errors
-from harness.machines.protocol import Power
-from harness.model.event import now_ns
+from fenceline.core.errors import HostError, MachineError
+from fenceline.machines.libvirt_machine import LibvirtMachine
+from fenceline.machines.libvirt_run import STOP_LIMIT, Hypervisors, copy_file, machine_errors
+from fenceline.machines.protocol import Power
+from fenceline.model.event import now_ns
 
 _MANIFEST = "checkpoint.json"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.machines.protocol import MachineSpec, Nic
+from fenceline.machines.protocol import MachineSpec, Nic
 
 #: What runs the guest: QEMU with KVM, QEMU emulating (TCG), or libvirt's fake for unit tests.
 Hypervisor = Literal["kvm", "qemu", "test"]

@@ -7,7 +7,7 @@ import queue
 import threading
 from pathlib import Path
 
-from harness.errors import HostError
+from fenceline.core.errors import HostError
 
 try:
     import libvirt
@@ -15,14 +15,14 @@ except ImportError as missing:
     raise HostError("the libvirt driver needs libvirt-python, which is built on the host: apt-get install "
                     "libvirt-dev gcc pkg-config python3-dev, then pip install libvirt-python") from missing
 
-from harness.machines import libvirt_checkpoint
-from harness.machines.kvm import kvm_usable
-from harness.machines.libvirt_domain import Hypervisor
-from harness.machines.libvirt_machine import LibvirtMachine
-from harness.machines.libvirt_run import Hypervisors, Run
-from harness.machines.libvirtd import Libvirtd, ensure_event_loop, open_connection
-from harness.machines.protocol import DriverContext, MachineSpec
-from harness.model.event import now_ns
+from fenceline.machines import libvirt_checkpoint
+from fenceline.machines.kvm import kvm_usable
+from fenceline.machines.libvirt_domain import Hypervisor
+from fenceline.machines.libvirt_machine import LibvirtMachine
+from fenceline.machines.libvirt_run import Hypervisors, Run
+from fenceline.machines.libvirtd import Libvirtd, ensure_event_loop, open_connection
+from fenceline.machines.protocol import DriverContext, MachineSpec
+from fenceline.model.event import now_ns
 
 #: By what factor an emulated guest is slower than one with KVM, for deadlines.
 EMULATION_SLOWDOWN = 5.0

@@ -12,13 +12,12 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import libvirt
-
-from harness.errors import HostError, MachineError
-from harness.machines import process
-from harness.machines.console import FileTail, why_reset
-from harness.machines.hold import Hold
-from harness.machines.libvirt_domain import DomainSettings, domain_xml, interface_xml, is_plugged
-from harness.machines.libvirt_run import (
+from fenceline.core.errors import HostError, MachineError
+from fenceline.machines import process
+from fenceline.machines.console import FileTail, why_reset
+from fenceline.machines.hold import Hold
+from fenceline.machines.libvirt_domain import DomainSettings, domain_xml, interface_xml, is_plugged
+from fenceline.machines.libvirt_run import (
     STOP_LIMIT,
     Hypervisors,
     Run,
@@ -26,8 +25,8 @@ from harness.machines.libvirt_run import (
     machine_errors,
     make_overlay,
 )
-from harness.machines.protocol import MachineSpec, Nic, Power
-from harness.model.event import now_ns
+from fenceline.machines.protocol import MachineSpec, Nic, Power
+from fenceline.model.event import now_ns
 
 _PANIC_LIMIT = 10.0  # seconds, times the driver's slowdown
 _PANIC_WORDS = b"Kernel panic - not syncing"

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import libvirt
-
-from harness.errors import HostError, MachineError
-from harness.machines.console import FileTail
-from harness.machines.libvirt_domain import Hypervisor
-from harness.machines.libvirtd import Libvirtd
-from harness.machines.protocol import DriverContext
+from fenceline.core.errors import HostError, MachineError
+from fenceline.machines.console import FileTail
+from fenceline.machines.libvirt_domain import Hypervisor
+from fenceline.machines.libvirtd import Libvirtd
+from fenceline.machines.protocol import DriverContext
 
 #: Seconds for a killed QEMU to be gone, and for libvirt to notice.
 STOP_LIMIT = 10.0

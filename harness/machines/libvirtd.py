@@ -16,12 +16,11 @@ import time
 from pathlib import Path
 
 import libvirt
-
-from harness.errors import HostError, MachineError
-from harness.journal import Journal
-from harness.machines import process
-from harness.machines.fabric import Fabric
-from harness.machines.image import cache_dir
+from fenceline.core.errors import HostError, MachineError
+from fenceline.journal.journal import Journal
+from fenceline.machines import process
+from fenceline.machines.fabric import Fabric
+from fenceline.machines.image import cache_dir
 
 #: What each program comes from.
 PACKAGES = {"libvirtd": "libvirt-daemon", "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"}

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from harness.errors import MachineError
+from fenceline.core.errors import MachineError
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from harness.machines.image import GuestImage
+from fenceline.machines.image import GuestImage
 
 
 class Power(StrEnum):
@@ -114,7 +114,7 @@ class DriverContext:
     """What a driver needs: the image, the fabric's namespace, the journal and who to tell about power."""
 
     image: GuestImage
-    fabric: "Fabric"  # noqa: F821, UP037 - harness.machines.fabric; imported there would be a circle
+    fabric: "Fabric"  # noqa: F821, UP037 - fenceline.machines.fabric; imported there would be a circle
     journal: "Journal"  # noqa: F821, UP037
     listener: PowerListener
     folder: Path

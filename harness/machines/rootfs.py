@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import HostError
-from harness.machines import uml_kernel
+from fenceline.core.errors import HostError
+from fenceline.machines import uml_kernel
 
 SUITE = "bookworm"
 RECIPE = Path(__file__).with_name("recipe")

@@ -12,8 +12,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.machines.fabric import Fabric, entered_namespace, run_command, unshared_namespace
-from harness.model.addressing import router_address
+from fenceline.machines.fabric import Fabric, entered_namespace, run_command, unshared_namespace
+from fenceline.model.addressing import router_address
 
 #: ms, s: longer than any scenario. Then an entry is never out of date, nor asked for again.
 _HOURS_MS, _HOURS_S = "36000000", "36000"

@@ -9,12 +9,12 @@ import subprocess
 import threading
 from pathlib import Path
 
-from harness.errors import HostError, MachineError
-from harness.machines import process
-from harness.machines.console import FileTail, why_reset
-from harness.machines.hold import Hold
-from harness.machines.protocol import DriverContext, Link, MachineSpec, Power
-from harness.model.event import now_ns
+from fenceline.core.errors import HostError, MachineError
+from fenceline.machines import process
+from fenceline.machines.console import FileTail, why_reset
+from fenceline.machines.hold import Hold
+from fenceline.machines.protocol import DriverContext, Link, MachineSpec, Power
+from fenceline.model.event import now_ns
 
 # A UML kernel that resets itself executes its own argv[0] again. That is this, which says so and ends: the machine is
 # then switched on anew, as a real one would be, and nothing is missed.

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.errors import HostError
+from fenceline.core.errors import HostError
 
 SUITE = "unstable"
 PACKAGES = ("user-mode-linux", "libc6")

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
+    from fenceline.model.topology import Topology
 
 MAX_CLUSTER_NODES = 16
 MAX_HELPERS = 10  # of each role that is no member: their numbers are ten apart

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.model.filesystems import CLUSTER_FILESYSTEMS
+from fenceline.model.filesystems import CLUSTER_FILESYSTEMS
 
 if TYPE_CHECKING:
-    from harness.model.topology import Service, Topology
+    from fenceline.model.topology import Service, Topology
 
 #: GFS2's smallest journal; a disk must hold one for each node, and something beside.
 JOURNAL = 8 * 2**20

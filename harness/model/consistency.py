@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from harness.model.addressing import CLIENT_NAME, MAX_CLUSTER_NODES, MAX_HELPERS, VIP_FIRST
-from harness.model.cluster_rules import cluster_problems
-from harness.model.placement import placement_problems
-from harness.model.stack import QDEVICE_SYNC_TIMEOUT
-from harness.model.stack_rules import stack_problems
+from fenceline.model.addressing import CLIENT_NAME, MAX_CLUSTER_NODES, MAX_HELPERS, VIP_FIRST
+from fenceline.model.cluster_rules import cluster_problems
+from fenceline.model.placement import placement_problems
+from fenceline.model.stack import QDEVICE_SYNC_TIMEOUT
+from fenceline.model.stack_rules import stack_problems
 
 if TYPE_CHECKING:
-    from harness.model.topology import Service, Topology
+    from fenceline.model.topology import Service, Topology
 
 _MARIADB_AGENTS = ("ocf:heartbeat:mysql", "systemd:mariadb", "lsb:mariadb")
 _MARIADB_SIZE = 128 * 2**20

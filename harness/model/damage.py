@@ -11,15 +11,15 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
-from harness.model.cost import Cost, Link
+from fenceline.model.cost import Cost, Link
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
+    from fenceline.model.topology import Topology
 
 #: A network that loses this share of its packets (%) is as good as cut.
 CUT_PERCENT = 50.0
 #: Up to this share (%) every stack goes on as if nothing was. Corosync is the most sensitive: by its own figures
-#: (``harness.model.totem``) two members with a token of 1 s lose each other within a minute with a chance of 1 % at
+#: (``fenceline.model.totem``) two members with a token of 1 s lose each other within a minute with a chance of 1 % at
 #: 1 %, and of 9 % at 2 %. heartbeat misses six in a row, VRRP three.
 BORNE_PERCENT = 1.0
 #: Exchanges with the disk, one after the other, that a takeover makes: a journal replayed, a mount, a daemon's start.
@@ -298,7 +298,7 @@ def rate_limited(topology: Topology, network: str, node: str, kbit: float) -> Co
 
 
 def kind_lost(topology: Topology, network: str, kind: str, percent: float) -> Cost:
-    """``percent`` of the packets of one ``kind`` (``harness.faults.traffic.KINDS``) are lost in ``network``."""
+    """``percent`` of the packets of one ``kind`` (``fenceline.faults.traffic.KINDS``) are lost in ``network``."""
     if network not in topology.networks:
         return Cost()
     if kind == "arp":

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from fenceline.core.places import shipped
+from fenceline.model.topology import Topology
 from pydantic import ValidationError
 
-from harness.model.topology import Topology
-
-TOPOLOGY_DIR = Path(__file__).resolve().parents[2] / "topologies"
+#: The topologies that are shipped.
+TOPOLOGY_DIR = shipped("topologies")
 
 
 class TopologyError(Exception):

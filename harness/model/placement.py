@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
+    from fenceline.model.topology import Topology
 
 _BONDS = ("after", "colocated_with", "apart_from")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from fenceline.model.strict import Name, Strict
+from fenceline.model.units import Duration, Size
 from pydantic import Field
-
-from harness.model.strict import Name, Strict
-from harness.model.units import Duration, Size
 
 
 class Lun(Strict):

@@ -9,10 +9,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
+from fenceline.model.strict import Name, Strict
+from fenceline.model.units import Duration
 from pydantic import Field
-
-from harness.model.strict import Name, Strict
-from harness.model.units import Duration
 
 #: How long corosync waits for its quorum device while its members change (s); SBD trusts no quorum that may take longer
 #: than its watchdog.

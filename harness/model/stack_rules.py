@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.model.addressing import CLIENT_NAME, ping_address
+from fenceline.model.addressing import CLIENT_NAME, ping_address
 
 if TYPE_CHECKING:
-    from harness.model.topology import Topology
+    from fenceline.model.topology import Topology
 
 
 def stack_problems(topology: Topology) -> list[str]:

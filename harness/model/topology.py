@@ -9,13 +9,12 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal
 
+from fenceline.model.filesystems import CLUSTER_FILESYSTEMS
+from fenceline.model.shared_storage import Drbd, Storage
+from fenceline.model.stack import Pacemaker, Stack
+from fenceline.model.strict import Name, Strict
+from fenceline.model.units import Duration, Size
 from pydantic import Field, model_validator
-
-from harness.model.filesystems import CLUSTER_FILESYSTEMS
-from harness.model.shared_storage import Drbd, Storage
-from harness.model.stack import Pacemaker, Stack
-from harness.model.strict import Name, Strict
-from harness.model.units import Duration, Size
 
 NodeRole = Literal["cluster", "remote", "storage", "quorum-device", "real-server", "client"]
 NetworkRole = Literal["heartbeat", "service", "storage", "management"]
@@ -276,7 +275,7 @@ class Topology(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Topology:
-        from harness.model.consistency import problems
+        from fenceline.model.consistency import problems
         found = problems(self)
         if found:
             raise ValueError("\n".join(found))

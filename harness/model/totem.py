@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.model.topology import Topology
+from fenceline.model.topology import Topology
 
 #: corosync's defaults: TOKEN_RETRANSMITS_BEFORE_LOSS_CONST, KNET_PONG_COUNT.
 RETRANSMITS, PONG_COUNT = 4, 2

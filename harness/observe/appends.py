@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
-from harness.observe.log import EventLog
-from harness.observe.targets import Target, told
+from fenceline.observe.log import EventLog
+from fenceline.observe.targets import Target, told
 
 INTERVAL = 0.050  # s between an answer and the next record at least
 PATIENCE = 2.0  # s that an answer may take

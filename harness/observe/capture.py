@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HostError
-from harness.model.topology import Topology
+from fenceline.core.errors import HostError
+from fenceline.model.topology import Topology
 
 SIZE = 8  # million bytes of a file; the last two are kept
 _SNAP = 160  # bytes of a packet: all headers, and the head of an HTTP answer

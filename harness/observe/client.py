@@ -13,15 +13,15 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from harness.errors import Timeout
-from harness.model.event import Event, now_ns
-from harness.model.topology import Topology
-from harness.observe.dialogue import Answer, Dialogue, HttpDialogue
-from harness.observe.log import EventLog
-from harness.observe.loop import READ, WRITE, ObserverLoop
-from harness.observe.mysql import SqlDialogue
-from harness.observe.targets import Target, all_targets, told
-from harness.observe.timed import TimedObserver
+from fenceline.core.errors import Timeout
+from fenceline.model.event import Event, now_ns
+from fenceline.model.topology import Topology
+from fenceline.observe.dialogue import Answer, Dialogue, HttpDialogue
+from fenceline.observe.log import EventLog
+from fenceline.observe.loop import READ, WRITE, ObserverLoop
+from fenceline.observe.mysql import SqlDialogue
+from fenceline.observe.targets import Target, all_targets, told
+from fenceline.observe.timed import TimedObserver
 
 #: s between two questions to one service, by its protocol. An outage is seen up to one interval too long at each end,
 #: and 20 ms at p95 is the aim (benchmarks/failover_error.py). A database is more work to ask.
@@ -109,7 +109,7 @@ class ClientObserver(TimedObserver):
             The time waited, in s.
 
         Raises:
-            harness.errors.Timeout: none came within ``within`` s; the message says what came instead.
+            fenceline.core.errors.Timeout: none came within ``within`` s; the message says what came instead.
         """
         since = now_ns() if since_ns is None else since_ns
         last: list[Event] = []

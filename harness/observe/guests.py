@@ -8,9 +8,9 @@ import os
 import threading
 from typing import Any
 
-from harness.model.event import Event, now_ns
-from harness.observe.log import EventLog
-from harness.observe.loop import ObserverLoop
+from fenceline.model.event import Event, now_ns
+from fenceline.observe.log import EventLog
+from fenceline.observe.loop import ObserverLoop
 
 #: Bounds on how much earlier than its line's arrival a thing happened, ns: pushed; polled each 100 or 250 ms.
 LATE_NS = {"listen": 120_000_000, "log": 270_000_000, "drbd.oos": 270_000_000}

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from harness.observe.log import EventLog
+from fenceline.observe.log import EventLog
 
 #: s between two looks.
 INTERVAL = 1.0

@@ -11,14 +11,14 @@ import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from harness.model.event import now_ns
-from harness.model.topology import Topology
-from harness.observe.appends import Appends
-from harness.observe.ledger_http import HttpWriter
-from harness.observe.ledger_sql import SqlWriter
-from harness.observe.log import EventLog
-from harness.observe.loop import ObserverLoop
-from harness.observe.targets import Target, all_targets, told
+from fenceline.model.event import now_ns
+from fenceline.model.topology import Topology
+from fenceline.observe.appends import Appends
+from fenceline.observe.ledger_http import HttpWriter
+from fenceline.observe.ledger_sql import SqlWriter
+from fenceline.observe.log import EventLog
+from fenceline.observe.loop import ObserverLoop
+from fenceline.observe.targets import Target, all_targets, told
 
 
 class Writer(Protocol):

@@ -8,12 +8,12 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from harness.model.event import now_ns
-from harness.observe.appends import INTERVAL, PATIENCE, Appends
-from harness.observe.dialogue import Reply
-from harness.observe.log import EventLog
-from harness.observe.loop import READ, WRITE, ObserverLoop
-from harness.observe.timed import TimedObserver
+from fenceline.model.event import now_ns
+from fenceline.observe.appends import INTERVAL, PATIENCE, Appends
+from fenceline.observe.dialogue import Reply
+from fenceline.observe.log import EventLog
+from fenceline.observe.loop import READ, WRITE, ObserverLoop
+from fenceline.observe.timed import TimedObserver
 
 _LARGEST = 64 << 20  # bytes of a ledger
 

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pymysql
-
-from harness.model.event import now_ns
-from harness.observe.appends import INTERVAL, PATIENCE, Appends
-from harness.stacks.mariadb import TABLE, USER
+from fenceline.model.event import now_ns
+from fenceline.observe.appends import INTERVAL, PATIENCE, Appends
+from fenceline.stacks.mariadb import TABLE, USER
 
 _INSERT = f"INSERT INTO {TABLE} (id, node) VALUES (%s, @@hostname)"
 _READ = f"SELECT id, node, sequence FROM {TABLE} ORDER BY sequence"

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HostError, Timeout
-from harness.model.event import Event, now_ns
+from fenceline.core.errors import HostError, Timeout
+from fenceline.model.event import Event, now_ns
 
 _SPARE = 16 * 1024  # bytes that are kept free for the last line of a log whose disk is full
 

@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from harness.errors import HostError
-from harness.model.event import now_ns
-from harness.observe.log import EventLog
+from fenceline.core.errors import HostError
+from fenceline.model.event import now_ns
+from fenceline.observe.log import EventLog
 
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE

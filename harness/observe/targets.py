@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.model.addressing import address
-from harness.model.topology import Service, Topology
+from fenceline.model.addressing import address
+from fenceline.model.topology import Service, Topology
 
 
 @dataclass(frozen=True, slots=True)

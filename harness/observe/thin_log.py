@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 
-from harness.model.event import Event
-from harness.observe.log import EventLog, Predicate
+from fenceline.model.event import Event
+from fenceline.observe.log import EventLog, Predicate
 
 _SECOND = 1_000_000_000
 #: For so long (ns) before and after anything that happens all is kept. The judge looks at the 3 s before an outage
-#: (``harness.judge.outages``), which shows 1 s after it began, when the first question is given up.
+#: (``fenceline.judge.outages``), which shows 1 s after it began, when the first question is given up.
 AROUND_NS = 6 * _SECOND
 #: So far apart (ns) are repetitions that are kept: a client that did not ask for 1 s is taken to have stalled.
 APART_NS = _SECOND // 2

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.observe.log import EventLog
-from harness.observe.loop import ObserverLoop, Timer
+from fenceline.observe.log import EventLog
+from fenceline.observe.loop import ObserverLoop, Timer
 
 
 class TimedObserver:

@@ -19,12 +19,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.model.addressing import harness_address, node_of_mac
-from harness.model.event import now_ns
-from harness.model.topology import Topology
-from harness.observe.log import EventLog
-from harness.observe.loop import ObserverLoop
-from harness.observe.timed import TimedObserver
+from fenceline.model.addressing import harness_address, node_of_mac
+from fenceline.model.event import now_ns
+from fenceline.model.topology import Topology
+from fenceline.observe.log import EventLog
+from fenceline.observe.loop import ObserverLoop
+from fenceline.observe.timed import TimedObserver
 
 ASK_EVERY = 0.200  # s between two who-has
 REPEAT = 1.0  # s: an unchanged claim is logged again after so long

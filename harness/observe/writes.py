@@ -12,16 +12,16 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from harness.model.addressing import address
-from harness.model.topology import Topology
-from harness.observe import iscsi, nfs
-from harness.observe.log import EventLog
-from harness.observe.loop import ObserverLoop
-from harness.observe.tcp import Followed, Segment, dissect
-from harness.observe.timed import TimedObserver
-from harness.observe.wire import join_promiscuously, stamp_of
-from harness.storage import iscsi as target
-from harness.storage import nfs as server
+from fenceline.model.addressing import address
+from fenceline.model.topology import Topology
+from fenceline.observe import iscsi, nfs
+from fenceline.observe.log import EventLog
+from fenceline.observe.loop import ObserverLoop
+from fenceline.observe.tcp import Followed, Segment, dissect
+from fenceline.observe.timed import TimedObserver
+from fenceline.observe.wire import join_promiscuously, stamp_of
+from fenceline.storage import iscsi as target
+from fenceline.storage import nfs as server
 
 WINDOW = 0.100  # s of writes that are told in one event
 _LATE_NS = 1_000_000  # from the guest's card to the bridge, where the kernel stamps it

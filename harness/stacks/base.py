@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from harness.errors import ClusterError, ClusterSilent, FencelineError, MachineError, Unreadable
-from harness.guest.seed import Seed
-from harness.guest.ssh import Session
-from harness.model.topology import Topology
-from harness.stacks.offers import daemons
-from harness.stacks.state import ClusterState
+from fenceline.core.errors import ClusterError, ClusterSilent, FencelineError, MachineError, Unreadable
+from fenceline.guest.seed import Seed
+from fenceline.guest.ssh import Session
+from fenceline.model.topology import Topology
+from fenceline.stacks.offers import daemons
+from fenceline.stacks.state import ClusterState
 
 #: By when (s; longer where machines are emulated) a guest that can be reached has run the smallest command.
 _HEARD_WITHIN = 5.0
@@ -157,10 +157,10 @@ def make_stack(topology: Topology, sessions: Mapping[str, Session], bmc_password
     """The stack that ``topology`` asks for; ``is_reachable`` says whether a node's CPUs execute, ``slowdown`` how much
     slower than real ones its machines are."""
     if topology.stack.kind == "heartbeat":
-        from harness.stacks.heartbeat.stack import HeartbeatStack
+        from fenceline.stacks.heartbeat.stack import HeartbeatStack
         return HeartbeatStack(topology, sessions, bmc_password, is_reachable, slowdown)
     if topology.stack.kind == "keepalived":
-        from harness.stacks.keepalived.stack import KeepalivedStack
+        from fenceline.stacks.keepalived.stack import KeepalivedStack
         return KeepalivedStack(topology, sessions, is_reachable, slowdown)
-    from harness.stacks.pacemaker.stack import PacemakerStack
+    from fenceline.stacks.pacemaker.stack import PacemakerStack
     return PacemakerStack(topology, sessions, bmc_password, is_reachable, slowdown)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from harness.guest.seed import Seed
-from harness.model.topology import Service
-from harness.stacks import container, ledger, mariadb, nfs_server
-from harness.stacks.nginx import NGINX_CONF, seed_nginx
+from fenceline.guest.seed import Seed
+from fenceline.model.topology import Service
+from fenceline.stacks import container, ledger, mariadb, nfs_server
+from fenceline.stacks.nginx import NGINX_CONF, seed_nginx
 
 
 def seed_daemon(seed: Seed, name: str, service: Service) -> None:

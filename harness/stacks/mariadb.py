@@ -3,8 +3,8 @@ one table for the clients that commit numbered rows."""
 
 from __future__ import annotations
 
-from harness.guest.seed import Seed
-from harness.model.topology import Service
+from fenceline.guest.seed import Seed
+from fenceline.model.topology import Service
 
 CONF = "/etc/mysql/my.cnf"  # what the OCF agent, the init script and the unit all read
 INIT = "/etc/mysql/fenceline.sql"

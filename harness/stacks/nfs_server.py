@@ -6,10 +6,10 @@ what they had wherever the service comes up, and the grace period ends when the 
 
 from __future__ import annotations
 
-from harness.guest.seed import Seed
-from harness.model.topology import Service, Topology
-from harness.stacks.ledger import DAEMON, FILE, PROGRAM
-from harness.storage.disks import EXPORTED
+from fenceline.guest.seed import Seed
+from fenceline.model.topology import Service, Topology
+from fenceline.stacks.ledger import DAEMON, FILE, PROGRAM
+from fenceline.storage.disks import EXPORTED
 
 CONF = "/etc/nfs.conf"
 AGENT = "ocf:heartbeat:exportfs"

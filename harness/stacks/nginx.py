@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.guest.seed import Seed
-from harness.model.addressing import harness_address, router_address
-from harness.model.topology import Daemon, Service, Topology
+from fenceline.guest.seed import Seed
+from fenceline.model.addressing import harness_address, router_address
+from fenceline.model.topology import Daemon, Service, Topology
 
 NGINX_CONF = "/etc/nginx/fenceline-{service}.conf"
 

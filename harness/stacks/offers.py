@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.model.topology import Service, Topology
+from fenceline.model.topology import Service, Topology
 
 #: Daemons that a fault may kill or stop, and how pgrep -x (15 characters) knows them.
 DAEMONS: dict[str, dict[str, str]] = {
@@ -80,7 +80,7 @@ def components(topology: Topology) -> tuple[str, ...]:
 
 
 def packets(topology: Topology) -> frozenset[str]:
-    """The kinds of packets (``harness.faults.traffic``) that machines of ``topology`` send each other."""
+    """The kinds of packets (``fenceline.faults.traffic``) that machines of ``topology`` send each other."""
     found = {"arp", "http", {"pacemaker": "totem", "heartbeat": "heartbeat", "keepalived": "vrrp"}[topology.stack.kind]}
     if topology.fencing.method == "ipmi":
         found.add("ipmi")

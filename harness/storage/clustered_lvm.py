@@ -6,9 +6,9 @@ its own, and then writes into the metadata whose they are: ``vgcreate --shared``
 
 from __future__ import annotations
 
-from harness.guest.seed import Seed
-from harness.model.shared_storage import Lun
-from harness.model.topology import Topology
+from fenceline.guest.seed import Seed
+from fenceline.model.shared_storage import Lun
+from fenceline.model.topology import Topology
 
 #: What lvmlockd writes there itself: the version of the format, and the cluster's name.
 _LOCK_ARGS = "1.0.0"

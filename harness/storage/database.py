@@ -8,9 +8,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from harness.errors import HostError
-from harness.model.topology import Topology
-from harness.stacks.mariadb import DATA
+from fenceline.core.errors import HostError
+from fenceline.model.topology import Topology
+from fenceline.stacks.mariadb import DATA
 
 _SOURCE = "/var/lib/mysql"
 _NEEDED = ("ibdata1", "ib_logfile0", "mysql")

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.errors import HostError
-from harness.model.topology import Topology
-from harness.storage import database
+from fenceline.core.errors import HostError
+from fenceline.model.topology import Topology
+from fenceline.storage import database
 
 EXPORTED = "export"  # the folder of a file system that its service exports
 FIRST_DISK = "c"  # the letter after the root disk and the seed

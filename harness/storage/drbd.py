@@ -9,12 +9,12 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from harness.guest.seed import Seed
-from harness.model.addressing import address
-from harness.model.filesystems import CLUSTER_FILESYSTEMS
-from harness.model.shared_storage import Drbd
-from harness.model.topology import Topology
-from harness.storage.disks import FIRST_DISK, clustered_mkfs, content, make_disk
+from fenceline.guest.seed import Seed
+from fenceline.model.addressing import address
+from fenceline.model.filesystems import CLUSTER_FILESYSTEMS
+from fenceline.model.shared_storage import Drbd
+from fenceline.model.topology import Topology
+from fenceline.storage.disks import FIRST_DISK, clustered_mkfs, content, make_disk
 
 FIRST_PORT = 7788
 #: The data's first generation, the same on both disks: current, bitmap and two old UUIDs; consistent; up to date.

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.guest.seed import Seed
-from harness.model.addressing import address
-from harness.model.filesystems import CLUSTER_FILESYSTEMS
-from harness.model.shared_storage import Iscsi
-from harness.model.topology import Topology
-from harness.storage import clustered_lvm
-from harness.storage.disks import clustered_mkfs, content, make_disk
-from harness.storage.mapped import device, mapping_lines
+from fenceline.guest.seed import Seed
+from fenceline.model.addressing import address
+from fenceline.model.filesystems import CLUSTER_FILESYSTEMS
+from fenceline.model.shared_storage import Iscsi
+from fenceline.model.topology import Topology
+from fenceline.storage import clustered_lvm
+from fenceline.storage.disks import clustered_mkfs, content, make_disk
+from fenceline.storage.mapped import device, mapping_lines
 
 PORT = 3260  # RFC 7143, 13.1
 

@@ -6,7 +6,7 @@ Guests have no udev: ``dmsetup`` makes the device nodes itself.
 
 from __future__ import annotations
 
-from harness.storage.disks import FIRST_DISK
+from fenceline.storage.disks import FIRST_DISK
 
 #: Without it dmsetup leaves the making of device nodes to udev.
 DMSETUP = "DM_DISABLE_UDEV=1 dmsetup"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.model.topology import Filesystem, Topology
-from harness.storage import clustered_lvm, drbd, iscsi, nfs
+from fenceline.model.topology import Filesystem, Topology
+from fenceline.storage import clustered_lvm, drbd, iscsi, nfs
 
 
 @dataclass(frozen=True, slots=True)

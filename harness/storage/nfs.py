@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.guest.seed import Seed
-from harness.model.addressing import address
-from harness.model.shared_storage import Nfs
-from harness.model.topology import Topology
-from harness.storage.disks import FIRST_DISK, content, make_disk
+from fenceline.guest.seed import Seed
+from fenceline.model.addressing import address
+from fenceline.model.shared_storage import Nfs
+from fenceline.model.topology import Topology
+from fenceline.storage.disks import FIRST_DISK, content, make_disk
 
 PORT = 2049  # RFC 8881, 2.9.3
 _ROOT = "/srv/export"

@@ -6,8 +6,9 @@ import os
 import select
 import threading
 
-from harness.machines.fabric import Fabric
-from harness.model.addressing import address
+from fenceline.machines.fabric import Fabric
+from fenceline.model.addressing import address
+
 from tests.fabrics import arp_answer, open_tap
 
 

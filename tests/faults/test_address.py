@@ -7,13 +7,12 @@ import threading
 import time
 
 import pytest
-
-from harness.errors import FaultError
-from harness.faults import make_fault
-from harness.faults.address import STRANGER_MAC
-from harness.model.event import now_ns
-from harness.observe.loop import ObserverLoop
-from harness.observe.wire import WireObserver
+from fenceline.core.errors import FaultError
+from fenceline.faults import make_fault
+from fenceline.faults.address import STRANGER_MAC
+from fenceline.model.event import now_ns
+from fenceline.observe.loop import ObserverLoop
+from fenceline.observe.wire import WireObserver
 
 
 @pytest.fixture

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.errors import FaultError
-from harness.faults import make_fault
+from fenceline.core.errors import FaultError
+from fenceline.faults import make_fault
 
 KEY = "cluster-recheck-interval"  # 60s in every topology
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
-
-from harness.errors import FaultError
-from harness.faults.background import start_worker, stop_worker, worker_of
-from harness.faults.base import OnCluster
+from fenceline.core.errors import FaultError
+from fenceline.faults.background import start_worker, stop_worker, worker_of
+from fenceline.faults.base import OnCluster
 
 
 @dataclass(frozen=True)

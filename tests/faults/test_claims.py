@@ -9,14 +9,14 @@ import json
 import re
 
 import pytest
+from fenceline.core.errors import FaultError, FencelineError
+from fenceline.faults import FAULTS, ActiveFault, FaultControl, make_fault
+from fenceline.faults.claims import Claim, Claims, Once, claims_of
+from fenceline.faults.fitting import KINDS, kind_of, misfit
+from fenceline.fencing.bmc import BmcMode
+from fenceline.model.event import now_ns
+from fenceline.model.load import load_topology
 
-from harness.errors import FaultError, FencelineError
-from harness.faults import FAULTS, ActiveFault, FaultControl, make_fault
-from harness.faults.claims import Claim, Claims, Once, claims_of
-from harness.faults.fitting import KINDS, kind_of, misfit
-from harness.fencing.bmc import BmcMode
-from harness.model.event import now_ns
-from harness.model.load import load_topology
 from tests.fakes import make_cluster
 
 #: A topology that a fault fits, and parameters; a second set, that overlaps with the first, where the fault has more
@@ -109,7 +109,7 @@ EXAMPLES: dict[str, tuple[str, dict, dict | None]] = {
     "vip-stranger": ("web-iscsi", {"service": "web"}, None),
     "write-cache-lies": ("web-iscsi", {"lun": "www"}, None),
 }
-REAL = sorted(name for name, cls in FAULTS.items() if cls.__module__.startswith("harness."))
+REAL = sorted(name for name, cls in FAULTS.items() if cls.__module__.startswith("fenceline."))
 FITS_ALL = ("web-iscsi", "web-iscsi-sbd", "ledger-drbd", "web-nfs-heartbeat", "lvs-keepalived", "web-iscsi-3",
             "gfs2-iscsi", "web-remote", "ha-nfs")
 
@@ -316,7 +316,7 @@ def test_what_ended_by_itself_is_given_up(make, monkeypatch):
     load = cluster.faults.inject(make_fault("io-load", node="rs-01", seconds=5))
     assert cluster.faults.refusal(make_fault("io-load", node="rs-01")) is not None
     for seconds, is_over in ((4, False), (7, True)):
-        monkeypatch.setattr("harness.faults.claims.now_ns", lambda: load.begun_ns + seconds * 10**9)  # noqa: B023
+        monkeypatch.setattr("fenceline.faults.claims.now_ns", lambda: load.begun_ns + seconds * 10**9)  # noqa: B023
         assert (cluster.faults.refusal(make_fault("io-load", node="rs-01")) is None) is is_over
 
 

@@ -6,12 +6,11 @@ from dataclasses import FrozenInstanceError, dataclass
 from typing import ClassVar
 
 import pytest
-
-from harness.errors import ClusterError, FaultError
-from harness.faults import FAULTS, make_fault
-from harness.faults.base import OnCluster, OnNode, fault
-from harness.journal import open_entries
-from harness.model.cost import Cost
+from fenceline.core.errors import ClusterError, FaultError
+from fenceline.faults import FAULTS, make_fault
+from fenceline.faults.base import OnCluster, OnNode, fault
+from fenceline.journal.journal import open_entries
+from fenceline.model.cost import Cost
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,18 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-
-from harness.faults import FAULTS
-from harness.judge import build_history, check
-from harness.judge.demand import obstacle
-from harness.judge.faultlog import serves_clients
-from harness.judge.oldlogs import _SAY, old_cost
-from harness.model.cost import Cost
-from harness.model.event import Event
-from harness.model.verdict import Verdict
-from steps.fault_costs import SAMPLES, Cast, lines, made, page, topologies
+from fenceline.faults import FAULTS
+from fenceline.judge import build_history, check
+from fenceline.judge.demand import obstacle
+from fenceline.judge.faultlog import serves_clients
+from fenceline.judge.oldlogs import _SAY, old_cost
+from fenceline.model.cost import Cost
+from fenceline.model.event import Event
+from fenceline.model.verdict import Verdict
+from fenceline.steps.fault_costs import SAMPLES, Cast, lines, made, page, topologies
 
 TABLE = Path(__file__).with_name("excuses.txt")
-OWN = {name for name, cls in FAULTS.items() if cls.__module__.startswith("harness.faults.")}
+OWN = {name for name, cls in FAULTS.items() if cls.__module__.startswith("fenceline.faults.")}
 CASTS = {name: Cast(topology) for name, topology in topologies().items()}
 SECOND = 10**9
 
@@ -61,12 +60,12 @@ def liveness(cast: Cast, events: list[Event]):
 
 def test_the_table_is_as_it_was_read():
     assert list(lines()) == TABLE.read_text().splitlines(), (
-        "read what changed, and take it: python -m steps.fault_costs > tests/faults/excuses.txt")
+        "read what changed, and take it: python -m fenceline.steps.fault_costs > tests/faults/excuses.txt")
 
 
 def test_the_page_is_up_to_date():
     page_of_it = Path(__file__).parents[2] / "docs" / "excuses.md"
-    assert page_of_it.read_text() == page(), "make it again: python -m steps.fault_costs page > docs/excuses.md"
+    assert page_of_it.read_text() == page(), "again: python -m fenceline.steps.fault_costs page > docs/excuses.md"
 
 
 def test_every_fault_is_in_the_table():

@@ -5,14 +5,13 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-
-from harness.errors import FaultError
-from harness.faults import make_fault
-from harness.guest.seed import Seed
-from harness.machines.protocol import Power
-from harness.model.load import load_topology
-from harness.storage.iscsi import seed_target
-from harness.storage.mapped import device
+from fenceline.core.errors import FaultError
+from fenceline.faults import make_fault
+from fenceline.guest.seed import Seed
+from fenceline.machines.protocol import Power
+from fenceline.model.load import load_topology
+from fenceline.storage.iscsi import seed_target
+from fenceline.storage.mapped import device
 
 # as san-01 said it on UML: dmsetup table, and the disk's own number
 FREE = "0 131072 linear 98:32 0\n98:32\n"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from harness.faults import FAULTS
-from steps import fault_evidence
-from steps.fault_evidence import gather, load, of_run, words
+from fenceline.faults import FAULTS
+from fenceline.steps import fault_evidence
+from fenceline.steps.fault_evidence import gather, load, of_run, words
 
 HANG = [{"kind": "fault.begin", "data": {"id": 1, "fault": "hang", "params": {"node": "rs-01"}}},
         {"kind": "tick", "data": {}},

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from fenceline.core.errors import FaultError
+from fenceline.faults import FAULTS, make_fault
+from fenceline.faults.fitting import KINDS, TEXT, kind_of, misfit
+from fenceline.model.load import load_topology
 
-from harness.errors import FaultError
-from harness.faults import FAULTS, make_fault
-from harness.faults.fitting import KINDS, TEXT, kind_of, misfit
-from harness.model.load import load_topology
 from tests.fakes import make_cluster
 from tests.faults.test_claims import EXAMPLES, REAL
 
@@ -23,7 +23,7 @@ WORDS = {("config-change", "key"), ("config-change", "value"), ("daemon-kill", "
 @pytest.mark.parametrize("name", REAL)
 def test_every_parameter_with_a_name_says_what_it_names(name):
     texts = {(name, field.name) for field in dataclasses.fields(FAULTS[name]) if kind_of(field) == TEXT}
-    assert texts <= WORDS, "declare the kind of the parameter (harness.faults.fitting.KINDS)"
+    assert texts <= WORDS, "declare the kind of the parameter (fenceline.faults.fitting.KINDS)"
 
 
 @pytest.mark.parametrize("name", REAL)

@@ -7,15 +7,15 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from fenceline.core.errors import FaultError, MachineError
+from fenceline.faults import clock, make_fault
+from fenceline.faults.background import worker_of
+from fenceline.faults.clock import _SET_TICK
+from fenceline.guest.ssh import Result
+from fenceline.machines.protocol import Power
+from fenceline.model.load import load_topology, parse_topology
+from fenceline.observe.log import EventLog
 
-from harness.errors import FaultError, MachineError
-from harness.faults import clock, make_fault
-from harness.faults.background import worker_of
-from harness.faults.clock import _SET_TICK
-from harness.guest.ssh import Result
-from harness.machines.protocol import Power
-from harness.model.load import load_topology, parse_topology
-from harness.observe.log import EventLog
 from tests.model.sample import raw
 
 
@@ -278,7 +278,7 @@ def test_a_connection_that_is_not_there_can_not_be_reset(cluster):
 
 @pytest.mark.parametrize("name", ["_STROBE", "_SHUT_DOWN", "_TIMEOUT", "_SET_TICK"])
 def test_scripts_for_the_guest_are_python(name):
-    from harness.faults import clock, storage, watchdog
+    from fenceline.faults import clock, storage, watchdog
     source = next(getattr(module, name) for module in (clock, storage, watchdog) if hasattr(module, name))
     compile(source, name, "exec")
 

@@ -8,14 +8,14 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from fenceline.core.errors import FaultError
+from fenceline.faults import make_fault, nfs
+from fenceline.judge import build_history
+from fenceline.judge.faultlog import impairments
+from fenceline.model.load import load_topology, parse_topology
+from fenceline.model.shared_storage import Nfs
+from fenceline.storage.nfs import PORT
 
-from harness.errors import FaultError
-from harness.faults import make_fault, nfs
-from harness.judge import build_history
-from harness.judge.faultlog import impairments
-from harness.model.load import load_topology, parse_topology
-from harness.model.shared_storage import Nfs
-from harness.storage.nfs import PORT
 from tests.faults.test_guest_effects import Guest
 from tests.judge import logs
 
@@ -131,7 +131,7 @@ def test_who_answers_is_no_hanging_server_and_neither_is_who_is_gone(cluster):
     (b"HTTP/1.0 400 Bad Request\r\n\r\n", False), (b"", False)])
 def test_an_answer_to_a_null_call(monkeypatch, answer, wanted):
     server = socket.create_server(("127.0.0.1", 0))
-    monkeypatch.setattr("harness.storage.nfs.PORT", server.getsockname()[1])
+    monkeypatch.setattr("fenceline.storage.nfs.PORT", server.getsockname()[1])
 
     def serve():
         peer = server.accept()[0]
@@ -149,8 +149,8 @@ def test_an_answer_to_a_null_call(monkeypatch, answer, wanted):
 
 
 def test_the_port_is_that_of_the_packets_and_of_exports_options():
-    from harness.faults.traffic import KINDS
-    from harness.storage.nfs import export_options, fsids
+    from fenceline.faults.traffic import KINDS
+    from fenceline.storage.nfs import export_options, fsids
     assert str(PORT) in KINDS["nfs"]
     topology = parse_topology(TOPOLOGY.model_dump(mode="json"), "a test")
     assert fsids(topology.storage.nfs) == {1: "htdoc"}

@@ -6,13 +6,12 @@ import time
 from types import SimpleNamespace
 
 import pytest
-
-from harness.errors import FaultError
-from harness.faults import make_fault
-from harness.faults.background import worker_of
-from harness.faults.flap import Phases
-from harness.model.cost import Cost
-from harness.model.load import load_topology
+from fenceline.core.errors import FaultError
+from fenceline.faults import make_fault
+from fenceline.faults.background import worker_of
+from fenceline.faults.flap import Phases
+from fenceline.model.cost import Cost
+from fenceline.model.load import load_topology
 
 BOTH = ("heartbeat-a", "heartbeat-b")
 SHAPES = [

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.faults import make_fault
-from harness.guest.ping import Ping, parse_ping
+from fenceline.faults import make_fault
+from fenceline.guest.ping import Ping, parse_ping
 
 RECORDED = """\
 PING 10.71.1.12 (10.71.1.12) 56(84) bytes of data.

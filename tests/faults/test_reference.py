@@ -6,23 +6,22 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from fenceline.commands.faults import parameter_help
+from fenceline.faults import FAULTS
+from fenceline.steps.fault_reference import FAMILIES, page, sentences
 
-from harness.commands.faults import parameter_help
-from harness.faults import FAULTS
-from steps.fault_reference import FAMILIES, page, sentences
-
-OWN = {name: cls for name, cls in FAULTS.items() if cls.__module__.startswith("harness.faults.")}
+OWN = {name: cls for name, cls in FAULTS.items() if cls.__module__.startswith("fenceline.faults.")}
 
 
 def test_the_page_is_up_to_date():
     written = Path(__file__).parents[2] / "docs" / "faults.md"
-    assert written.read_text() == page(), "make it again: python -m steps.fault_reference > docs/faults.md"
+    assert written.read_text() == page(), "make it again: python -m fenceline.steps.fault_reference > docs/faults.md"
 
 
 @pytest.mark.parametrize("name", sorted(OWN))
 def test_every_fault_has_a_family_a_sentence_and_words_for_its_parameters(name):
     cls = OWN[name]
-    assert cls.__module__.removeprefix("harness.faults.") in FAMILIES
+    assert cls.__module__.removeprefix("fenceline.faults.") in FAMILIES
     assert (cls.__doc__ or "").strip().split("\n\n")[0].rstrip().endswith(".")
     assert sentences().get(name), f"no step injects {name}"
     silent = [field.name for field in dataclasses.fields(cls) if not parameter_help(field)]
@@ -30,4 +29,4 @@ def test_every_fault_has_a_family_a_sentence_and_words_for_its_parameters(name):
 
 
 def test_no_family_is_empty():
-    assert set(FAMILIES) == {cls.__module__.removeprefix("harness.faults.") for cls in OWN.values()}
+    assert set(FAMILIES) == {cls.__module__.removeprefix("fenceline.faults.") for cls in OWN.values()}

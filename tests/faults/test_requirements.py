@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.faults import FAULTS, requirements
-from harness.faults.requirements import Place, guest_modules, hindrances, place
-from harness.machines.image import find_image
+from fenceline.faults import FAULTS, requirements
+from fenceline.faults.requirements import Place, guest_modules, hindrances, place
+from fenceline.machines.image import find_image
 
 ALL = frozenset({"dm-flakey", "dm-delay", "dm-snapshot", "brd", "softdog", "sch_netem"})
 

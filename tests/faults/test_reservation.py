@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.errors import FaultError
-from harness.faults import make_fault
-from harness.faults.reservation import parse_holder, parse_keys
+from fenceline.core.errors import FaultError
+from fenceline.faults import make_fault
+from fenceline.faults.reservation import parse_holder, parse_keys
 
 HEAD = "  LIO-ORG   IBLOCK            4.0 \n  Peripheral device type: disk\n"
 NO_KEYS = HEAD + "  PR generation=0x4, there are NO registered reservation keys\n"

@@ -9,11 +9,10 @@ import sys
 import time
 
 import pytest
-
-from harness.errors import FaultError
-from harness.faults import make_fault
-from harness.faults.process import signal_service
-from harness.guest.ssh import Result
+from fenceline.core.errors import FaultError
+from fenceline.faults import make_fault
+from fenceline.faults.process import signal_service
+from fenceline.guest.ssh import Result
 
 # A daemon with two processes: NAME listens, or has its worker do so alone, and says its own pid, the worker's and that
 # of a helper that the worker started under another name

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.faults import shapes
+from fenceline.faults import shapes
 
 FIVE = ("a", "b", "c", "d", "e")
 

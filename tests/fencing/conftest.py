@@ -9,14 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
+from fenceline.fencing.bmc import BmcMode, BmcRack
+from fenceline.machines.fabric import Fabric
+from fenceline.machines.protocol import Power
+from fenceline.model.addressing import bmc_address
+from fenceline.model.event import now_ns
+from fenceline.model.load import load_topology
+from fenceline.observe.log import EventLog
 
-from harness.fencing.bmc import BmcMode, BmcRack
-from harness.machines.fabric import Fabric
-from harness.machines.protocol import Power
-from harness.model.addressing import bmc_address
-from harness.model.event import now_ns
-from harness.model.load import load_topology
-from harness.observe.log import EventLog
 from tests.fabrics import real_fabric, skip_unless
 
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "web-iscsi.yaml"

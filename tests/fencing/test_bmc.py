@@ -13,11 +13,10 @@ import time
 from types import SimpleNamespace
 
 import pytest
-
-from harness.errors import FencelineError
-from harness.fencing.bmc import BmcMode
-from harness.machines.protocol import Power
-from harness.model.addressing import bmc_address
+from fenceline.core.errors import FencelineError
+from fenceline.fencing.bmc import BmcMode
+from fenceline.machines.protocol import Power
+from fenceline.model.addressing import bmc_address
 
 ONE, OTHER = "rs-01", "rs-02"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-
-from harness.guest.drbdwatch import ABSENT, DrbdState, DrbdWatch, parse_event, parse_out_of_sync
+from fenceline.guest.drbdwatch import ABSENT, DrbdState, DrbdWatch, parse_event, parse_out_of_sync
 
 FIRST = """\
 exists resource name:r0 role:Secondary suspended:no write-ordering:flush

@@ -3,8 +3,7 @@
 import os
 
 import pytest
-
-from harness.guest.membership import HeartbeatWatch, KeepalivedWatch, heartbeat_line, watch
+from fenceline.guest.membership import HeartbeatWatch, KeepalivedWatch, heartbeat_line, watch
 
 START = "Nov 21 05:30:42 node1 heartbeat: [843]: info: Configuration validated. Starting heartbeat 3.0.6"
 UP = "Nov 21 05:30:43 node1 heartbeat: [843]: info: Local status now set to: 'up'"

@@ -7,12 +7,11 @@ import subprocess
 import tarfile
 
 import pytest
-
-from harness.guest.base import base_seed
-from harness.guest.seed import Seed
-from harness.guest.ssh import make_key, write_private_key
-from harness.model.addressing import mac
-from harness.model.load import load_topology
+from fenceline.guest.base import base_seed
+from fenceline.guest.seed import Seed
+from fenceline.guest.ssh import make_key, write_private_key
+from fenceline.model.addressing import mac
+from fenceline.model.load import load_topology
 
 
 def unpacked(path) -> dict[str, tuple[str, int]]:

@@ -10,10 +10,9 @@ import time
 
 import paramiko
 import pytest
+from fenceline.core.errors import ClusterError, MachineError, Timeout
+from fenceline.guest.ssh import Session, make_key
 from paramiko.common import MSG_CHANNEL_REQUEST
-
-from harness.errors import ClusterError, MachineError, Timeout
-from harness.guest.ssh import Session, make_key
 
 
 class Guest(paramiko.ServerInterface):

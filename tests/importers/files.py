@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from harness.importers.combine import import_sources
-from harness.importers.draft import Draft
-from harness.importers.source import Source
-from harness.model.load import parse_topology
-from harness.model.topology import Topology
+from fenceline.importers.combine import import_sources
+from fenceline.importers.draft import Draft
+from fenceline.importers.source import Source
+from fenceline.model.load import parse_topology
+from fenceline.model.topology import Topology
 
 DATA = Path(__file__).parent / "data"
 

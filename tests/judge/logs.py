@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.judge import build_history, check
-from harness.model.addressing import mac
-from harness.model.cost import Cost
-from harness.model.event import Event
-from harness.model.load import parse_topology
-from harness.model.topology import Topology
-from harness.model.verdict import Finding
+from fenceline.judge import build_history, check
+from fenceline.model.addressing import mac
+from fenceline.model.cost import Cost
+from fenceline.model.event import Event
+from fenceline.model.load import parse_topology
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import Finding
 
 BASE_NS = 5_000_000_000_000  # a monotonic clock does not start with the log
 VIP, MOUNT, PORT = "192.168.98.244", "/srv/www", 80

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.judge.findings import CLEAN_GAP_NS, MAX_EVIDENCE, TRUSTED_LATE_NS, Tally, after, overlap
-from harness.judge.history import Edge, Ended, Interval
-from harness.model.event import Event
-from harness.model.verdict import Verdict
+from fenceline.judge.findings import CLEAN_GAP_NS, MAX_EVIDENCE, TRUSTED_LATE_NS, Tally, after, overlap
+from fenceline.judge.history import Edge, Ended, Interval
+from fenceline.model.event import Event
+from fenceline.model.verdict import Verdict
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 GAP, LATE = CLEAN_GAP_NS, TRUSTED_LATE_NS

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.model.verdict import Verdict
+from fenceline.model.verdict import Verdict
+
 from tests.judge.logs import A, B, Log, green, ns
 
 CHECK = "no lost acknowledgement"

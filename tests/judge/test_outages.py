@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from fenceline.judge import build_history, outages
+from fenceline.judge.outages import PHASES
+from fenceline.model.verdict import Outage
 
-from harness.judge import build_history, outages
-from harness.judge.outages import PHASES
-from harness.model.verdict import Outage
 from tests.judge.logs import SAN, A, B, Log, green, ns
 
 
@@ -212,8 +212,8 @@ def test_linear_enough_for_a_long_log():
 
 
 def test_what_may_be_off_by_its_whole_length_is_told_as_no_outage():
-    from harness.judge import certain
-    from harness.model.verdict import Outage
+    from fenceline.judge import certain
+    from fenceline.model.verdict import Outage
     found = [Outage("web", 0, 7, seconds, error) for seconds, error in ((0.016, 0.02), (0.5, 0.5), (0.5, 0.4999))]
     open_one = Outage("web", 0, None, 0.1, 5.0)
     assert certain([*found, open_one]) == (found[2], open_one)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from fenceline.judge import build_history
+from fenceline.judge.ledger import lost_records
+from fenceline.model.load import load_topology, parse_topology
+from fenceline.model.verdict import Verdict
 
-from harness.judge import build_history
-from harness.judge.ledger import lost_records
-from harness.model.load import load_topology, parse_topology
-from harness.model.verdict import Verdict
 from tests.judge.logs import Log, ns
 
 ONE, OTHER = "node1", "node2"
@@ -162,6 +162,6 @@ def test_protocol_b_may_lose_with_both_nodes_only():
 
 
 def test_the_figures_count_what_was_lost():
-    from harness.judge.verdict import judge
+    from fenceline.judge.verdict import judge
     made = failed_over("A")
     assert judge(made.events, made.topology).figures["acknowledged_lost"] == {"ledger": 3}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from fenceline.judge.history import build_history
+from fenceline.judge.settling import detection_s, open_matters, tells
+from fenceline.model.load import load_topology
 
-from harness.judge.history import build_history
-from harness.judge.settling import detection_s, open_matters, tells
-from harness.model.load import load_topology
 from tests.judge.logs import SAN, A, B, Log, farm, green, ns, topology
 
 #: Neither hears the other.
@@ -56,7 +56,8 @@ def test_a_failover_that_is_over_has_settled():
      [("cut-off on rs-02, which may not have shown yet", 9.22)]),
     ("and is fenced already", costs(base().good(0, 12, A), 5, "cut-off", B, lost=[B]).off(7, B), 8, []),
     ("and nothing came of it", costs(base().good(0, 12, A), 5, "cut-off", B, lost=[B]), 9.3, []),
-    ("an even split that nobody has decided yet", costs(base().good(0, 12, A), 5, "network-cut", A, B, unheard=APART), 8,
+    ("an even split that nobody has decided yet",
+     costs(base().good(0, 12, A), 5, "network-cut", A, B, unheard=APART), 8,
      [("network-cut on rs-01, rs-02, which may not have shown yet", 9.22)]),
     # seen on emulated machines: half a minute of waiting for the one who had fenced the other
     ("and the one that is left need not be", costs(base().good(0, 5, A), 5, "network-cut", A, B, unheard=APART).off(

@@ -16,16 +16,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fenceline.core.errors import FaultError, HostError
+from fenceline.faults import make_fault
+from fenceline.faults.base import FaultControl
+from fenceline.journal.journal import Journal, open_entries
+from fenceline.machines import fabric as fabric_module
+from fenceline.machines.fabric import Fabric, remove_namespace
+from fenceline.model.addressing import address, mac
+from fenceline.model.load import load_topology
+from fenceline.observe.log import EventLog
 
-from harness.errors import FaultError, HostError
-from harness.faults import make_fault
-from harness.faults.base import FaultControl
-from harness.journal import Journal, open_entries
-from harness.machines import fabric as fabric_module
-from harness.machines.fabric import Fabric, remove_namespace
-from harness.model.addressing import address, mac
-from harness.model.load import load_topology
-from harness.observe.log import EventLog
 from tests.fabrics import Cable, arp_answer, plugged, real_fabric
 from tests.meanwhile import meanwhile
 

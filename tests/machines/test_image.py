@@ -14,11 +14,10 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-
-from harness.machines import image, rootfs, uml_kernel
-from harness.machines.image import ImageError, find_image, recipe_key
-from harness.machines.rootfs import read_packages
-from harness.machines.uml_kernel import UmlKernelError, debian_source, parse_sources
+from fenceline.machines import image, rootfs, uml_kernel
+from fenceline.machines.image import ImageError, find_image, recipe_key
+from fenceline.machines.rootfs import read_packages
+from fenceline.machines.uml_kernel import UmlKernelError, debian_source, parse_sources
 
 ONE_LINE = "# main\ndeb [arch=amd64 signed-by=/k.gpg] http://m.test/debian bookworm main contrib # x\ndeb-src x y z\n"
 DEB822 = """Types: deb

@@ -7,8 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
-from harness.machines import kvm
+from fenceline.machines import kvm
 
 SAYS = [sys.executable, "-c", "import time; print('[    0.0] Linux version 6.1', flush=True); time.sleep(30)"]
 HANGS = [sys.executable, "-c", "import time; print('Probing EDD... ok', flush=True); time.sleep(30)"]

@@ -5,9 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from harness.machines.libvirt_domain import DomainSettings, domain_xml, interface_xml, is_plugged
-from harness.machines.protocol import MachineSpec, Nic
+from fenceline.machines.libvirt_domain import DomainSettings, domain_xml, interface_xml, is_plugged
+from fenceline.machines.protocol import MachineSpec, Nic
 
 HEARTBEAT = Nic("heartbeat", "52:54:00:fe:00:0b", "br0", "t0n0")
 SERVICE = Nic("service", "52:54:00:fe:01:0b", "br1", "t0n1")

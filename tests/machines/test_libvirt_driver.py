@@ -11,11 +11,11 @@ import pytest
 
 libvirt = pytest.importorskip("libvirt")
 
-from harness.errors import HostError, MachineError  # noqa: E402
-from harness.journal import Journal, open_entries  # noqa: E402
-from harness.machines import libvirt_checkpoint, libvirt_run, libvirtd  # noqa: E402
-from harness.machines.libvirt_driver import LibvirtDriver, undefine_domain  # noqa: E402
-from harness.machines.protocol import Checkpointing, DriverContext, MachineSpec, Nic, Power  # noqa: E402
+from fenceline.core.errors import HostError, MachineError  # noqa: E402
+from fenceline.journal.journal import Journal, open_entries  # noqa: E402
+from fenceline.machines import libvirt_checkpoint, libvirt_run, libvirtd  # noqa: E402
+from fenceline.machines.libvirt_driver import LibvirtDriver, undefine_domain  # noqa: E402
+from fenceline.machines.protocol import Checkpointing, DriverContext, MachineSpec, Nic, Power  # noqa: E402
 
 FAKE = "test:///default"
 

@@ -12,9 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-
-from harness.errors import MachineError
-from harness.machines import process
+from fenceline.core.errors import MachineError
+from fenceline.machines import process
 
 
 @pytest.fixture
@@ -204,7 +203,7 @@ def test_waiting_for_an_end(start):
 
 ORPHAN = """
 import os, signal, subprocess
-from harness.machines import process
+from fenceline.machines import process
 process.adopt_orphans()
 shell = ["sh", "-c", "sleep 100 > /dev/null & echo $!"]
 orphan = int(subprocess.run(shell, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout)

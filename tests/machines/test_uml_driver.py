@@ -10,14 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
-from harness.errors import HostError, MachineError
-from harness.journal import Journal, open_entries
-from harness.machines import process
-from harness.machines.protocol import DriverContext, MachineSpec, Nic, Power
-from harness.machines.uml_driver import UmlDriver, console_tail
-from harness.observe.log import EventLog
-from harness.observe.loop import ObserverLoop
+from fenceline.core.errors import HostError, MachineError
+from fenceline.journal.journal import Journal, open_entries
+from fenceline.machines import process
+from fenceline.machines.protocol import DriverContext, MachineSpec, Nic, Power
+from fenceline.machines.uml_driver import UmlDriver, console_tail
+from fenceline.observe.log import EventLog
+from fenceline.observe.loop import ObserverLoop
 
 #: Says what it was given, ticks once on its agent's line, and goes on with a child of its own.
 KERNEL = """#!/bin/bash

@@ -7,8 +7,7 @@ import re
 from typing import Any
 
 import yaml
-
-from harness.model.load import TOPOLOGY_DIR
+from fenceline.model.load import TOPOLOGY_DIR
 
 GONE = object()
 

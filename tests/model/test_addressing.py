@@ -5,8 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 import pytest
-
-from harness.model.addressing import (
+from fenceline.model.addressing import (
     MAX_CLUSTER_NODES,
     address,
     bmc_address,
@@ -16,7 +15,8 @@ from harness.model.addressing import (
     management_address,
     node_of_mac,
 )
-from harness.model.load import TOPOLOGY_DIR, load_topology, parse_topology
+from fenceline.model.load import TOPOLOGY_DIR, load_topology, parse_topology
+
 from tests.model.sample import raw
 
 LARGEST = raw(nodes={**{f"n{number}": {} for number in range(MAX_CLUSTER_NODES)}, "san-01": {"role": "storage"},

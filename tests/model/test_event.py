@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.model.event import Event, is_fencing, now_ns
-from harness.model.verdict import Finding, Judgement, Verdict
+from fenceline.model.event import Event, is_fencing, now_ns
+from fenceline.model.verdict import Finding, Judgement, Verdict
 
 
 def test_an_event_is_one_line_and_comes_back():

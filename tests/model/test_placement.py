@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.model.load import TopologyError, load_topology, parse_topology
-from harness.scene import merged
+from fenceline.model.load import TopologyError, load_topology, parse_topology
+from fenceline.scenario.scene import merged
 
 BASE = load_topology("services-3").model_dump(mode="json", exclude_unset=True)
 

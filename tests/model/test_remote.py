@@ -1,13 +1,12 @@
 """Remote nodes: who they are to the rest of the topology, and what they can't be part of."""
 
 import pytest
-
-from harness.guest.base import base_seed
-from harness.guest.ssh import make_key
-from harness.model.addressing import bmc_address
-from harness.model.load import TopologyError, load_topology, parse_topology
-from harness.scene import merged
-from harness.stacks.base import make_stack
+from fenceline.guest.base import base_seed
+from fenceline.guest.ssh import make_key
+from fenceline.model.addressing import bmc_address
+from fenceline.model.load import TopologyError, load_topology, parse_topology
+from fenceline.scenario.scene import merged
+from fenceline.stacks.base import make_stack
 
 TOPOLOGY = load_topology("web-remote")
 BASE = TOPOLOGY.model_dump(mode="json", exclude_unset=True)

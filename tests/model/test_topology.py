@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from harness.model import consistency, load, stack_rules
-from harness.model.load import (
+from fenceline.model import consistency, load, stack_rules
+from fenceline.model.load import (
     TOPOLOGY_DIR,
     TopologyError,
     dump_topology,
@@ -20,7 +19,8 @@ from harness.model.load import (
     parse_topology,
     topology_schema,
 )
-from harness.model.topology import Topology
+from fenceline.model.topology import Topology
+
 from tests.model.sample import GONE, raw
 
 SHIPPED = sorted(path.stem for path in TOPOLOGY_DIR.glob("*.yaml"))

@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-
-from harness.model.load import load_topology
-from harness.model.totem import Totem, _more_losses
+from fenceline.model.load import load_topology
+from fenceline.model.totem import Totem, _more_losses
 
 FEATURE = Path(__file__).parents[2] / "features" / "network" / "loss.feature"
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.model.units import format_duration, parse_duration, parse_size
+from fenceline.model.units import format_duration, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(("text", "seconds"), [

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.observe.log import EventLog
-from harness.observe.loop import ObserverLoop
+from fenceline.observe.log import EventLog
+from fenceline.observe.loop import ObserverLoop
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from harness.guest import agent
+from fenceline.guest import agent
 
 MOUNTINFO = """\
 21 1 254:0 / / rw,noatime shared:1 - ext4 /dev/root rw

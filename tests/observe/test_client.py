@@ -9,12 +9,11 @@ import time
 from types import SimpleNamespace as Thing
 
 import pytest
-
-from harness.errors import Timeout
-from harness.observe import client as client_module
-from harness.observe import targets
-from harness.observe.client import ClientObserver, RoutedClientObserver, round_trip
-from harness.observe.dialogue import Reply
+from fenceline.core.errors import Timeout
+from fenceline.observe import client as client_module
+from fenceline.observe import targets
+from fenceline.observe.client import ClientObserver, RoutedClientObserver, round_trip
+from fenceline.observe.dialogue import Reply
 
 
 class Server:

@@ -9,9 +9,8 @@ import time
 from types import SimpleNamespace
 
 import pytest
-
-from harness.cluster import Cluster
-from harness.observe.guests import GuestObserver, parse_line
+from fenceline.cluster.cluster import Cluster
+from fenceline.observe.guests import GuestObserver, parse_line
 
 MOUNT = {"source": "/dev/sda", "mountpoint": "/srv/www", "fstype": "ext4", "mounted": True}
 

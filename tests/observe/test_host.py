@@ -9,10 +9,9 @@ import threading
 from pathlib import Path
 
 import pytest
-
-from harness.observe import host
-from harness.observe.host import HostObserver, waited_ns, waited_s
-from harness.observe.log import EventLog
+from fenceline.observe import host
+from fenceline.observe.host import HostObserver, waited_ns, waited_s
+from fenceline.observe.log import EventLog
 
 
 def task(proc: Path, pid: int, thread: int, waited: int, children: str = "") -> None:

@@ -12,10 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-
-from harness.errors import HostError, Timeout
-from harness.model.event import Event, now_ns
-from harness.observe.log import EventLog
+from fenceline.core.errors import HostError, Timeout
+from fenceline.model.event import Event, now_ns
+from fenceline.observe.log import EventLog
 
 
 def test_each_event_is_in_the_file_at_once(log):
@@ -99,9 +98,9 @@ def test_a_full_disk_makes_the_run_broken_and_nothing_is_lost():
 FULL_DISK = """
 import subprocess, sys
 from pathlib import Path
-from harness.judge.verdict import judge, judge_folder, judgement_to_json
-from harness.model.load import dump_topology
-from harness.observe.log import EventLog
+from fenceline.judge.verdict import judge, judge_folder, judgement_to_json
+from fenceline.model.load import dump_topology
+from fenceline.observe.log import EventLog
 from tests.judge.logs import green
 disk = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(sys.argv[2])}k", "none", str(disk)], check=True)
@@ -143,7 +142,7 @@ def test_a_line_that_was_half_written_is_taken_back(tmp_path, monkeypatch):
         if b"listen" in raw:
             write(fd, raw[:10])
         raise OSError(5, "Input/output error")
-    monkeypatch.setattr("harness.observe.log.os.write", half)
+    monkeypatch.setattr("fenceline.observe.log.os.write", half)
     log.record("guest", "n1", "listen", {"port": 80, "present": True})
     monkeypatch.undo()
     log.record("scenario", None, "scenario.end")

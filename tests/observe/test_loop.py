@@ -8,9 +8,8 @@ import threading
 import time
 
 import pytest
-
-from harness.errors import HostError
-from harness.observe.loop import ObserverLoop
+from fenceline.core.errors import HostError
+from fenceline.observe.loop import ObserverLoop
 
 
 def test_a_file_that_is_ready_is_told(loop):

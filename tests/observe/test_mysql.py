@@ -12,14 +12,13 @@ import time
 from types import SimpleNamespace as Thing
 
 import pytest
-
-from harness.errors import Timeout
-from harness.observe.client import ClientObserver
-from harness.observe.dialogue import Answer
-from harness.observe.ledger import LedgerClient
-from harness.observe.ledger_sql import SqlWriter
-from harness.observe.mysql import SqlDialogue, packet
-from harness.stacks.mariadb import TABLE
+from fenceline.core.errors import Timeout
+from fenceline.observe.client import ClientObserver
+from fenceline.observe.dialogue import Answer
+from fenceline.observe.ledger import LedgerClient
+from fenceline.observe.ledger_sql import SqlWriter
+from fenceline.observe.mysql import SqlDialogue, packet
+from fenceline.stacks.mariadb import TABLE
 
 # recorded on node1 of mysql-iscsi
 GREETING = bytes.fromhex(
@@ -207,7 +206,7 @@ def test_rows_are_committed_and_read_back(log, loop, database):
 
 
 def test_a_silent_database_is_given_up_and_left(log, loop, database, monkeypatch):
-    monkeypatch.setattr("harness.observe.ledger_sql.PATIENCE", 0.3)
+    monkeypatch.setattr("fenceline.observe.ledger_sql.PATIENCE", 0.3)
     client = LedgerClient(_Host(), topology(database.port), log, loop)
     client.start()
     try:
@@ -227,7 +226,7 @@ def test_a_silent_database_is_given_up_and_left(log, loop, database, monkeypatch
 
 def test_a_stop_in_the_middle_of_a_connect_ends_that_thread_for_good(database, monkeypatch):
     """Its late connection wrote on beside the next start's."""
-    monkeypatch.setattr("harness.observe.ledger_sql.PATIENCE", 0.1)
+    monkeypatch.setattr("fenceline.observe.ledger_sql.PATIENCE", 0.1)
     trying, go_on, made, ended = threading.Event(), threading.Event(), [], []
 
     def connect(within):

@@ -6,16 +6,16 @@ from __future__ import annotations
 import struct
 
 import pytest
+from fenceline.model.load import load_topology
+from fenceline.model.shared_storage import Nfs
+from fenceline.model.topology import Filesystem
+from fenceline.model.verdict import Verdict
+from fenceline.observe.log import EventLog
+from fenceline.observe.loop import ObserverLoop
+from fenceline.observe.nfs import Change, Stream, changes
+from fenceline.observe.tcp import Segment
+from fenceline.observe.writes import WriteObserver
 
-from harness.model.load import load_topology
-from harness.model.shared_storage import Nfs
-from harness.model.topology import Filesystem
-from harness.model.verdict import Verdict
-from harness.observe.log import EventLog
-from harness.observe.loop import ObserverLoop
-from harness.observe.nfs import Change, Stream, changes
-from harness.observe.tcp import Segment
-from harness.observe.writes import WriteObserver
 from tests.judge import logs
 
 STATFS = bytes.fromhex(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 import struct
 
-from harness.observe.iscsi import HEADER, Stream
-from harness.observe.tcp import Segment, dissect
-from harness.observe.writes import Gatherer
+from fenceline.observe.iscsi import HEADER, Stream
+from fenceline.observe.tcp import Segment, dissect
+from fenceline.observe.writes import Gatherer
 
 MS = 1_000_000
 

@@ -18,9 +18,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 CONFTEST = """
 import os, pathlib, pytest, allure
 from pytest_bdd import given, when, then, parsers
-from harness.errors import MachineError
-from harness.model.verdict import Finding, Judgement, Verdict
-from reports.allure_bridge import AllureBridge, attach_run
+from fenceline.core.errors import MachineError
+from fenceline.model.verdict import Finding, Judgement, Verdict
+from fenceline.reports.allure_bridge import AllureBridge, attach_run
 
 def pytest_addoption(parser):
     parser.addoption("--driver", default="uml")
@@ -95,7 +95,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report
         (tmp_path / "some.feature").write_text(textwrap.dedent(feature))
         (tmp_path / "test_some.py").write_text("from pytest_bdd import scenarios\nscenarios('some.feature')\n")
         results = tmp_path / "allure"
-        arguments = ["-p", "no:harness.plugin", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-rA",
+        arguments = ["-p", "no:fenceline", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-rA",
                      *(["--alluredir", str(results)] if allure else []), *options]
         monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
         monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)

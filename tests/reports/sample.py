@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.model.event import Event
-from harness.model.load import load_topology
-from harness.model.topology import Topology
-from harness.model.verdict import Finding, Judgement, Outage, Phase, Verdict
+from fenceline.model.event import Event
+from fenceline.model.load import load_topology
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import Finding, Judgement, Outage, Phase, Verdict
 
 SECOND = 1_000_000_000
 ZERO_NS = 5_000 * SECOND  # CLOCK_MONOTONIC never starts at 0 in a real run

@@ -7,9 +7,8 @@ import shutil
 from typing import Any
 
 import pytest
-
-from harness.model.verdict import Finding, Judgement, Verdict
-from reports.allure_bridge import attach_run, severity_of
+from fenceline.model.verdict import Finding, Judgement, Verdict
+from fenceline.reports.allure_bridge import attach_run, severity_of
 
 
 def labels(result: dict[str, Any], name: str) -> list[str]:

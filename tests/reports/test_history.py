@@ -6,11 +6,10 @@ import json
 import sqlite3
 
 import pytest
-
-from harness.cli import main
-from reports import history
-from reports.compare import compare, comparison_text
-from reports.history_page import history_page
+from fenceline.cli import main
+from fenceline.reports import history
+from fenceline.reports.compare import compare, comparison_text
+from fenceline.reports.history_page import history_page
 
 
 def make_run(base, number, seconds=4.0, verdict="PASS", scenario="Power-off", plus_minus=0.03, topology="web",

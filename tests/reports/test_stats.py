@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from reports.stats import bootstrap, cliffs_delta, distribution, percentile, rank_test
+from fenceline.reports.stats import bootstrap, cliffs_delta, distribution, percentile, rank_test
 
 
 def test_percentile():

@@ -7,9 +7,8 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-
-from harness.model.verdict import Finding, Judgement, Outage, Phase, Verdict
-from reports.tables import (
+from fenceline.model.verdict import Finding, Judgement, Outage, Phase, Verdict
+from fenceline.reports.tables import (
     closing_text,
     findings_table_html,
     findings_table_text,
@@ -20,6 +19,7 @@ from reports.tables import (
     phases_table_text,
     shown_seconds,
 )
+
 from tests.reports import sample
 
 NASTY = "<script>alert(1)</script> & \x1b[2J\nnext"
@@ -134,7 +134,7 @@ def test_long_reasons_are_wrapped_below_each_other():
 
 
 def test_a_line_an_outage_names_the_phases_that_took_time_and_counts_what_it_leaves_out():
-    from reports.tables import outages_text
+    from fenceline.reports.tables import outages_text
     outages = tuple(Outage("web", 0, 1, seconds, 0.02, (Phase("detect", seconds, 0.02), Phase("fence", 0.0, 0.0)),
                            "rs-01", "rs-02") for seconds in (3.0, 1.0, 2.0))
     text = outages_text(Judgement(Verdict.PASS, (), outages), most=2)
@@ -144,7 +144,7 @@ def test_a_line_an_outage_names_the_phases_that_took_time_and_counts_what_it_lea
 
 
 def test_a_pass_says_which_promises_were_to_break():
-    from harness.model.verdict import BROKEN_AS_EXPECTED
+    from fenceline.model.verdict import BROKEN_AS_EXPECTED
     findings = (Finding("single mount", Verdict.PASS, f"{BROKEN_AS_EXPECTED}: both"),)
     assert "broken, as the scenario expected: single mount" in Judgement(Verdict.PASS, findings).reason
 
@@ -173,7 +173,7 @@ def test_how_the_scenario_ended(figures, text):
 
 
 def test_what_clients_behind_a_router_lost_stands_beside_what_the_others_lost():
-    from reports.tables import outages_text, phases_table_html
+    from fenceline.reports.tables import outages_text, phases_table_html
     figures = {"routed_outages": [
         {"service": "web", "start_s": 10.0, "seconds": 14.98, "plus_minus": 0.31, "is_over": True},
         {"service": "<b>", "start_s": 40.0, "seconds": 60.0, "plus_minus": 0.25, "is_over": False}]}

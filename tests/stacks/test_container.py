@@ -7,11 +7,10 @@ import subprocess
 from xml.etree import ElementTree as ET
 
 import pytest
-
-from harness.guest.seed import Seed
-from harness.model.load import load_topology
-from harness.stacks import container, ledger
-from harness.stacks.daemons import agent_parameters, seed_daemon
+from fenceline.guest.seed import Seed
+from fenceline.model.load import load_topology
+from fenceline.stacks import container, ledger
+from fenceline.stacks.daemons import agent_parameters, seed_daemon
 
 OCFS2, GFS2 = load_topology("kvm-ocfs2"), load_topology("gfs2-iscsi")
 

@@ -1,10 +1,9 @@
 """ha.cf, authkeys and haresources, read back as heartbeat reads them."""
 
 import pytest
-
-from harness.model.load import TopologyError, load_topology, parse_topology
-from harness.scene import merged
-from harness.stacks.heartbeat import config
+from fenceline.model.load import TopologyError, load_topology, parse_topology
+from fenceline.scenario.scene import merged
+from fenceline.stacks.heartbeat import config
 
 
 def changed(**changes):

@@ -3,13 +3,12 @@
 import subprocess
 
 import pytest
-
-from harness.guest.seed import Seed
-from harness.model.load import TopologyError, load_topology, parse_topology
-from harness.scene import merged
-from harness.stacks.keepalived import config
-from harness.stacks.keepalived.stack import KeepalivedStack
-from harness.stacks.nginx import seed_real_server
+from fenceline.guest.seed import Seed
+from fenceline.model.load import TopologyError, load_topology, parse_topology
+from fenceline.scenario.scene import merged
+from fenceline.stacks.keepalived import config
+from fenceline.stacks.keepalived.stack import KeepalivedStack
+from fenceline.stacks.nginx import seed_real_server
 
 
 def changed(name="lvs-keepalived", **changes):

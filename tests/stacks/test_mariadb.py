@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from harness.guest.seed import Seed
-from harness.model.load import load_topology, parse_topology
-from harness.scene import merged
-from harness.stacks import mariadb
-from harness.stacks.daemons import agent_parameters, seed_daemon
-from harness.stacks.pacemaker.cib import cib_xml
+from fenceline.guest.seed import Seed
+from fenceline.model.load import load_topology, parse_topology
+from fenceline.scenario.scene import merged
+from fenceline.stacks import mariadb
+from fenceline.stacks.daemons import agent_parameters, seed_daemon
+from fenceline.stacks.pacemaker.cib import cib_xml
 
 
 def topology(**daemon):

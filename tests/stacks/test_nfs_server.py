@@ -3,19 +3,18 @@
 from xml.etree import ElementTree as ET
 
 import pytest
-
-from harness.errors import FaultError
-from harness.faults import make_fault
-from harness.guest.seed import Seed
-from harness.judge.demand import obstacle
-from harness.model.cost import Cost
-from harness.model.load import load_topology, parse_topology
-from harness.observe.targets import all_targets
-from harness.scene import merged
-from harness.stacks import nfs_server
-from harness.stacks.offers import offers
-from harness.stacks.pacemaker.cib import cib_xml
-from harness.storage.disks import content
+from fenceline.core.errors import FaultError
+from fenceline.faults import make_fault
+from fenceline.guest.seed import Seed
+from fenceline.judge.demand import obstacle
+from fenceline.model.cost import Cost
+from fenceline.model.load import load_topology, parse_topology
+from fenceline.observe.targets import all_targets
+from fenceline.scenario.scene import merged
+from fenceline.stacks import nfs_server
+from fenceline.stacks.offers import offers
+from fenceline.stacks.pacemaker.cib import cib_xml
+from fenceline.storage.disks import content
 
 TOPOLOGY = load_topology("ha-nfs")
 

@@ -1,11 +1,10 @@
 """What members of a heartbeat cluster and directors tell, parsed and put together."""
 
 import pytest
-
-from harness.errors import ClusterError
-from harness.model.load import load_topology
-from harness.stacks.heartbeat import status as heartbeat
-from harness.stacks.keepalived import status as keepalived
+from fenceline.core.errors import ClusterError
+from fenceline.model.load import load_topology
+from fenceline.stacks.heartbeat import status as heartbeat
+from fenceline.stacks.keepalived import status as keepalived
 
 R2 = load_topology("web-nfs-heartbeat")
 LVS = load_topology("lvs-keepalived")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from harness.stacks.state import ClusterState, MemberState, ResourceState
+from fenceline.stacks.state import ClusterState, MemberState, ResourceState
 
 
 def part(name, *nodes, group="web", active=True, failed=False):

@@ -8,18 +8,18 @@ import time
 from pathlib import Path
 
 import pytest
+from fenceline.core.errors import ClusterError, ClusterSilent, FaultError, Undecided
+from fenceline.judge.invariants import INVARIANTS
+from fenceline.machines.protocol import Power
+from fenceline.model.event import now_ns
+from fenceline.model.load import load_topology
+from fenceline.model.stack import Keepalived
+from fenceline.model.verdict import Verdict
+from fenceline.scenario.scene import NotInTime
+from fenceline.steps import then
+from fenceline.steps import then_directors as directors
 from pytest_bdd.steps import step_function_context_registry
 
-from harness.errors import ClusterError, ClusterSilent, FaultError, Undecided
-from harness.judge.invariants import INVARIANTS
-from harness.machines.protocol import Power
-from harness.model.event import now_ns
-from harness.model.load import load_topology
-from harness.model.stack import Keepalived
-from harness.model.verdict import Verdict
-from harness.scene import NotInTime
-from steps import then
-from steps import then_directors as directors
 from tests.fakes import make_cluster, make_scene
 from tests.judge import logs, test_placement
 

@@ -6,11 +6,10 @@ import os
 import subprocess
 
 import pytest
-
-from harness.errors import HostError
-from harness.model.load import load_topology
-from harness.storage import database, disks, iscsi
-from harness.storage.disks import make_disk
+from fenceline.core.errors import HostError
+from fenceline.model.load import load_topology
+from fenceline.storage import database, disks, iscsi
+from fenceline.storage.disks import make_disk
 
 
 @pytest.fixture

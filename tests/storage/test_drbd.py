@@ -6,11 +6,10 @@ import re
 import subprocess
 
 import pytest
-
-from harness.guest.seed import Seed
-from harness.model.load import load_topology, parse_topology
-from harness.storage import drbd
-from harness.storage.mounting import Mount, mount_of
+from fenceline.guest.seed import Seed
+from fenceline.model.load import load_topology, parse_topology
+from fenceline.storage import drbd
+from fenceline.storage.mounting import Mount, mount_of
 
 
 def changed(**of_drbd):

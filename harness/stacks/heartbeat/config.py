@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import permutations
 
-from harness.model.addressing import address, bmc_address, device, ping_address
-from harness.model.topology import Daemon, Filesystem, Resource, Service, Topology, Vip
-from harness.storage.mounting import mount_of
+from fenceline.model.addressing import address, bmc_address, device, ping_address
+from fenceline.model.topology import Daemon, Filesystem, Resource, Service, Topology, Vip
+from fenceline.storage.mounting import mount_of
 
 BMC_USER = "fenceline"
 LOG, DEBUG_LOG = "/var/log/ha-log", "/var/log/ha-debug"

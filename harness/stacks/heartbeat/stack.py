@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 
-from harness.guest.seed import Seed
-from harness.guest.ssh import Session
-from harness.model.topology import Topology
-from harness.stacks.base import SessionStack
-from harness.stacks.daemons import agent_parameters, seed_daemon
-from harness.stacks.heartbeat import config, status
-from harness.stacks.state import ClusterState
-from harness.storage import drbd
+from fenceline.guest.seed import Seed
+from fenceline.guest.ssh import Session
+from fenceline.model.topology import Topology
+from fenceline.stacks.base import SessionStack
+from fenceline.stacks.daemons import agent_parameters, seed_daemon
+from fenceline.stacks.heartbeat import config, status
+from fenceline.stacks.state import ClusterState
+from fenceline.storage import drbd
 
 _TOOLS = "/usr/share/heartbeat"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.errors import Unreadable
-from harness.model.topology import Resource, Topology
-from harness.stacks.heartbeat.config import preferred, resources
-from harness.stacks.sections import ADDRESSES, SOCKETS, addresses, listening_ports, split
-from harness.stacks.state import ClusterState, MemberState, ResourceState
+from fenceline.core.errors import Unreadable
+from fenceline.model.topology import Resource, Topology
+from fenceline.stacks.heartbeat.config import preferred, resources
+from fenceline.stacks.sections import ADDRESSES, SOCKETS, addresses, listening_ports, split
+from fenceline.stacks.state import ClusterState, MemberState, ResourceState
 
 #: cl_status knows nodes and who should have which resources; what there is of them, the kernel knows.
 COMMAND = ("echo hb $(cl_status hbstatus 2>&1); for n in $(cl_status listnodes -n 2>/dev/null); do "

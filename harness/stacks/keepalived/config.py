@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.model.addressing import address, device
-from harness.model.topology import Service, Topology, VirtualServer
+from fenceline.model.addressing import address, device
+from fenceline.model.topology import Service, Topology, VirtualServer
 
 RUN = "/run/fenceline"
 NOTIFY = "/usr/lib/fenceline/notify-vrrp"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from harness.errors import ClusterError
-from harness.guest.seed import Seed
-from harness.guest.ssh import Session
-from harness.model.topology import Topology
-from harness.stacks.base import SessionStack
-from harness.stacks.keepalived import config, status
-from harness.stacks.state import ClusterState
+from fenceline.core.errors import ClusterError
+from fenceline.guest.seed import Seed
+from fenceline.guest.ssh import Session
+from fenceline.model.topology import Topology
+from fenceline.stacks.base import SessionStack
+from fenceline.stacks.keepalived import config, status
+from fenceline.stacks.state import ClusterState
 
 _PROXY_FILE = "/etc/haproxy/fenceline-{service}.cfg"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.errors import Unreadable
-from harness.model.addressing import address
-from harness.model.topology import Topology
-from harness.stacks.keepalived.config import LOGS, RUN
-from harness.stacks.sections import ADDRESSES, SOCKETS, addresses, listening_ports, split
-from harness.stacks.state import ClusterState, MemberState, ResourceState
+from fenceline.core.errors import Unreadable
+from fenceline.model.addressing import address
+from fenceline.model.topology import Topology
+from fenceline.stacks.keepalived.config import LOGS, RUN
+from fenceline.stacks.sections import ADDRESSES, SOCKETS, addresses, listening_ports, split
+from fenceline.stacks.state import ClusterState, MemberState, ResourceState
 
 COMMAND = ("pgrep -x keepalived >/dev/null && echo running || echo stopped; "
            f"grep -q 'does not support proc events' {LOGS[0]} && echo untracked; cd {RUN} && "

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from harness.model.addressing import bmc_address
-from harness.model.shared_storage import Drbd
-from harness.model.topology import Daemon, Filesystem, NfsExport, Resource, Service, Topology, Vip
-from harness.model.units import format_duration
-from harness.stacks import nfs_server
-from harness.stacks.daemons import agent_parameters
-from harness.stacks.pacemaker import dlm, sbd
-from harness.stacks.pacemaker.corosync import node_id
-from harness.stacks.pacemaker.elements import add_clone, attributes, clone_of, operation
-from harness.stacks.pacemaker.placement import bonds, on_fail, recovery_meta
-from harness.stacks.pacemaker.remote import add_connections
-from harness.storage import clustered_lvm
-from harness.storage.mounting import mount_of
+from fenceline.model.addressing import bmc_address
+from fenceline.model.shared_storage import Drbd
+from fenceline.model.topology import Daemon, Filesystem, NfsExport, Resource, Service, Topology, Vip
+from fenceline.model.units import format_duration
+from fenceline.stacks import nfs_server
+from fenceline.stacks.daemons import agent_parameters
+from fenceline.stacks.pacemaker import dlm, sbd
+from fenceline.stacks.pacemaker.corosync import node_id
+from fenceline.stacks.pacemaker.elements import add_clone, attributes, clone_of, operation
+from fenceline.stacks.pacemaker.placement import bonds, on_fail, recovery_meta
+from fenceline.stacks.pacemaker.remote import add_connections
+from fenceline.storage import clustered_lvm
+from fenceline.storage.mounting import mount_of
 
 FEATURE_SET = "3.16.1"  # Pacemaker 2.1.5; a newer one is refused in a loop of restarts
 SCHEMA = "pacemaker-3.9"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.model.addressing import address, management_address
-from harness.model.stack import QDEVICE_SYNC_TIMEOUT
-from harness.model.topology import Topology
+from fenceline.model.addressing import address, management_address
+from fenceline.model.stack import QDEVICE_SYNC_TIMEOUT
+from fenceline.model.topology import Topology
 
 AUTHKEY_BYTES = 256  # what corosync-keygen(8) makes
 

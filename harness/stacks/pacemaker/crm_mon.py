@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from harness.errors import ClusterError, Unreadable
-from harness.stacks.state import ClusterState, MemberState, ResourceState
+from fenceline.core.errors import ClusterError, Unreadable
+from fenceline.stacks.state import ClusterState, MemberState, ResourceState
 
 #: Roles of a resource to which something is being done; crm_mon calls it active, but a start may still fail.
 ON_THE_WAY = frozenset({"Starting", "Stopping", "Promoting", "Demoting", "Migrating"})

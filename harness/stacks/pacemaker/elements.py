@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from harness.model.units import format_duration
+from fenceline.model.units import format_duration
 
 
 def attributes(parent: ET.Element, tag: str, identity: str, pairs: dict[str, str]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
-from harness.model.topology import Topology
-from harness.stacks.pacemaker.elements import clone_of
+from fenceline.model.topology import Topology
+from fenceline.stacks.pacemaker.elements import clone_of
 
 #: How long a node that failed a service with the policy relocate is not considered again: rgmanager forgets at once,
 #: Pacemaker would not before somebody cleans up.

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from harness.guest.seed import Seed
-from harness.model.addressing import address
-from harness.model.topology import Topology
-from harness.stacks.daemons import seed_daemon
-from harness.stacks.pacemaker.elements import attributes, operation
+from fenceline.guest.seed import Seed
+from fenceline.model.addressing import address
+from fenceline.model.topology import Topology
+from fenceline.stacks.daemons import seed_daemon
+from fenceline.stacks.pacemaker.elements import attributes, operation
 
 _AUTHKEY = "/etc/pacemaker/authkey"
 

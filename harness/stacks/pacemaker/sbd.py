@@ -3,11 +3,11 @@ cluster. See sbd(8)."""
 
 from __future__ import annotations
 
-from harness.guest.seed import Seed
-from harness.model.topology import Topology
-from harness.model.units import format_duration
-from harness.storage.iscsi import disk_path
-from harness.storage.mapped import device
+from fenceline.guest.seed import Seed
+from fenceline.model.topology import Topology
+from fenceline.model.units import format_duration
+from fenceline.storage.iscsi import disk_path
+from fenceline.storage.mapped import device
 
 UNIT = "/usr/lib/systemd/system/sbd.service"
 

@@ -6,17 +6,17 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 
-from harness.errors import FencelineError
-from harness.guest.seed import Seed
-from harness.guest.ssh import Session
-from harness.model.topology import Topology
-from harness.stacks.base import SessionStack
-from harness.stacks.daemons import seed_daemon
-from harness.stacks.pacemaker import crm_mon, dlm, sbd
-from harness.stacks.pacemaker.cib import cib_xml
-from harness.stacks.pacemaker.corosync import AUTHKEY_BYTES, corosync_conf
-from harness.stacks.pacemaker.remote import seed_authkey, seed_remote
-from harness.stacks.state import ClusterState
+from fenceline.core.errors import FencelineError
+from fenceline.guest.seed import Seed
+from fenceline.guest.ssh import Session
+from fenceline.model.topology import Topology
+from fenceline.stacks.base import SessionStack
+from fenceline.stacks.daemons import seed_daemon
+from fenceline.stacks.pacemaker import crm_mon, dlm, sbd
+from fenceline.stacks.pacemaker.cib import cib_xml
+from fenceline.stacks.pacemaker.corosync import AUTHKEY_BYTES, corosync_conf
+from fenceline.stacks.pacemaker.remote import seed_authkey, seed_remote
+from fenceline.stacks.state import ClusterState
 
 LOGS = ("/var/log/corosync/corosync.log", "/var/log/pacemaker/pacemaker.log")
 

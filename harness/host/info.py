@@ -10,8 +10,8 @@ import shutil
 import time
 from pathlib import Path
 
-from harness.journal import state_dir
-from harness.machines.image import GuestImage, find_image
+from fenceline.journal.journal import state_dir
+from fenceline.machines.image import GuestImage, find_image
 
 _YOUNG = 2.0  # s: a journal this young may not be locked by its owner yet
 
@@ -52,7 +52,7 @@ class Host:
         return find_image()
 
     def kvm(self, image: GuestImage) -> tuple[bool, str]:
-        from harness.machines.kvm import kvm_usable
+        from fenceline.machines.kvm import kvm_usable
 
         return kvm_usable(image)
 

@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from harness.errors import FaultError, FencelineError
-from harness.judge.exclusive import CUTTING
-from harness.model.event import Event, is_fencing, now_ns
-from harness.observe.log import EventLog
+from fenceline.core.errors import FaultError, FencelineError
+from fenceline.judge.exclusive import CUTTING
+from fenceline.model.event import Event, is_fencing, now_ns
+from fenceline.observe.log import EventLog
 
 Predicate = Callable[[Event], bool]
 

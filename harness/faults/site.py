@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from harness.errors import FencelineError
-    from harness.guest.ssh import Session
-    from harness.journal import Journal
-    from harness.machines.fabric import Fabric
-    from harness.machines.protocol import Machine
-    from harness.model.topology import Topology
-    from harness.observe.log import EventLog
-    from harness.stacks.state import ClusterState
+    from fenceline.core.errors import FencelineError
+    from fenceline.guest.ssh import Session
+    from fenceline.journal.journal import Journal
+    from fenceline.machines.fabric import Fabric
+    from fenceline.machines.protocol import Machine
+    from fenceline.model.topology import Topology
+    from fenceline.observe.log import EventLog
+    from fenceline.stacks.state import ClusterState
 
 
 class Faults(Protocol):
-    """The faults in force: see ``harness.faults.FaultControl``."""
+    """The faults in force: see ``fenceline.faults.FaultControl``."""
 
     active: Sequence[Any]
 
@@ -25,7 +25,7 @@ class Faults(Protocol):
 
 
 class Cluster(Protocol):
-    """A cluster that stands: see ``harness.cluster.Cluster`` for what each of these does."""
+    """A cluster that stands: see ``fenceline.cluster.cluster.Cluster`` for what each of these does."""
 
     topology: Topology
     log: EventLog
@@ -35,7 +35,7 @@ class Cluster(Protocol):
     #: Its faults in force; who plays with the cluster hands them in, None where nobody does.
     faults: Faults | None
     bmc_password: str
-    #: What can be told to its stack differs by the stack's kind: ``harness.stacks.offers`` says what.
+    #: What can be told to its stack differs by the stack's kind: ``fenceline.stacks.offers`` says what.
     stack: Any
     driver: Any
     bmcs: Any

@@ -6,14 +6,14 @@ import contextlib
 from dataclasses import asdict
 from typing import Any
 
-from harness.control import Entry
-from harness.errors import FencelineError
-from harness.judge import build_history, certain, outages
-from harness.machines.protocol import Power
-from harness.model.addressing import management_address
-from harness.model.event import now_ns
-from harness.observe.log import EventLog
-from harness.stacks.state import ClusterState
+from fenceline.core.errors import FencelineError
+from fenceline.judge import build_history, certain, outages
+from fenceline.lab.control import Entry
+from fenceline.machines.protocol import Power
+from fenceline.model.addressing import management_address
+from fenceline.model.event import now_ns
+from fenceline.observe.log import EventLog
+from fenceline.stacks.state import ClusterState
 
 
 def cluster_status(cluster: Any, log: EventLog, entry: Entry) -> dict[str, Any]:

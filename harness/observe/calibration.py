@@ -19,12 +19,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import HostError
-from harness.judge.history import build_history
-from harness.judge.outages import outages
-from harness.model.event import Event, now_ns
-from harness.model.topology import Topology
-from harness.model.verdict import Outage
+from fenceline.core.errors import HostError
+from fenceline.judge.history import build_history
+from fenceline.judge.outages import outages
+from fenceline.model.event import Event, now_ns
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import Outage
 
 _TABLE = "fl_known_outage"
 _RULES = """

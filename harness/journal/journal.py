@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HostError
+from fenceline.core.errors import HostError
 
 
 def state_dir() -> Path:
@@ -30,7 +30,7 @@ def state_dir() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing to undo: ``kind`` selects the function in ``harness.reap`` that gets ``undo``."""
+    """One thing to undo: ``kind`` selects the function in ``fenceline.journal.reap`` that gets ``undo``."""
 
     id: int
     kind: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from harness.checks import (
+from fenceline.host.checks import (
     BUILD,
     LIBVIRT,
     PROGRAMS,
@@ -26,7 +26,7 @@ from harness.checks import (
     tun,
     without_root,
 )
-from harness.hostinfo import Host
+from fenceline.host.info import Host
 
 CHECKS: tuple[Callable[[Host], Check], ...] = (
     root,

@@ -8,24 +8,24 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.anchors import Anchored, moment
-from harness.closing import become_whole, settle, undecided_without
-from harness.cluster import Cluster
-from harness.errors import ClusterError, ClusterSilent, FaultError, FencelineError, Timeout, Undecided
-from harness.faults import ActiveFault, lasts, make_fault
-from harness.judge.faultlog import impairments
-from harness.judge.history import build_history
-from harness.judge.host import LITTLE, host_took
-from harness.judge.invariants import check
-from harness.judge.settled import silent_for
-from harness.judge.verdict import judge
-from harness.model.event import Event, now_ns
-from harness.model.load import load_topology, parse_topology
-from harness.model.topology import Topology
-from harness.model.verdict import Finding, Judgement, Outage, Verdict
-from harness.pool import ClusterPool
-from harness.run import Run
-from harness.stacks.state import ClusterState
+from fenceline.cluster.cluster import Cluster
+from fenceline.core.errors import ClusterError, ClusterSilent, FaultError, FencelineError, Timeout, Undecided
+from fenceline.faults import ActiveFault, lasts, make_fault
+from fenceline.judge.faultlog import impairments
+from fenceline.judge.history import build_history
+from fenceline.judge.host import LITTLE, host_took
+from fenceline.judge.invariants import check
+from fenceline.judge.settled import silent_for
+from fenceline.judge.verdict import judge
+from fenceline.model.event import Event, now_ns
+from fenceline.model.load import load_topology, parse_topology
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import Finding, Judgement, Outage, Verdict
+from fenceline.scenario.anchors import Anchored, moment
+from fenceline.scenario.closing import become_whole, settle, undecided_without
+from fenceline.scenario.pool import ClusterPool
+from fenceline.scenario.run import Run
+from fenceline.stacks.state import ClusterState
 
 #: By when (s) the client behind a router must be answered by a cluster that is whole.
 _ROUTED_WITHIN = 10.0
@@ -266,7 +266,8 @@ class Scene:
         self.last_fault_ns = now_ns()
 
     def anchor(self, words: str, delay: float, action: Callable[[], Any], what: str) -> None:
-        """Has ``action`` done ``delay`` seconds after the moment that ``words`` mean (``harness.anchors.MOMENTS``)."""
+        """Has ``action`` done ``delay`` seconds after the moment that ``words`` mean: one of
+        ``fenceline.scenario.anchors.MOMENTS``."""
         self._anchored.append(Anchored(self.run.log, moment(words, self.node), delay, action, what))
 
     def await_anchored(self, within: float) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.cluster import Cluster, ClusterOptions
-from harness.errors import ClusterError, FencelineError
-from harness.faults import FaultControl
-from harness.model.load import dump_topology
-from harness.model.topology import Service, Topology
-from harness.model.verdict import Judgement
-from harness.observe.log import EventLog
-from harness.progress import Progress
+from fenceline.cluster.cluster import Cluster, ClusterOptions
+from fenceline.core.errors import ClusterError, FencelineError
+from fenceline.core.progress import Progress
+from fenceline.faults import FaultControl
+from fenceline.model.load import dump_topology
+from fenceline.model.topology import Service, Topology
+from fenceline.model.verdict import Judgement
+from fenceline.observe.log import EventLog
 
 
 class ClusterPool:

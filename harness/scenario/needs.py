@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from harness.model.load import TopologyError, load_topology, parse_topology
-from harness.model.topology import Topology
-from harness.stacks.offers import lacking
+from fenceline.model.load import TopologyError, load_topology, parse_topology
+from fenceline.model.topology import Topology
+from fenceline.stacks.offers import lacking
 
 _GIVEN = re.compile(r'the topology "([^"]+)" is up and "([^"]+)" is answering(, with)?$')
 
 
 def needs(*abilities: str) -> Callable:
-    """Marks a step function: its scenario's stack must offer ``abilities`` (``harness.stacks.offers``). In these,
+    """Marks a step function: its scenario's stack must offer ``abilities`` (``fenceline.stacks.offers``). In these,
     {name} stands for a word of the step."""
     def mark(function: Callable) -> Callable:
         function.needs = abilities
@@ -62,8 +61,8 @@ def needed(context: Any, text: str) -> tuple[str, ...]:
 
 def _needed_by_faults(context: Any) -> Iterator[str]:
     """What the faults need that the step function of pytest-bdd's ``context`` injects, whatever their parameters."""
-    from harness.faults import FAULTS
-    from harness.faults.fitting import needs_of
+    from fenceline.faults import FAULTS
+    from fenceline.faults.fitting import needs_of
     for name in injected(context):
         yield from needs_of(FAULTS[name])
 
@@ -80,7 +79,7 @@ def topology_of(steps: Iterable[Any]) -> Topology | None:
             continue
         topology = load_topology(match[1])
         if match[3]:
-            from harness.scene import merged
+            from fenceline.scenario.scene import merged
             try:
                 changes = yaml.safe_load(step.docstring or "")
             except yaml.YAMLError as error:

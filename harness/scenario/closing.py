@@ -1,7 +1,7 @@
 """How a scenario ends: what is open is waited for, then the faults are healed and the cluster becomes whole again.
 
 All of it stands in the scenario's log, so that it is judged: ``settled``, ``healing``, ``whole`` (see
-``harness.model.event``).
+``fenceline.model.event``).
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.errors import ClusterError, FencelineError, Timeout
-from harness.faults.software import configurations
-from harness.health import FAILED_ACTION
-from harness.judge.history import build_history
-from harness.judge.settling import Matter, open_matters, tells
-from harness.judge.verdict import judge
-from harness.machines.protocol import Power
-from harness.model.event import Event, now_ns
-from harness.model.topology import Topology
-from harness.model.verdict import BROKEN_AS_EXPECTED, Judgement, Verdict
-from harness.observe.log import EventLog
-from harness.stacks.offers import offers
+from fenceline.cluster.health import FAILED_ACTION
+from fenceline.core.errors import ClusterError, FencelineError, Timeout
+from fenceline.faults.software import configurations
+from fenceline.judge.history import build_history
+from fenceline.judge.settling import Matter, open_matters, tells
+from fenceline.judge.verdict import judge
+from fenceline.machines.protocol import Power
+from fenceline.model.event import Event, now_ns
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import BROKEN_AS_EXPECTED, Judgement, Verdict
+from fenceline.observe.log import EventLog
+from fenceline.stacks.offers import offers
 
 #: The log is looked through no more often than this (s): the observers share the interpreter with us.
 _LOOK_AGAIN_S = 0.25
@@ -34,7 +34,7 @@ _WHOLE = "whole again"
 
 
 def settle(log: EventLog, topology: Topology, say: Callable[[str], Any]) -> float:
-    """Waits until nothing is open in ``log`` any more (``harness.judge.settling``); returns the seconds it took."""
+    """Waits until nothing is open in ``log`` any more (``fenceline.judge.settling``); returns the seconds it took."""
     begun = time.monotonic()
     waited: list[str] = []
     while True:

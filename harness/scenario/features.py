@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fenceline.scenario.needs import ability_problems, sentences
 from pytest_bdd import scenario
 from pytest_bdd.feature import get_feature
 from pytest_bdd.gherkin_parser import get_gherkin_document
 from pytest_bdd.steps import step_function_context_registry
-
-from harness.needs import ability_problems, sentences
 
 #: The marker and the tag of a scenario that is run more than once.
 REPEAT, REPEAT_TAG = "repeat", r"repeat\(([1-9][0-9]{0,3})\)"
@@ -82,7 +81,7 @@ def tag_problems(path: Path, feature: object) -> Iterator[str]:
 
 def nearest(kind: str, text: str, contexts: Iterable[Any], most: int = 3) -> list[str]:
     """The sentences that exist and are most like ``text``, best first, each with its kind; those of ``kind`` first."""
-    from steps.reference import read
+    from fenceline.steps.reference import read
     found: dict[str, float] = {}
     for context in contexts:
         if context.type in (None, "given", "when", "then"):
@@ -90,7 +89,7 @@ def nearest(kind: str, text: str, contexts: Iterable[Any], most: int = 3) -> lis
             likeness = difflib.SequenceMatcher(None, _bare(text), _bare(known), autojunk=False).ratio()
             if context.parser.is_matching(text):
                 likeness = 2.0  # said with another kind of step
-            if likeness >= _LIKE and context.step_func.__module__.startswith("steps."):
+            if likeness >= _LIKE and context.step_func.__module__.startswith("fenceline.steps."):
                 said = f"{(context.type or kind).capitalize()} {known}"
                 found[said] = likeness + (0.1 if context.type in (None, kind) else 0.0)
     return sorted(found, key=lambda one: (-found[one], one))[:most]

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import FencelineError, HostError
-from harness.journal import Entry, open_entries, state_dir
-from harness.machines import process
-from harness.machines.fabric import namespace_pids, remove_namespace
+from fenceline.core.errors import FencelineError, HostError
+from fenceline.journal.journal import Entry, open_entries, state_dir
+from fenceline.machines import process
+from fenceline.machines.fabric import namespace_pids, remove_namespace
 
 _NAMESPACE = re.compile(r"fl-[0-9a-f]{8}")
 
@@ -104,7 +104,7 @@ def _undo_folder(entry: Entry) -> str:
 
 
 def _undo_domain(entry: Entry) -> str:
-    from harness.machines.libvirt_driver import undefine_domain
+    from fenceline.machines.libvirt_driver import undefine_domain
     undefine_domain(**entry.undo)
     return f"domain {entry.undo['name']}"
 

@@ -15,38 +15,38 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import ClusterError, ClusterSilent, FencelineError, MachineError, Timeout
-from harness.fencing.bmc import BmcRack
-from harness.fencing.progress import is_being_fenced
-from harness.guest.base import base_seed
-from harness.guest.ssh import Session, make_key, write_private_key
-from harness.health import is_quorate_and_complete, problems_of
-from harness.journal import Journal, open_entries, state_dir
-from harness.machines.drivers import make_driver
-from harness.machines.fabric import Fabric
-from harness.machines.image import ensure_image
-from harness.machines.protocol import DriverContext, Machine, MachineSpec, Nic, Power
-from harness.machines.sticky import StickyHost
-from harness.machines.uml_driver import console_tail
-from harness.model.addressing import management_address
-from harness.model.event import Event, now_ns
-from harness.model.load import dump_topology
-from harness.model.topology import Topology
-from harness.observe.capture import Capture
-from harness.observe.client import ClientObserver, RoutedClientObserver
-from harness.observe.guests import GuestObserver
-from harness.observe.host import HostObserver
-from harness.observe.ledger import LedgerClient
-from harness.observe.log import EventLog
-from harness.observe.loop import ObserverLoop
-from harness.observe.wire import WireObserver
-from harness.observe.writes import WriteObserver
-from harness.progress import Progress
-from harness.site import Faults
-from harness.stacks import nfs_server
-from harness.stacks.base import make_stack
-from harness.stacks.state import ClusterState
-from harness.storage import database, drbd, iscsi, nfs
+from fenceline.cluster.health import is_quorate_and_complete, problems_of
+from fenceline.core.errors import ClusterError, ClusterSilent, FencelineError, MachineError, Timeout
+from fenceline.core.progress import Progress
+from fenceline.faults.site import Faults
+from fenceline.fencing.bmc import BmcRack
+from fenceline.fencing.progress import is_being_fenced
+from fenceline.guest.base import base_seed
+from fenceline.guest.ssh import Session, make_key, write_private_key
+from fenceline.journal.journal import Journal, open_entries, state_dir
+from fenceline.machines.drivers import make_driver
+from fenceline.machines.fabric import Fabric
+from fenceline.machines.image import ensure_image
+from fenceline.machines.protocol import DriverContext, Machine, MachineSpec, Nic, Power
+from fenceline.machines.sticky import StickyHost
+from fenceline.machines.uml_driver import console_tail
+from fenceline.model.addressing import management_address
+from fenceline.model.event import Event, now_ns
+from fenceline.model.load import dump_topology
+from fenceline.model.topology import Topology
+from fenceline.observe.capture import Capture
+from fenceline.observe.client import ClientObserver, RoutedClientObserver
+from fenceline.observe.guests import GuestObserver
+from fenceline.observe.host import HostObserver
+from fenceline.observe.ledger import LedgerClient
+from fenceline.observe.log import EventLog
+from fenceline.observe.loop import ObserverLoop
+from fenceline.observe.wire import WireObserver
+from fenceline.observe.writes import WriteObserver
+from fenceline.stacks import nfs_server
+from fenceline.stacks.base import make_stack
+from fenceline.stacks.state import ClusterState
+from fenceline.storage import database, drbd, iscsi, nfs
 
 _TELLING_PACKAGES = ("pacemaker", "corosync", "resource-agents", "fence-agents", "open-iscsi", "drbd-utils",
                      "heartbeat", "keepalived", "nfs-kernel-server", "nginx-light", "mariadb-server")

@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.control import Entry, find
-from harness.errors import ClusterError, FencelineError
+from fenceline.core.errors import ClusterError, FencelineError
+from fenceline.lab.control import Entry, find
 
-SUPERVISOR = (sys.executable, "-c", "import sys; from harness.supervisor import main; sys.exit(main())")
+SUPERVISOR = (sys.executable, "-c", "import sys; from fenceline.lab.supervisor import main; sys.exit(main())")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,6 @@ def launch(order: Order, say: Callable[[str], None], command: Sequence[str] = SU
         KeyboardInterrupt: it has been taken down again.
     """
     read_end, write_end = os.pipe()
-    checkout = str(Path(__file__).resolve().parents[1])
-    paths = os.pathsep.join(filter(None, [checkout, os.environ.get("PYTHONPATH")]))
     log = Path(order.run) / "supervisor.log"
     with log.open("ab") as out:
         # a session of its own: the terminal's Ctrl-C and its end are for us to pass on
@@ -92,7 +90,6 @@ def launch(order: Order, say: Callable[[str], None], command: Sequence[str] = SU
             stderr=out,
             pass_fds=(write_end,),
             start_new_session=True,
-            env=os.environ | {"PYTHONPATH": paths},
         )
     os.close(write_end)
     with os.fdopen(read_end, encoding="utf-8") as lines:

@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import FencelineError, HostError
-from harness.journal import state_dir
+from fenceline.core.errors import FencelineError, HostError
+from fenceline.journal.journal import state_dir
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,30}")
 #: Bytes that a request or a reply may have: a status is a few kilobytes.
@@ -238,7 +238,7 @@ def _there_are(entries: list[Entry]) -> str:
 
 def nodes_of(entry: Entry) -> tuple[str, ...]:
     """The machines of a cluster, from its run folder."""
-    from harness.model.load import load_topology
+    from fenceline.model.load import load_topology
 
     return tuple(load_topology(str(Path(entry.run) / "topology.yaml")).nodes)
 

@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import FencelineError
-from harness.judge.verdict import judge, judgement_to_json
-from harness.model.load import dump_topology
-from harness.model.topology import Topology
-from harness.model.verdict import Judgement
-from harness.observe.log import EventLog
+from fenceline.core.errors import FencelineError
+from fenceline.judge.verdict import judge, judgement_to_json
+from fenceline.model.load import dump_topology
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import Judgement
+from fenceline.observe.log import EventLog
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """The process behind ``fenceline up``: owns one cluster and its run, keeps BMCs and observers alive, and does
-what it is asked over the control socket (see ``harness.control``), until it is asked to end or gets SIGTERM.
+what it is asked over the control socket (see ``fenceline.lab.control``), until it is asked to end or gets SIGTERM.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from harness.byhand import ByHand
-from harness.control import QUEUE, Claim, Entry, read_line
-from harness.errors import ClusterError, FaultError, FencelineError, HostError
-from harness.judge import judgement_to_json
-from harness.launch import Order, Tell
-from harness.model.load import TopologyError, parse_topology
-from harness.model.topology import Topology
-from harness.model.verdict import Judgement, Verdict
-from harness.observe.log import EventLog
-from harness.observe.thin_log import ThinLog
-from harness.reap import reap_one
-from harness.run import Run, RunInfo
-from harness.status import cluster_status, fault_status
+from fenceline.core.errors import ClusterError, FaultError, FencelineError, HostError
+from fenceline.journal.reap import reap_one
+from fenceline.judge import judgement_to_json
+from fenceline.lab.byhand import ByHand
+from fenceline.lab.control import QUEUE, Claim, Entry, read_line
+from fenceline.lab.launch import Order, Tell
+from fenceline.lab.status import cluster_status, fault_status
+from fenceline.model.load import TopologyError, parse_topology
+from fenceline.model.topology import Topology
+from fenceline.model.verdict import Judgement, Verdict
+from fenceline.observe.log import EventLog
+from fenceline.observe.thin_log import ThinLog
+from fenceline.scenario.run import Run, RunInfo
 
 _REQUEST_WITHIN = 10.0  # s that a client may take to send its one line
 _FAULT_WITHIN = 60.0  # s that the end waits for a fault that is just being injected or healed
@@ -179,7 +179,7 @@ class Supervisor:
         if self._judgement is None:
             return
         try:
-            from reports.html import write_run_page
+            from fenceline.reports.html import write_run_page
 
             write_run_page(self.run.folder)
         except Exception:
@@ -219,7 +219,7 @@ class Supervisor:
         return cluster_status(self._cluster, self.log, self.entry)
 
     def _inject(self, fault: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        from harness.faults import make_fault
+        from fenceline.faults import make_fault
 
         made = make_fault(fault, **parameters)
         with self._one_fault_at_a_time:
@@ -315,9 +315,9 @@ def _words(error: Exception) -> tuple[str, str]:
 def _cluster(
     topology: Topology, log: EventLog, consoles: Path, order: Order, say: Callable[[str], None]
 ) -> Any:
-    from harness.cluster import Cluster, ClusterOptions
-    from harness.faults import FaultControl
-    from harness.progress import Progress
+    from fenceline.cluster.cluster import Cluster, ClusterOptions
+    from fenceline.core.progress import Progress
+    from fenceline.faults import FaultControl
 
     if os.geteuid() != 0:
         # said at once, and not after minutes of building an image

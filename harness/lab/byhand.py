@@ -10,9 +10,9 @@ import itertools
 import threading
 from typing import Any
 
-from harness.model.damage import machine_lost
-from harness.model.event import Event
-from harness.observe.log import EventLog
+from fenceline.model.damage import machine_lost
+from fenceline.model.event import Event
+from fenceline.observe.log import EventLog
 
 
 class ByHand:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.errors import FencelineError
-from harness.judge.faultlog import serves_clients
-from harness.machines.protocol import Power
-from harness.stacks.state import ClusterState
+from fenceline.core.errors import FencelineError
+from fenceline.judge.faultlog import serves_clients
+from fenceline.machines.protocol import Power
+from fenceline.stacks.state import ClusterState
 
 if TYPE_CHECKING:
-    from harness.site import Cluster
+    from fenceline.faults.site import Cluster
 
 #: How a problem begins that is a failure which the cluster remembers.
 FAILED_ACTION = "failed action: "
