@@ -93,10 +93,12 @@ class DaemonKill(Once, OnNode):
     def inject(self, cluster: Cluster) -> None:
         process = daemon_process(cluster, self.daemon)
         which = "-o " if self.processes == "main" else ""  # the oldest has forked the others
-        # stopped first: none is to see the other's end and still have time for what it does then
+        # stopped first: none is to see the other's end and still have time for what it does then. From the youngest to
+        # the oldest: when a service's main process ends, systemd sends the others SIGTERM and wakes them up for it
         # the new pid, if it was respawned, can't be the old one within this one command
         out = cluster.session(self.node).run(
-            f"p=$(pgrep {which}-x {process}) || exit 3; kill -STOP $p; kill -KILL $p || exit 4; "
+            f"p=$(pgrep {which}-x {process} | sort -rn) && [ -n \"$p\" ] || exit 3; kill -STOP $p; "
+            "kill -KILL $p || exit 4; "
             "for i in 1 2 3 4 5 6 7 8 9; do for q in $p; do [ ! -d /proc/$q ] || { sleep 0.05; continue 2; }; done; "
             "echo gone $p; exit 0; done; exit 5",
             within=15, check=False)

@@ -395,6 +395,7 @@ class Scene:
 
         Raises:
             AssertionError: it was not, or later.
+            Undecided: neither, but the host took so much of that time as decides.
         """
         found: list[Finding] = []
 
@@ -402,10 +403,14 @@ class Scene:
             found[:] = [self.finding(promise)]
             return found[0].verdict is Verdict.FAIL
         what = f"the promise {promise!r} to break"
-        self.cluster.poll(is_broken, max(0.0, within - self._since_fault()), what, NotInTime)
-        took = (found[0].at_ns - self.last_fault_ns) / 1e9
+        try:
+            self.cluster.poll(is_broken, max(0.0, within - self._since_fault()), what, NotInTime)
+        except NotInTime as error:
+            raise self._late(str(error), within, self.last_fault_ns, self._becomes(is_broken, what)) from None
+        took = max(0.0, (found[0].at_ns - self.last_fault_ns) / 1e9)  # an outage begins with what was answered before
         if took > within:
-            raise NotInTime(f"waited for {what}: it did too late, after {took:.1f} s; {within:g} s were allowed")
+            raise self._verdict(f"waited for {what}: it did too late, after {took:.1f} s; {within:g} s were allowed",
+                                within, self.last_fault_ns, found[0].at_ns)
         self.cluster.progress(f"{promise}: broken {took:.2f} s after the fault")
 
     def _since_fault(self) -> float:

@@ -129,3 +129,20 @@ def test_who_has_the_name_only_or_the_port_only_is_not_hit(hit, name):
         with pytest.raises(FaultError, match=f"fl-web does not run on rs-01, or not on port {port}"):
             hit(name, port)
         assert all(alive(pid) for pid in [*stranger, *other])
+
+
+def test_a_daemon_is_killed_from_its_youngest_process_to_its_oldest(cluster, tmp_path):
+    """Else who looks after the oldest wakes the others up for an orderly end."""
+    told = tmp_path / "killed"
+
+    def run(command, within=30.0, check=True, text=None):
+        told_too = f'kill() {{ echo "$@" >> {told}; command kill "$@"; }}; {command}'
+        done = subprocess.run(["sh", "-c", told_too], capture_output=True, text=True, timeout=30, check=False)
+        return Result(command, done.returncode, done.stdout, done.stderr, 0.0)
+    cluster.stack.daemons = {"fl-members": "fl-members"}
+    cluster.sessions["rs-01"].run = run
+    with daemon(free_port(), name="fl-members") as (master, worker, helper):
+        with contextlib.suppress(FaultError):  # a process that nobody has waited for counts as one that survived
+            make_fault("daemon-kill", node="rs-01", daemon="fl-members", processes="all").inject(cluster)
+        assert told.read_text().splitlines() == [f"-STOP {worker} {master}", f"-KILL {worker} {master}"]
+        assert [alive(pid) for pid in (master, worker, helper)] == [False, False, True]

@@ -70,3 +70,11 @@ def test_what_is_polled(stage, step):
     host_took(stage, 4.0, 5)
     with pytest.raises(Undecided, match="machines that had something to do waited"):
         step(stage)
+
+
+def test_a_promise_that_was_to_break(stage):
+    fault_was(stage, 5)
+    red(then.promise_broken, stage, "single mount", "2", match="the promise 'single mount' to break$")
+    host_took(stage, 4.0, 5)
+    with pytest.raises(Undecided, match="the promise 'single mount' to break; but for 4"):
+        then.promise_broken(stage, "single mount", "2")
