@@ -49,10 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{REPEAT}(N): the scenario is run N times")
     if config.getoption("--fenceline-seed") is None:
         config.option.fenceline_seed = random.SystemRandom().randrange(2**32)
-    try:
-        from fenceline.reports.allure_bridge import AllureBridge
-    except ImportError:  # the reports package belongs to the checkout, the plugin also runs without it
-        return
+    from fenceline.reports.allure_bridge import AllureBridge
     config.pluginmanager.register(AllureBridge(config), "fenceline-allure")
 
 
@@ -160,7 +157,7 @@ class _Say:
 
 
 @pytest.fixture(scope="session")
-def cluster_pool(request: pytest.FixtureRequest) -> Iterator[object]:
+def fenceline_pool(request: pytest.FixtureRequest) -> Iterator[object]:
     """The clusters of this session."""
     from fenceline.cluster.cluster import ClusterOptions
     from fenceline.core.progress import Progress
@@ -174,7 +171,7 @@ def cluster_pool(request: pytest.FixtureRequest) -> Iterator[object]:
 
 
 @pytest.fixture
-def scene(request: pytest.FixtureRequest, cluster_pool: object) -> Iterator[object]:
+def fenceline_scene(request: pytest.FixtureRequest, fenceline_pool: object) -> Iterator[object]:
     """The scene of one scenario: its run, and in time its cluster."""
     from fenceline.scenario.run import Run, RunInfo
     from fenceline.scenario.scene import Scene
@@ -184,11 +181,11 @@ def scene(request: pytest.FixtureRequest, cluster_pool: object) -> Iterator[obje
     title = (request.node.function.__doc__ or "").partition(": ")[2] or request.node.name
     info = RunInfo(title, request.node.nodeid, tags, config.getoption("--fenceline-seed"),
                    config.getoption("--driver"))
-    scene = Scene(Run(Run.new_folder(base, title), info, cluster_pool.log), cluster_pool)
+    scene = Scene(Run(Run.new_folder(base, title), info, fenceline_pool.log), fenceline_pool)
     request.node.stash[_SCENE] = scene
     yield scene
     if scene.has_cluster:
-        problems = cluster_pool.release(scene.cluster, scene.run.judgement)
+        problems = fenceline_pool.release(scene.cluster, scene.run.judgement)
         if problems:
             scene.cluster.progress("the cluster was taken down, as it could not be healed: " + "; ".join(problems))
 
@@ -289,7 +286,7 @@ def pytest_bdd_before_scenario(request: pytest.FixtureRequest, scenario: object)
         reporter = request.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:  # a worker of pytest-xdist has none
             reporter.ensure_newline()
-        request.getfixturevalue("scene")
+        request.getfixturevalue("fenceline_scene")
 
 
 def _refuse_what_is_lacking(config: pytest.Config, scenario: object) -> None:

@@ -9,8 +9,7 @@ from fenceline.judge.history import build_history
 from fenceline.model.event import Event, now_ns
 from fenceline.scenario.scene import Scene
 from fenceline.steps.then import assert_promise
-from fenceline.steps.words import phrase
-from pytest_bdd import then, when
+from fenceline.steps.words import phrase, then, when
 
 
 def written_through(service: str, node: str, since_ns: int):

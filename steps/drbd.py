@@ -11,8 +11,7 @@ from fenceline.scenario.anchors import behind
 from fenceline.scenario.needs import needs
 from fenceline.scenario.scene import Scene
 from fenceline.steps.then import assert_promise
-from fenceline.steps.words import phrase
-from pytest_bdd import given, then, when
+from fenceline.steps.words import given, phrase, then, when
 
 _DRBD = r'"(?P<drbd>[^"]+)"'
 

@@ -6,8 +6,7 @@ import yaml
 from fenceline.core.errors import FaultError
 from fenceline.judge.invariants import INVARIANTS
 from fenceline.scenario.scene import Scene
-from fenceline.steps.words import phrase
-from pytest_bdd import given
+from fenceline.steps.words import given, phrase
 
 
 @given(phrase(r'the topology "(?P<topology>[^"]+)" is up and <service> is answering'))

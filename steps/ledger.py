@@ -6,8 +6,7 @@ from fenceline.core.errors import Timeout
 from fenceline.model.event import Event, now_ns
 from fenceline.scenario.scene import Scene
 from fenceline.steps.then import assert_promise
-from fenceline.steps.words import phrase
-from pytest_bdd import then, when
+from fenceline.steps.words import phrase, then, when
 
 _PROMISE = "no lost acknowledgement"
 

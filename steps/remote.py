@@ -7,8 +7,7 @@ import contextlib
 from fenceline.cluster.cluster import OWNER_WITHIN
 from fenceline.core.errors import ClusterError
 from fenceline.scenario.scene import NotInTime, Scene
-from fenceline.steps.words import phrase
-from pytest_bdd import then, when
+from fenceline.steps.words import phrase, then, when
 
 
 def holder_of(scene: Scene, remote: str) -> str | None:

@@ -16,8 +16,7 @@ from fenceline.model.verdict import Verdict
 from fenceline.scenario.needs import needs
 from fenceline.scenario.scene import NotInTime, Scene
 from fenceline.stacks.state import ClusterState
-from fenceline.steps.words import phrase
-from pytest_bdd import then, when
+from fenceline.steps.words import phrase, then, when
 
 
 def was_fenced(node: str | None = None):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from fenceline.scenario.needs import needs
 from fenceline.scenario.scene import Scene
 from fenceline.steps.then import assert_promise
-from fenceline.steps.words import phrase
-from pytest_bdd import then
+from fenceline.steps.words import phrase, then
 
 #: What a request ends with whose answer was waited for in vain: a pause. Anything else is an error.
 _PAUSE = ("no answer within", "connected, but no answer within", "no connection within")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fenceline.scenario.scene import Scene
 from fenceline.steps.then import failed_reply, good_reply
-from fenceline.steps.words import phrase
-from pytest_bdd import then
+from fenceline.steps.words import phrase, then
 
 
 @then(phrase(r"every client of <service> is answered again within <seconds>"))

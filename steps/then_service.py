@@ -8,8 +8,7 @@ from fenceline.model.event import Event
 from fenceline.model.topology import Service
 from fenceline.scenario.scene import Scene
 from fenceline.steps.then import failed_reply
-from fenceline.steps.words import phrase
-from pytest_bdd import then
+from fenceline.steps.words import phrase, then
 
 
 @then(phrase(r"<service> was not interrupted"))

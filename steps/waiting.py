@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 
 from fenceline.scenario.scene import Scene
-from fenceline.steps.words import phrase
-from pytest_bdd import given, then, when
+from fenceline.steps.words import given, phrase, then, when
 
 
 @given(phrase(r"<seconds> pass"))

@@ -6,8 +6,7 @@ from fenceline.model.event import is_fencing
 from fenceline.model.totem import Totem
 from fenceline.scenario.needs import needs
 from fenceline.scenario.scene import Scene
-from fenceline.steps.words import NUMBER, networks, phrase
-from pytest_bdd import when
+from fenceline.steps.words import NUMBER, networks, phrase, when
 
 
 def _networks(scene: Scene, words: str) -> tuple[str, ...]:

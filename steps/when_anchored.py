@@ -7,8 +7,7 @@ from typing import Any
 
 from fenceline.core.errors import FaultError
 from fenceline.scenario.scene import Scene
-from fenceline.steps.words import phrase
-from pytest_bdd import given, when
+from fenceline.steps.words import given, phrase, when
 from pytest_bdd.steps import step_function_context_registry
 
 
@@ -17,7 +16,7 @@ def _action(scene: Scene, sentence: str) -> Callable[[], Any]:
     for context in step_function_context_registry.values():
         if context.type == "when" and context.parser.is_matching(sentence):
             arguments = context.parser.parse_arguments(sentence) or {}
-            return lambda: context.step_func(scene=scene, **arguments)
+            return lambda: context.step_func(scene, **arguments)
     raise FaultError(f"no step says: When {sentence}")
 
 

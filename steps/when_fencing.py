@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fenceline.scenario.needs import needs
 from fenceline.scenario.scene import Scene
-from fenceline.steps.words import phrase
-from pytest_bdd import given, when
+from fenceline.steps.words import given, phrase, when
 
 _DEVICE_FAULTS = ("fence-device-dead", "fence-device-slow", "fence-device-password", "fence-device-lies",
                   "fence-device-wrong-node", "fence-device-early", "fence-device-gentle", "fence-device-on-node-supply",

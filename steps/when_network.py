@@ -7,8 +7,7 @@ import threading
 from fenceline.faults import shapes
 from fenceline.scenario.needs import needs
 from fenceline.scenario.scene import Scene
-from fenceline.steps.words import NUMBER, networks, phrase
-from pytest_bdd import when
+from fenceline.steps.words import NUMBER, networks, phrase, when
 
 
 def _networks(scene: Scene, words: str) -> tuple[str, ...]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fenceline.scenario.needs import needs
 from fenceline.scenario.scene import Scene
-from fenceline.steps.words import phrase
-from pytest_bdd import when
+from fenceline.steps.words import phrase, when
 
 
 @when(phrase(r"the cluster software of <node> is stopped"))

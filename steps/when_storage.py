@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from fenceline.scenario.scene import Scene
-from fenceline.steps.words import NUMBER, phrase
-from pytest_bdd import given, when
+from fenceline.steps.words import NUMBER, given, phrase, when
 
 _DISK_FAULTS = ("disk-errors", "disk-delay", "write-cache-lies")
 _LUN = r'the LUN "(?P<lun>[^"]+)"'

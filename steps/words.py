@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
+from collections.abc import Callable
+from typing import Any
 
+import pytest_bdd
 from fenceline.core.errors import FaultError
 from fenceline.model.topology import Topology
 from pytest_bdd import parsers
@@ -27,6 +32,43 @@ def phrase(text: str) -> parsers.re:
     for word, pattern in _WORDS.items():
         text = text.replace(f"<{word}>", pattern)
     return parsers.re(text + "$")
+
+
+@functools.cache
+def _handed_the_scene(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` as pytest-bdd is to see it. It hands fixtures in by the parameters' names, and those of all plugins
+    and of the user's project are one namespace: ours begin with fenceline_, but a sentence reads better with less."""
+    signature = inspect.signature(function)
+    scene, *words = signature.parameters.values()
+
+    @functools.wraps(function)
+    def step(fenceline_scene: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(fenceline_scene, *args, **kwargs)
+
+    step.__signature__ = signature.replace(parameters=[scene.replace(name="fenceline_scene"), *words])
+    return step
+
+
+def _step(kind: str, pattern: str | parsers.StepParser) -> Callable[[Callable], Callable]:
+    def mark(function: Callable[..., Any]) -> Callable[..., Any]:
+        pytest_bdd.step(pattern, kind, stacklevel=2)(_handed_the_scene(function))
+        return function
+    return mark
+
+
+def given(pattern: str | parsers.StepParser) -> Callable[[Callable], Callable]:
+    """pytest-bdd's ``given`` for a function whose first parameter is the scene (``fenceline.scenario.scene``)."""
+    return _step("given", pattern)
+
+
+def when(pattern: str | parsers.StepParser) -> Callable[[Callable], Callable]:
+    """As ``given``."""
+    return _step("when", pattern)
+
+
+def then(pattern: str | parsers.StepParser) -> Callable[[Callable], Callable]:
+    """As ``given``."""
+    return _step("then", pattern)
 
 
 def networks(topology: Topology, words: str) -> tuple[str, ...]:

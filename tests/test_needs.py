@@ -17,9 +17,6 @@ BACK = '"web" relocates to the standby within 30 seconds'
 @pytest.fixture
 def problems(tmp_path):
     def collect(topology, when=CUT, then=BACK, changes=""):
-        import importlib
-        for name in ("given", "when", "then", "when_fencing", "when_network", "when_node", "when_anchored"):
-            importlib.import_module(f"steps.{name}")
         from fenceline.scenario.features import known_contexts
         from fenceline.scenario.needs import ability_problems
         from pytest_bdd.feature import get_feature
@@ -92,9 +89,6 @@ FARM = """  Scenario Outline: s
 
 
 def test_a_row_that_can_not_be_had_is_refused_and_not_skipped(tmp_path):
-    import importlib
-    for name in ("given", "when", "then"):
-        importlib.import_module(f"steps.{name}")
     from fenceline.model.load import load_topology
     from fenceline.scenario.features import known_contexts
     from fenceline.scenario.needs import ability_problems

@@ -62,28 +62,28 @@ def bad_fixture():
 def needs_it(bad_fixture): pass
 
 @given("a cluster that does not come up")
-def no_cluster(scene, monkeypatch):
+def no_cluster(fenceline_scene, monkeypatch):
     def up(self): raise ClusterError("it never formed")
     monkeypatch.setattr(FakeCluster, "up", up)
-    scene.bring_up("web-iscsi-3", "webservice")
+    fenceline_scene.bring_up("web-iscsi-3", "webservice")
 
 @when(parsers.parse("a step raises {kind}"))
-def step_raises(scene, kind):
+def step_raises(fenceline_scene, kind):
     raise {"AssertionError": AssertionError, "FaultError": FaultError, "ZeroDivisionError": ZeroDivisionError,
            "ClusterError": ClusterError}[kind]("as raised")
 
 @when("it can't be healed")
-def cant(scene): scene.cluster.stack.deaf = True
+def cant(fenceline_scene): fenceline_scene.cluster.stack.deaf = True
 
 @when("the log can't be judged")
-def unjudged(scene, monkeypatch):
+def unjudged(fenceline_scene, monkeypatch):
     def fail(*_): raise RuntimeError("the judge has a bug")
     monkeypatch.setattr(fenceline.scenario.run, "judge", fail)
 
 @when("it takes long")
-def long(scene):
+def long(fenceline_scene):
     import time
-    cluster, down = scene.cluster, scene.cluster.down
+    cluster, down = fenceline_scene.cluster, fenceline_scene.cluster.down
     cluster.down = lambda: (down(), (HERE / "down").touch())
     (HERE / "waiting").touch()
     time.sleep(60)

@@ -21,7 +21,7 @@ FILES = sorted(FEATURES.rglob("*.feature"))
 
 def contexts():
     found = {id(context): context for context in step_function_context_registry.values()}.values()
-    return [context for context in found if context.step_func.__module__.startswith("steps.")]
+    return [context for context in found if context.step_func.__module__.startswith("fenceline.steps.")]
 
 
 def takers(sentence: str, kind: str) -> set[str]:

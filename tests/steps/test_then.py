@@ -44,7 +44,7 @@ DEMANDS_NOTHING = {"time_passes"}
 
 def then_steps() -> set[str]:
     return {context.step_func.__name__ for context in step_function_context_registry.values()
-            if context.type == "then" and context.step_func.__module__.startswith("steps.")} - DEMANDS_NOTHING
+            if context.type == "then" and context.step_func.__module__.startswith("fenceline.steps.")} - DEMANDS_NOTHING
 
 
 @pytest.fixture
