@@ -272,7 +272,8 @@ def _add_topology(words: _Words) -> None:
     topology.add(
         "schema", _lazy("runs", "topology_schema"), "print the JSON Schema of topology files, for editors"
     )
-    topology.add("list", _lazy("runs", "topology_list"), "list the topologies that come with Fenceline")
+    topology.add("list", _lazy("runs", "topology_list"),
+                 "list the topologies of this project and those that come with Fenceline")
 
 
 def _add_cluster_option(parser: argparse.ArgumentParser) -> None:

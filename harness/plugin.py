@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 from fenceline.core.errors import ClusterSilent, FencelineError, Undecided
-from fenceline.machines.drivers import DRIVERS
 from fenceline.model.verdict import Judgement, Verdict
-from fenceline.scenario.features import REPEAT, REPEAT_TAG, FeatureFile
-from fenceline.steps import MODULES
+from fenceline.scenario.featurefile import REPEAT, REPEAT_TAG, SCENE, FeatureFile, collect
+from fenceline.scenario.options import add_options, add_short_options, option, project_of
 
-#: The steps: pytest takes them with this plugin, so that a feature may be anywhere.
-pytest_plugins = MODULES
+#: The tags of a feature that mean something to us.
+_MARKERS = (f"{REPEAT}(N): the scenario is run N times", "uml: runs on User-Mode Linux only",
+            "libvirt: runs on libvirt machines only",
+            "known_bad: a promise is broken on purpose, and that must be seen",
+            "twin: what a known_bad scenario does, on a cluster without its mistake; no promise may break")
 
 _SCENE = pytest.StashKey()
 _POOL = pytest.StashKey()
@@ -32,42 +34,41 @@ class Terminated(KeyboardInterrupt):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("fenceline", "Fenceline: chaos and acceptance tests for HA clusters")
-    group.addoption("--driver", choices=DRIVERS, default="auto",
-                    help="where machines come from (default: auto: libvirt where KVM works, else uml)")
-    group.addoption("--libvirt-uri", metavar="URI", help="use this libvirt instead of a private one in the fabric")
-    group.addoption("--runs-dir", metavar="DIR", help="where run folders go (default: reports/runs)")
-    group.addoption("--fenceline-seed", type=int, metavar="N", help="seed of all chance (default: drawn and printed)")
-    group.addoption("--repeat", type=int, metavar="N",
-                    help="run every scenario N times, for distributions (default: what its tag @repeat(N) says, or 1)")
-    group.addoption("--history", metavar="FILE", help="where the runs' figures are gathered (default: "
-                                                      "history.sqlite beside the runs folder)")
-    group.addoption("--rebuild", action="store_true", help="a new cluster for every scenario, never reuse one")
+    add_options(parser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(parser: pytest.Parser) -> Generator[None]:
+    """Plugins and conftests have their options by then."""
+    result = yield
+    add_short_options(parser)
+    return result
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", f"{REPEAT}(N): the scenario is run N times")
-    if config.getoption("--fenceline-seed") is None:
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+    if option(config, "seed") is None:
         config.option.fenceline_seed = random.SystemRandom().randrange(2**32)
-    from fenceline.reports.allure_bridge import AllureBridge
-    config.pluginmanager.register(AllureBridge(config), "fenceline-allure")
+    if config.getoption("--alluredir", None):
+        from fenceline.reports.allure_bridge import AllureBridge
+        config.pluginmanager.register(AllureBridge(config, lambda item: isinstance(item.parent, FeatureFile)),
+                                      "fenceline-allure")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"fenceline: driver {config.getoption('--driver')}, seed {config.getoption('--fenceline-seed')}"
+    return f"fenceline: driver {option(config, 'driver')}, seed {option(config, 'seed')}"
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> FeatureFile | None:
-    if file_path.suffix == ".feature":
-        return FeatureFile.from_parent(parent, path=file_path)
-    return None
+    return collect(file_path, parent) if file_path.suffix == ".feature" else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """``--repeat N``, else the tag ``@repeat(N)``: each scenario N times, one after the other, on a cluster that is
-    reused in between."""
+    """``--fenceline-repeat N``, else the tag ``@repeat(N)``: each scenario N times, one after the other, on a cluster
+    that is reused in between."""
     tag = metafunc.definition.get_closest_marker(REPEAT)
-    count = metafunc.config.getoption("--repeat") or (tag.args[0] if tag else 1)
+    count = option(metafunc.config, "repeat") or (tag.args[0] if tag else 1)
     if count > 1 and isinstance(metafunc.definition.parent, FeatureFile):
         metafunc.fixturenames.append("fenceline_repetition")
         metafunc.parametrize("fenceline_repetition", range(1, count + 1))
@@ -97,7 +98,7 @@ def pytest_terminal_summary(terminalreporter: object, config: pytest.Config) -> 
     from fenceline.reports.stats import distribution
     terminalreporter.section("failover times")
     for title, values in repeated:
-        known = distribution(values, seed=config.getoption("--fenceline-seed"))
+        known = distribution(values, seed=option(config, "seed"))
         terminalreporter.write_line(
             f"{title}: n={known.n} median {known.median:.2f} s (95 % interval {known.low:.2f} to {known.high:.2f}), "
             f"p95 {known.p95:.2f} s, {known.least:.2f} to {known.most:.2f} s")
@@ -110,14 +111,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not features:
         return
     _end_on_sigterm(config)
-    driver = config.getoption("--driver")
+    driver = option(config, "driver")
     for item in features:
         for needed in ("uml", "libvirt"):
             if item.get_closest_marker(needed):
-                chosen = resolved_name(driver, config.getoption("--libvirt-uri"))
+                chosen = resolved_name(driver, option(config, "libvirt-uri"))
                 if chosen != needed:
                     item.add_marker(pytest.mark.skip(reason=f"needs machines of the {needed} driver: "
-                                                            f"--driver={needed} (now: {chosen})"))
+                                                            f"--fenceline-driver={needed} (now: {chosen})"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -163,8 +164,8 @@ def fenceline_pool(request: pytest.FixtureRequest) -> Iterator[object]:
     from fenceline.core.progress import Progress
     from fenceline.scenario.pool import ClusterPool
     config = request.config
-    options = ClusterOptions(config.getoption("--driver"), config.getoption("--libvirt-uri"))
-    pool = ClusterPool(options, Progress(_Say(config)), reuse=not config.getoption("--rebuild"))
+    options = ClusterOptions(option(config, "driver"), option(config, "libvirt-uri"))
+    pool = ClusterPool(options, Progress(_Say(config)), reuse=not option(config, "rebuild"))
     config.stash[_POOL] = pool
     yield pool
     pool.close()
@@ -176,12 +177,12 @@ def fenceline_scene(request: pytest.FixtureRequest, fenceline_pool: object) -> I
     from fenceline.scenario.run import Run, RunInfo
     from fenceline.scenario.scene import Scene
     config = request.config
-    base = Path(config.getoption("--runs-dir") or config.rootpath / "reports" / "runs")
+    project = project_of(config)
+    base = Path(option(config, "runs-dir") or project.runs)
     tags = tuple(sorted(mark.name for mark in request.node.iter_markers()))
     title = (request.node.function.__doc__ or "").partition(": ")[2] or request.node.name
-    info = RunInfo(title, request.node.nodeid, tags, config.getoption("--fenceline-seed"),
-                   config.getoption("--driver"))
-    scene = Scene(Run(Run.new_folder(base, title), info, fenceline_pool.log), fenceline_pool)
+    info = RunInfo(title, request.node.nodeid, tags, option(config, "seed"), option(config, "driver"))
+    scene = Scene(Run(Run.new_folder(base, title), info, fenceline_pool.log), fenceline_pool, project.topologies)
     request.node.stash[_SCENE] = scene
     yield scene
     if scene.has_cluster:
@@ -262,7 +263,7 @@ def _remember(item: pytest.Function, scene: object, judgement: Judgement) -> Non
     outage = max(judgement.failovers, key=lambda one: one.seconds, default=None)
     if judgement.verdict is Verdict.PASS and outage is not None and outage.end_ns is not None:
         item.user_properties.append((_FIGURES, (item.nodeid.partition("[")[0], _title(item, scene), outage.seconds)))
-    path = item.config.getoption("--history") or scene.run.folder.parent.parent / history.NAME
+    path = option(item.config, "history") or scene.run.folder.parent.parent / history.NAME
     try:
         with history.opened(path) as db:
             history.record_run(db, scene.run.folder)
@@ -286,7 +287,7 @@ def pytest_bdd_before_scenario(request: pytest.FixtureRequest, scenario: object)
         reporter = request.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:  # a worker of pytest-xdist has none
             reporter.ensure_newline()
-        request.getfixturevalue("fenceline_scene")
+        request.getfixturevalue(SCENE)
 
 
 def _refuse_what_is_lacking(config: pytest.Config, scenario: object) -> None:
@@ -303,7 +304,7 @@ def _refuse_what_is_lacking(config: pytest.Config, scenario: object) -> None:
         return
     where = config.stash.get(_PLACE, None)
     if where is None:
-        where = config.stash[_PLACE] = place(config.getoption("--driver"), config.getoption("--libvirt-uri"))
+        where = config.stash[_PLACE] = place(option(config, "driver"), option(config, "libvirt-uri"))
     found = hindrances(names, where)
     if found:
         raise NotJudged("; ".join(found))

@@ -84,16 +84,21 @@ def _harmless(hook: Callable[..., None]) -> Callable[..., None]:
 
 
 class AllureBridge:
-    """The pytest plugin. ``problems`` are its own failures, one line each."""
+    """The pytest plugin. ``concerns`` says which items are shown its way; the others are allure-pytest's own business.
+    ``problems`` are its own failures, one line each."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, concerns: Callable[[pytest.Item], bool] = lambda item: True) -> None:
         self.config = config
+        self.concerns = concerns
         self.problems: list[str] = []
 
     @property
     def reporter(self) -> AllureReporter | None:
         """allure-pytest's reporter; None without --alluredir. Looked up late: plugins are configured in any order."""
         return getattr(self.config.pluginmanager.get_plugin("allure_listener"), "allure_logger", None)
+
+    def _template_of(self, item: pytest.Item) -> Any:
+        return _scenario_of(item) if self.concerns(item) else None
 
     # -- labels: as marks, so that --allure-features and friends select by them and a failed set-up keeps them ----
 
@@ -106,7 +111,7 @@ class AllureBridge:
 
     @_harmless
     def _label(self, item: pytest.Item) -> None:
-        template = _template_of(item)
+        template = self._template_of(item)
         if template is None:
             return
         rule = getattr(template, "rule", None)
@@ -129,7 +134,7 @@ class AllureBridge:
 
     @_harmless
     def _describe(self, item: pytest.Item) -> None:
-        template, reporter = _template_of(item), self.reporter
+        template, reporter = self._template_of(item), self.reporter
         result = reporter.get_test(None) if reporter and template else None
         if result is None:
             return
@@ -142,8 +147,8 @@ class AllureBridge:
             template.feature.description, getattr(template.rule, "description", ""), template.description,
             f"`{template.feature.rel_filename}:{template.line_number}`"]))
         topology = next(filter(None, (_TOPOLOGY.search(step.name) for step in scenario.steps)), None)
-        seed = self.config.getoption("fenceline_seed", None)
-        values = {**row, "driver": self.config.getoption("driver", None), "topology": topology and topology[1]}
+        driver, seed = (self.config.getoption(f"fenceline_{name}", None) for name in ("driver", "seed"))
+        values = {**row, "driver": driver, "topology": topology and topology[1]}
         result.parameters[:] = [parameter for parameter in result.parameters if parameter.name != EXAMPLE]
         result.parameters += [Parameter(name=name, value=represent(value)) for name, value in values.items()
                               if value is not None]
@@ -156,7 +161,8 @@ class AllureBridge:
     @_harmless
     def pytest_bdd_before_scenario(self, request: pytest.FixtureRequest) -> None:
         """A scenario begins."""
-        request.node.stash[_STATE] = _Running()
+        if self.concerns(request.node):
+            request.node.stash[_STATE] = _Running()
 
     @pytest.hookimpl(tryfirst=True)
     @_harmless
@@ -250,7 +256,7 @@ class AllureBridge:
         if call.when == "call" and judgement is not None and judgement.verdict is not Verdict.PASS:
             result.status = Status.FAILED if judgement.verdict is Verdict.FAIL else Status.BROKEN
             _say_reason(result, f"verdict {judgement.verdict}: {judgement.reason}")
-        elif _template_of(item) is not None and (
+        elif self._template_of(item) is not None and (
                 call.when == "setup" or (call.when == "call" and state and state.failed_type == "given")):
             result.status = Status.BROKEN
             _say_reason(result, "the set-up failed")
@@ -274,7 +280,7 @@ def severity_of(tags: set[str]) -> str:
     return str((Severity.CRITICAL if "smoke" in tags else Severity.NORMAL).value)
 
 
-def _template_of(item: pytest.Item) -> Any:
+def _scenario_of(item: pytest.Item) -> Any:
     """The scenario that ``item`` runs; None if it is an ordinary test."""
     with suppress(ImportError, TypeError):
         from pytest_bdd.scenario import scenario_wrapper_template_registry

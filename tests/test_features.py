@@ -219,7 +219,7 @@ def test_what_is_wrong_is_said_at_collection_and_nothing_is_run(tmp_path):
             {UP}
             When the moon is cut
             Then nobody is fenced for ever
-    """, "Feature: Worse\n  Scenario: S\n    Given rain\n    Whenever it rains\n")
+    """, f"Feature: Worse\n  Scenario: S\n    {UP}\n    Given rain\n    Whenever it rains\n")
     assert done.reports == [] and done.code == 2, done.output
     assert "f1.feature:5: no step says: When the moon is cut" in done.output
     assert "f1.feature:6: no step says: Then nobody is fenced for ever" in done.output

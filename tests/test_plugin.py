@@ -329,7 +329,7 @@ def test_what_can_not_be_healed_is_taken_down_and_said(run):
 
 def test_a_scenario_for_another_driver_is_skipped_saying_so(run):
     assert run.phase("elsewhere", "setup")["outcome"] == "skipped"
-    assert "needs machines of the libvirt driver: --driver=libvirt (now: uml)" in run.output
+    assert "needs machines of the libvirt driver: --fenceline-driver=libvirt (now: uml)" in run.output
 
 
 def test_every_scenario_was_run(run):

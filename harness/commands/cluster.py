@@ -14,16 +14,15 @@ from typing import Any
 
 from fenceline.commands.show import judgement_text, status_text
 from fenceline.core.errors import ClusterError, HostError
+from fenceline.core.project import project_here
 from fenceline.lab import control
 
-#: The checkout: what is written goes beside what pytest writes.
-ROOT = Path(__file__).resolve().parents[2]
 _LOOK_AGAIN = 0.2  # s between two looks at a console
 
 
 def runs_dir(chosen: str | None) -> Path:
-    """Where run folders go."""
-    return Path(chosen).absolute() if chosen else ROOT / "reports" / "runs"
+    """Where run folders go: where pytest puts them."""
+    return Path(chosen).absolute() if chosen else project_here().runs
 
 
 def say(line: str) -> None:
@@ -38,7 +37,7 @@ def up(args: argparse.Namespace) -> int:
     from fenceline.observe.targets import all_targets
     from fenceline.scenario.run import Run
 
-    topology = load_topology(args.topology)
+    topology = load_topology(args.topology, project_here().topologies)
     name = args.name or topology.name
     taken = [entry for entry in control.living() if entry.name == name]
     if taken:

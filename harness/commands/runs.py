@@ -9,6 +9,7 @@ from pathlib import Path
 from fenceline.commands.cluster import runs_dir, say
 from fenceline.commands.show import judgement_text
 from fenceline.core.errors import FencelineError
+from fenceline.core.project import project_here
 
 #: The exit status of ``judge`` for each verdict; 2 is also that of a usage error: no statement at all.
 EXIT = {"PASS": 0, "FAIL": 1, "BROKEN": 2, "INVALID": 3, "UNKNOWN": 4}
@@ -59,7 +60,7 @@ def topology_check(args: argparse.Namespace) -> int:
     """Says what is wrong with a topology, all at once."""
     from fenceline.model.load import load_topology
 
-    topology = load_topology(args.file)
+    topology = load_topology(args.file, project_here().topologies)
     print(
         f"{topology.name}: good: {len(topology.cluster_nodes)} cluster nodes and "
         f"{len(topology.nodes) - len(topology.cluster_nodes)} further machines, "
@@ -78,10 +79,10 @@ def topology_schema(args: argparse.Namespace) -> int:
 
 
 def topology_list(args: argparse.Namespace) -> int:
-    """Prints the topologies that come with Fenceline."""
-    from fenceline.model.load import TOPOLOGY_DIR, TopologyError, load_topology
+    """Prints the project's own topologies and those that come with Fenceline."""
+    from fenceline.model.load import TopologyError, known_topologies, load_topology
 
-    for path in sorted(TOPOLOGY_DIR.glob("*.yaml")):
+    for path in known_topologies(project_here().topologies):
         try:
             print(f"{path.stem:<20} {load_topology(str(path)).description}".rstrip())
         except TopologyError as error:

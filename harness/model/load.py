@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +20,39 @@ class TopologyError(Exception):
     """A topology that can't be used; the text has the file and, a line each, the path to every bad field."""
 
 
-def find_topology(name: str, folder: Path = TOPOLOGY_DIR) -> Path:
-    """The file of the topology ``name``: a path, or the name of a file in ``folder`` without ``.yaml``.
+def find_topology(name: str, own: Sequence[Path] = ()) -> Path:
+    """The file of the topology ``name``: a path, or the name of a file without ``.yaml`` in one of the project's
+    ``own`` folders or among those that are shipped; the first that there is.
 
     Raises:
-        TopologyError: no such file; names those that there are.
+        TopologyError: no such file; names those that there are, and where.
     """
-    for path in (Path(name), folder / f"{name}.yaml"):
+    folders = list(dict.fromkeys((*own, TOPOLOGY_DIR)))
+    for path in (Path(name), *(folder / f"{name}.yaml" for folder in folders)):
         if path.suffix in (".yaml", ".yml") and path.is_file():
             return path
-    known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml"))) or "none"
-    raise TopologyError(f"no topology {name!r}: neither a file nor in {folder} (there: {known})")
+    known = [f"in {'the shipped ' if folder == TOPOLOGY_DIR else ''}{folder} "
+             f"(there: {', '.join(sorted(path.stem for path in folder.glob('*.yaml'))) or 'none'})"
+             for folder in folders]
+    raise TopologyError(f"no topology {name!r}: neither a file nor {', nor '.join(known)}")
 
 
-def load_topology(name: str, folder: Path = TOPOLOGY_DIR) -> Topology:
+def known_topologies(own: Sequence[Path] = ()) -> list[Path]:
+    """Every topology that has a name: the project's own, and those shipped ones that no own one hides."""
+    found: dict[str, Path] = {}
+    for folder in (*own, TOPOLOGY_DIR):
+        for path in sorted(folder.glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return list(found.values())
+
+
+def load_topology(name: str, own: Sequence[Path] = ()) -> Topology:
     """The topology in the file that ``find_topology`` finds.
 
     Raises:
         TopologyError: see there; or the file is not YAML, or not a topology.
     """
-    path = find_topology(name, folder)
+    path = find_topology(name, own)
     try:
         raw = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:

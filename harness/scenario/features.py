@@ -1,61 +1,54 @@
-"""Makes ``pytest features/`` work: every .feature file is a test module of its own, and every step is known to
-exist, once, before anything is run."""
+"""What can be said of a feature file before anything is run: whose it is, and what in it would not work."""
 
 from __future__ import annotations
 
 import difflib
+import importlib
+import inspect
 import re
-import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
+from fenceline.scenario.featurefile import REPEAT, REPEAT_TAG, SCENE, slug
 from fenceline.scenario.needs import ability_problems, sentences
-from pytest_bdd import scenario
-from pytest_bdd.feature import get_feature
+from fenceline.steps import MODULES
 from pytest_bdd.gherkin_parser import get_gherkin_document
 from pytest_bdd.steps import step_function_context_registry
-
-#: The marker and the tag of a scenario that is run more than once.
-REPEAT, REPEAT_TAG = "repeat", r"repeat\(([1-9][0-9]{0,3})\)"
 
 _LIKE = 0.6  # how alike two sentences must be for one to be proposed in the other's place
 
 
-class FeatureFile(pytest.Module):
-    """A .feature file as a module with one test function per scenario, named after it."""
-
-    def _getobj(self) -> types.ModuleType:
-        base, name = str(self.path.parent), self.path.name
-        try:
-            feature = get_feature(base, name)
-        except Exception as error:
-            # a Gherkin error knows file and line: that is all that a person needs
-            raise self.CollectError(f"{self.path}: {error}") from None
-        problems = [*title_problems(self.path), *tag_problems(self.path, feature),
-                    *step_problems(self.path, feature)]
-        problems = problems or list(ability_problems(self.path, feature, known_contexts()))
-        if problems:
-            raise self.CollectError("\n".join(problems))
-        module = types.ModuleType(f"feature_{_slug(self.path.stem)}")
-        module.__file__ = str(self.path)
-        for title in feature.scenarios:
-            @scenario(name, title, features_base_dir=base)
-            def test() -> None:
-                pass
-            test.__name__ = f"test_{_slug(title)}"
-            setattr(module, test.__name__, test)
-        return module
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"\W+", "_", text.lower()).strip("_")
-
-
 def known_contexts() -> list:
     """Every step function, as pytest-bdd knows it."""
+    for module in MODULES:
+        importlib.import_module(module)
     return list({id(context): context for context in step_function_context_registry.values()}.values())
+
+
+def is_ours(context: Any) -> bool:
+    """Whether the step function of pytest-bdd's ``context`` is for machines: it takes the scene."""
+    return SCENE in inspect.signature(context.step_func).parameters
+
+
+def speaks_of_machines(path: Path) -> bool:
+    """Whether any line of the feature file is a step that is for machines. Other feature files are other people's: they
+    have test modules of their own that bind them."""
+    contexts = [context for context in known_contexts() if is_ours(context)]
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    texts = (line.strip().partition(" ")[2].strip() for line in lines)  # without its Given, When, Then, And, But or *
+    return any(context.parser.is_matching(text) for text in texts if text for context in contexts)
+
+
+def problems(path: Path, feature: Any, own: Sequence[Path]) -> list[str]:
+    """All that keeps ``feature``, the file at ``path``, from being run; ``own`` are the project's folders of
+    topologies."""
+    contexts = known_contexts()
+    found = [*title_problems(path), *tag_problems(path, feature), *step_problems(path, feature)]
+    return found or list(ability_problems(path, feature, contexts, own))
 
 
 def title_problems(path: Path) -> Iterator[str]:
@@ -66,7 +59,7 @@ def title_problems(path: Path) -> Iterator[str]:
     children = [inner for child in children for inner in (child.rule.children if child.rule else [child])]
     for scenario_data in (child.scenario for child in children if child.scenario):
         line = scenario_data.location.line
-        first = seen.setdefault(_slug(scenario_data.name), line)
+        first = seen.setdefault(slug(scenario_data.name), line)
         if first != line:
             yield f"{path}:{line}: the scenario in line {first} has the same title: {scenario_data.name}"
 
@@ -89,7 +82,7 @@ def nearest(kind: str, text: str, contexts: Iterable[Any], most: int = 3) -> lis
             likeness = difflib.SequenceMatcher(None, _bare(text), _bare(known), autojunk=False).ratio()
             if context.parser.is_matching(text):
                 likeness = 2.0  # said with another kind of step
-            if likeness >= _LIKE and context.step_func.__module__.startswith("fenceline.steps."):
+            if likeness >= _LIKE and is_ours(context):
                 said = f"{(context.type or kind).capitalize()} {known}"
                 found[said] = likeness + (0.1 if context.type in (None, kind) else 0.0)
     return sorted(found, key=lambda one: (-found[one], one))[:most]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,9 @@ def _needed_by_faults(context: Any) -> Iterator[str]:
         yield from needs_of(FAULTS[name])
 
 
-def topology_of(steps: Iterable[Any]) -> Topology | None:
-    """The topology that a scenario's ``steps`` bring up, with its changes; None if they bring up none.
+def topology_of(steps: Iterable[Any], own: Sequence[Path] = ()) -> Topology | None:
+    """The topology that a scenario's ``steps`` bring up, with its changes; None if they bring up none. ``own``
+    are the project's folders of topologies.
 
     Raises:
         TopologyError: there is no such one, or not with these changes, or it has no such service.
@@ -77,7 +78,7 @@ def topology_of(steps: Iterable[Any]) -> Topology | None:
         match = _GIVEN.match(step.name)
         if match is None:
             continue
-        topology = load_topology(match[1])
+        topology = load_topology(match[1], own)
         if match[3]:
             from fenceline.scenario.scene import merged
             try:
@@ -94,16 +95,16 @@ def topology_of(steps: Iterable[Any]) -> Topology | None:
     return None
 
 
-def ability_problems(path: Path, feature: Any, contexts: Iterable[Any]) -> Iterator[str]:
+def ability_problems(path: Path, feature: Any, contexts: Iterable[Any], own: Sequence[Path] = ()) -> Iterator[str]:
     """Steps of ``feature`` that need more than the scenario's stack offers, in any row of its examples; and topologies
-    that are none."""
+    that are none, shipped or in the project's ``own`` folders."""
     contexts = tuple(contexts)
     for template in feature.scenarios.values():
         rows = [row for table in template.examples for row in table.as_contexts()] or [{}]
         for row in rows:
             steps = template.render(row).steps
             try:
-                topology = topology_of(steps)
+                topology = topology_of(steps, own)
             except TopologyError as error:
                 yield f"{path}:{template.line_number}: {error}"
                 continue

@@ -6,6 +6,7 @@ import contextlib
 import re
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from fenceline.cluster.cluster import Cluster
@@ -45,12 +46,12 @@ def merged(base: dict, patch: dict) -> dict:
 
 
 class Scene:
-    """One scenario in progress."""
+    """One scenario in progress; ``topologies`` are the project's own folders of them."""
 
-    def __init__(self, run: Run, pool: ClusterPool, slack: float = 1.0) -> None:
+    def __init__(self, run: Run, pool: ClusterPool, topologies: Sequence[Path] = ()) -> None:
         self.run = run
         self.pool = pool
-        self.slack = slack
+        self._topologies = topologies
         self._cluster: Cluster | None = None
         self._roles: dict[str, str] = {}
         self._service = ""
@@ -68,7 +69,7 @@ class Scene:
         Raises:
             FencelineError: there is none.
         """
-        topology = load_topology(name)
+        topology = load_topology(name, self._topologies)
         if changes:
             raw = topology.model_dump(mode="json", exclude_unset=True)
             topology = parse_topology(merged(raw, changes), f"topology {name!r} as the scenario changes it")

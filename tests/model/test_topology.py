@@ -15,6 +15,7 @@ from fenceline.model.load import (
     TopologyError,
     dump_topology,
     find_topology,
+    known_topologies,
     load_topology,
     parse_topology,
     topology_schema,
@@ -486,9 +487,18 @@ def test_every_field_comes_back():
 def test_found_by_path_and_by_name(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(raw()))
-    assert find_topology("mine", tmp_path) == path
+    assert find_topology("mine", [tmp_path]) == path
     assert find_topology(str(path)) == path
     assert load_topology("web-iscsi") == load_topology(str(path))
+
+
+def test_an_own_one_hides_the_shipped_one_of_its_name(tmp_path):
+    own = tmp_path / "web-iscsi.yaml"
+    own.write_text("")
+    assert find_topology("web-iscsi", [tmp_path]) == own
+    known = known_topologies([tmp_path])
+    assert known[0] == own and [path.stem for path in known].count("web-iscsi") == 1
+    assert len(known) == len(SHIPPED)
 
 
 def test_a_missing_one_is_named_with_those_that_there_are():
@@ -501,7 +511,7 @@ def test_a_missing_one_is_named_with_those_that_there_are():
 def test_a_file_that_is_no_topology(tmp_path, text, wanted):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(TopologyError, match=wanted):
-        load_topology("mine", tmp_path)
+        load_topology("mine", [tmp_path])
 
 
 def test_a_file_that_can_not_be_read(tmp_path, monkeypatch):
@@ -512,7 +522,7 @@ def test_a_file_that_can_not_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
     monkeypatch.setattr(load.Path, "read_text", refuse)
     with pytest.raises(TopologyError, match=r"mine.yaml: Permission denied"):
-        load_topology("mine", tmp_path)
+        load_topology("mine", [tmp_path])
 
 
 def test_the_schema_is_for_what_people_write():

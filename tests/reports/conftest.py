@@ -23,7 +23,7 @@ from fenceline.model.verdict import Finding, Judgement, Verdict
 from fenceline.reports.allure_bridge import AllureBridge, attach_run
 
 def pytest_addoption(parser):
-    parser.addoption("--driver", default="uml")
+    parser.addoption("--fenceline-driver", default="uml")
     parser.addoption("--fenceline-seed", type=int, default=7)
 
 def pytest_configure(config):

@@ -58,7 +58,7 @@ def test_a_passing_scenario_shows_its_steps_labels_and_parameters(run):
 def test_the_history_goes_on_when_the_seed_changes_but_not_when_the_driver_does(run):
     first = run(PASSING).one()["historyId"]
     ids = []
-    for option in ("--fenceline-seed=8", "--driver=libvirt"):
+    for option in ("--fenceline-seed=8", "--fenceline-driver=libvirt"):
         report = run(PASSING, option, "--clean-alluredir")
         ids.append(report.one()["historyId"])
         shutil.rmtree(report.folder)

@@ -1,0 +1,60 @@
+"""A feature file as pytest has it. The plugin is loaded wherever it is installed: what a feature needs is imported when
+there is one."""
+
+from __future__ import annotations
+
+import re
+import types
+from pathlib import Path
+
+import pytest
+from fenceline.scenario.options import is_in_our_folders, project_of
+
+#: The marker and the tag of a scenario that is run more than once.
+REPEAT, REPEAT_TAG = "repeat", r"repeat\(([1-9][0-9]{0,3})\)"
+#: The fixture that every step for machines takes.
+SCENE = "fenceline_scene"
+
+
+def collect(path: Path, parent: pytest.Collector) -> FeatureFile | None:
+    """The feature file at ``path``, if it is for machines: it lies where the project says that all are, or has a
+    sentence that is. The sentences are made known to pytest first, wherever the file is."""
+    from fenceline.scenario.features import speaks_of_machines
+    from fenceline.steps import MODULES
+    for module in MODULES:
+        parent.config.pluginmanager.import_plugin(module)
+    if is_in_our_folders(path, parent.config) or speaks_of_machines(path):
+        return FeatureFile.from_parent(parent, path=path)
+    return None
+
+
+class FeatureFile(pytest.Module):
+    """A .feature file as a module with one test function per scenario, named after it."""
+
+    def _getobj(self) -> types.ModuleType:
+        from fenceline.scenario.features import problems
+        from pytest_bdd import scenario
+        from pytest_bdd.feature import get_feature
+        base, name = str(self.path.parent), self.path.name
+        try:
+            feature = get_feature(base, name)
+        except Exception as error:
+            # a Gherkin error knows file and line: that is all that a person needs
+            raise self.CollectError(f"{self.path}: {error}") from None
+        found = problems(self.path, feature, project_of(self.config).topologies)
+        if found:
+            raise self.CollectError("\n".join(found))
+        module = types.ModuleType(f"feature_{slug(self.path.stem)}")
+        module.__file__ = str(self.path)
+        for title in feature.scenarios:
+            @scenario(name, title, features_base_dir=base)
+            def test() -> None:
+                pass
+            test.__name__ = f"test_{slug(title)}"
+            setattr(module, test.__name__, test)
+        return module
+
+
+def slug(text: str) -> str:
+    """``text`` as a part of a name in Python; two titles with the same one would hide each other."""
+    return re.sub(r"\W+", "_", text.lower()).strip("_")
