@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from fenceline.core.errors import ClusterSilent, FencelineError, Undecided
 from fenceline.model.verdict import Judgement, Verdict
-from fenceline.scenario.featurefile import REPEAT, REPEAT_TAG, SCENE, FeatureFile, collect
+from fenceline.scenario.featurefile import FeatureFile, collect
+from fenceline.scenario.names import REPEAT, REPEAT_TAG, SCENE
 from fenceline.scenario.options import add_options, add_short_options, option, project_of
 
 #: The tags of a feature that mean something to us.

@@ -3,17 +3,12 @@ there is one."""
 
 from __future__ import annotations
 
-import re
 import types
 from pathlib import Path
 
 import pytest
+from fenceline.scenario.names import slug
 from fenceline.scenario.options import is_in_our_folders, project_of
-
-#: The marker and the tag of a scenario that is run more than once.
-REPEAT, REPEAT_TAG = "repeat", r"repeat\(([1-9][0-9]{0,3})\)"
-#: The fixture that every step for machines takes.
-SCENE = "fenceline_scene"
 
 
 def collect(path: Path, parent: pytest.Collector) -> FeatureFile | None:
@@ -53,8 +48,3 @@ class FeatureFile(pytest.Module):
             test.__name__ = f"test_{slug(title)}"
             setattr(module, test.__name__, test)
         return module
-
-
-def slug(text: str) -> str:
-    """``text`` as a part of a name in Python; two titles with the same one would hide each other."""
-    return re.sub(r"\W+", "_", text.lower()).strip("_")

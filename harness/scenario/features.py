@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fenceline.scenario.featurefile import REPEAT, REPEAT_TAG, SCENE, slug
+from fenceline.scenario.names import REPEAT, REPEAT_TAG, SCENE, slug
 from fenceline.scenario.needs import ability_problems, sentences
 from fenceline.steps import MODULES
 from pytest_bdd.gherkin_parser import get_gherkin_document
