@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+
 from fenceline.core.errors import ClusterSilent, FencelineError, Undecided
 from fenceline.model.verdict import Judgement, Verdict
 from fenceline.scenario.featurefile import FeatureFile, collect

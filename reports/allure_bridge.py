@@ -26,6 +26,7 @@ from allure_commons.reporter import AllureReporter
 from allure_commons.types import AttachmentType, LabelType, Severity
 from allure_commons.utils import now, represent, uuid4
 from allure_pytest.utils import get_status, get_status_details
+
 from fenceline.model.verdict import Judgement, Verdict
 from fenceline.reports.attachments import LOGGER, attach_run_files, is_active
 

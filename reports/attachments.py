@@ -14,6 +14,7 @@ from pathlib import Path
 import allure
 import allure_commons
 from allure_commons.types import AttachmentType
+
 from fenceline.model.event import Event
 from fenceline.model.verdict import Judgement, Verdict
 from fenceline.reports.tables import findings_table_html, phases_table_html

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import yaml
+
 from fenceline.core.errors import FaultError
 from fenceline.judge.invariants import INVARIANTS
 from fenceline.scenario.scene import Scene

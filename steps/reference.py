@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from pytest_bdd.steps import step_function_context_registry
+
 import fenceline.steps
 from fenceline.judge.invariants import INVARIANTS
 from fenceline.scenario.anchors import MOMENTS
 from fenceline.stacks.offers import DAEMONS
 from fenceline.steps.words import NETWORK, NODE, SECONDS, SERVICE
-from pytest_bdd.steps import step_function_context_registry
 
 _HEAD = """\
 # What a scenario may say

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pytest_bdd.steps import step_function_context_registry
+
 from fenceline.core.errors import FaultError
 from fenceline.scenario.scene import Scene
 from fenceline.steps.words import given, phrase, when
-from pytest_bdd.steps import step_function_context_registry
 
 
 def _action(scene: Scene, sentence: str) -> Callable[[], Any]:

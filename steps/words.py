@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest_bdd
+from pytest_bdd import parsers
+
 from fenceline.core.errors import FaultError
 from fenceline.model.topology import Topology
-from pytest_bdd import parsers
 
 #: A role or a node's name: "the active node", "the standby", "the node that serves \"web\" now", "node rs-01".
 NODE = (r"(?P<node>the [a-z][A-Za-z0-9 ]*?|the node that serves \"[^\"]+\" now"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fenceline.model.load import load_topology
 
+from fenceline.model.load import load_topology
 from tests.fakes import FastLog, make_cluster, make_scene
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from fenceline.journal.journal import Journal
 from fenceline.machines.fabric import Fabric
 from fenceline.model.topology import Topology

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+
 from fenceline.core.errors import ClusterError, FaultError
 from fenceline.model.event import Event, now_ns
 from fenceline.observe.log import EventLog

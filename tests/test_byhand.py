@@ -10,7 +10,6 @@ from fenceline.lab.byhand import ByHand
 from fenceline.model.event import Event
 from fenceline.model.verdict import Verdict
 from fenceline.observe.log import EventLog
-
 from tests.judge import logs
 from tests.judge.logs import A, B
 

@@ -6,8 +6,8 @@ import os
 import socket
 
 import pytest
-from fenceline.observe.calibration import Compared, KnownOutage, compare, lengths_and_pauses, percentile, summary
 
+from fenceline.observe.calibration import Compared, KnownOutage, compare, lengths_and_pauses, percentile, summary
 from tests.judge.logs import A, Log, ns
 
 

@@ -8,13 +8,13 @@ import subprocess
 import sys
 
 import pytest
+
 from fenceline import cli
 from fenceline.cli import main, make_parser
 from fenceline.commands import faults as fault_commands
 from fenceline.core.errors import FaultError
 from fenceline.faults import FAULTS, make_fault
 from fenceline.lab import control
-
 from tests.fakecluster import ROOT
 
 

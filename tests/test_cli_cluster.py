@@ -8,10 +8,10 @@ import signal
 from contextlib import suppress
 
 import pytest
+
 from fenceline.cli import main
 from fenceline.commands import cluster as cluster_commands
 from fenceline.lab import control
-
 from tests.fakecluster import COMMAND, ROOT
 
 

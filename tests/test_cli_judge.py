@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+
 from fenceline.cli import main
 from fenceline.model.load import dump_topology
-
 from tests.judge.logs import A, B, Log, green, ns
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from fenceline.host import checks
 from fenceline.host.checks import GIB, State
 from fenceline.host.doctor import CHECKS, examine, report

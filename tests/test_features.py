@@ -7,9 +7,9 @@ import sys
 import textwrap
 
 import pytest
-from fenceline.scenario.features import known_contexts, nearest, step_problems, tag_problems, title_problems
 from pytest_bdd.feature import get_feature
 
+from fenceline.scenario.features import known_contexts, nearest, step_problems, tag_problems, title_problems
 from tests.test_plugin import session
 
 UP = 'Given the topology "web-iscsi" is up and "web" is answering'

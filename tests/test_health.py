@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.cluster.health import problems_of
 from fenceline.core.errors import ClusterError
 from fenceline.faults import make_fault

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from fenceline.core.errors import HostError
 from fenceline.journal import journal as module
 from fenceline.journal.journal import Journal, open_entries, state_dir

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from fenceline.judge.invariants import INVARIANTS
 from fenceline.reports.matrix import matrix, matrix_text
 

@@ -1,6 +1,7 @@
 """A scenario that asks more of its stack than that offers is refused when it is collected."""
 
 import pytest
+
 from fenceline.model.load import load_topology
 from fenceline.stacks.offers import lacking, offers, packets
 
@@ -17,9 +18,10 @@ BACK = '"web" relocates to the standby within 30 seconds'
 @pytest.fixture
 def problems(tmp_path):
     def collect(topology, when=CUT, then=BACK, changes=""):
+        from pytest_bdd.feature import get_feature
+
         from fenceline.scenario.features import known_contexts
         from fenceline.scenario.needs import ability_problems
-        from pytest_bdd.feature import get_feature
         path = tmp_path / f"f{abs(hash((topology, when, then, changes)))}.feature"
         extra = f', with\n      """\n      {changes}\n      """' if changes else ""
         path.write_text(FEATURE.format(topology=topology, when=when, then=then, with_changes=extra))
@@ -89,10 +91,11 @@ FARM = """  Scenario Outline: s
 
 
 def test_a_row_that_can_not_be_had_is_refused_and_not_skipped(tmp_path):
+    from pytest_bdd.feature import get_feature
+
     from fenceline.model.load import load_topology
     from fenceline.scenario.features import known_contexts
     from fenceline.scenario.needs import ability_problems
-    from pytest_bdd.feature import get_feature
     farm = next(iter(load_topology("gfs2-iscsi").services))
     path = tmp_path / "farm.feature"
     path.write_text("Feature: f\n" + FARM.replace("farm", farm))

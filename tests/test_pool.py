@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.core.errors import ClusterError, MachineError
 from fenceline.core.progress import Progress
 from fenceline.faults import make_fault
@@ -11,7 +12,6 @@ from fenceline.model.load import load_topology
 from fenceline.model.verdict import BROKEN_AS_EXPECTED, Finding, Judgement, Verdict
 from fenceline.scenario import pool as pool_module
 from fenceline.scenario.pool import ClusterPool, prepare
-
 from tests.fakes import FakeCluster
 
 

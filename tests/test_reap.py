@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from fenceline.core.errors import HostError
 from fenceline.journal import journal as journal_module
 from fenceline.journal import reap as module

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from fenceline.journal.journal import Journal
 from fenceline.journal.reap import reap
 from fenceline.machines import process

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from fenceline.cluster.cluster import Cluster
 from fenceline.core.errors import HostError, MachineError
 from fenceline.judge.verdict import judge_folder
@@ -14,7 +15,6 @@ from fenceline.model.load import load_topology
 from fenceline.model.verdict import Verdict
 from fenceline.observe.log import EventLog
 from fenceline.scenario.run import Run, RunInfo
-
 from tests.judge import logs
 
 INFO = RunInfo("Heartbeat cut: fence & relocate!", "features/x.feature::test_x", ("smoke",), 42, "uml")

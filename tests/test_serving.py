@@ -3,11 +3,11 @@
 import threading
 
 import pytest
+
 from fenceline.core.errors import ClusterError
 from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
 from fenceline.steps import when, when_node
-
 from tests.fakes import make_cluster, make_scene
 from tests.meanwhile import meanwhile
 

@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
 from fenceline.core.errors import FencelineError
 from fenceline.lab import control
 from fenceline.lab.launch import Order, launch
-
 from tests.fakecluster import COMMAND, ROOT
 from tests.judge.logs import topology
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import paramiko
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from fenceline.core.errors import ClusterError, MachineError, Timeout
 
 _TCP_USER_TIMEOUT_MS = 5000

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import libvirt
+
 from fenceline.core.errors import HostError, MachineError
 from fenceline.machines.libvirt_machine import LibvirtMachine
 from fenceline.machines.libvirt_run import STOP_LIMIT, Hypervisors, copy_file, machine_errors

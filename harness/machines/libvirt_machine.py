@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import libvirt
+
 from fenceline.core.errors import HostError, MachineError
 from fenceline.machines import process
 from fenceline.machines.console import FileTail, why_reset

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import libvirt
+
 from fenceline.core.errors import HostError, MachineError
 from fenceline.machines.console import FileTail
 from fenceline.machines.libvirt_domain import Hypervisor

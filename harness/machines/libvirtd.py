@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import libvirt
+
 from fenceline.core.errors import HostError, MachineError
 from fenceline.journal.journal import Journal
 from fenceline.machines import process

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
+
 from fenceline.core.places import shipped
 from fenceline.model.topology import Topology
-from pydantic import ValidationError
 
 #: The topologies that are shipped.
 TOPOLOGY_DIR = shipped("topologies")

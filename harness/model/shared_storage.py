@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from fenceline.model.strict import Name, Strict
 from fenceline.model.units import Duration, Size
-from pydantic import Field
 
 
 class Lun(Strict):

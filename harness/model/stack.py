@@ -9,9 +9,10 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from fenceline.model.strict import Name, Strict
 from fenceline.model.units import Duration
-from pydantic import Field
 
 #: How long corosync waits for its quorum device while its members change (s); SBD trusts no quorum that may take longer
 #: than its watchdog.

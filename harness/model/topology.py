@@ -9,12 +9,13 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal
 
+from pydantic import Field, model_validator
+
 from fenceline.model.filesystems import CLUSTER_FILESYSTEMS
 from fenceline.model.shared_storage import Drbd, Storage
 from fenceline.model.stack import Pacemaker, Stack
 from fenceline.model.strict import Name, Strict
 from fenceline.model.units import Duration, Size
-from pydantic import Field, model_validator
 
 NodeRole = Literal["cluster", "remote", "storage", "quorum-device", "real-server", "client"]
 NetworkRole = Literal["heartbeat", "service", "storage", "management"]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pymysql
+
 from fenceline.model.event import now_ns
 from fenceline.observe.appends import INTERVAL, PATIENCE, Appends
 from fenceline.stacks.mariadb import TABLE, USER

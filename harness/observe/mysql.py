@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import struct
 
-from fenceline.observe.dialogue import Answer
-from fenceline.stacks.mariadb import USER
 from pymysql.err import MySQLError
 from pymysql.protocol import MysqlPacket
+
+from fenceline.observe.dialogue import Answer
+from fenceline.stacks.mariadb import USER
 
 _PROTOCOL_41, _SECURE_CONNECTION = 0x200, 0x8000  # capabilities
 _UTF8MB4 = 45

@@ -7,6 +7,7 @@ import types
 from pathlib import Path
 
 import pytest
+
 from fenceline.scenario.names import slug
 from fenceline.scenario.options import is_in_our_folders, project_of
 
@@ -27,9 +28,10 @@ class FeatureFile(pytest.Module):
     """A .feature file as a module with one test function per scenario, named after it."""
 
     def _getobj(self) -> types.ModuleType:
-        from fenceline.scenario.features import problems
         from pytest_bdd import scenario
         from pytest_bdd.feature import get_feature
+
+        from fenceline.scenario.features import problems
         base, name = str(self.path.parent), self.path.name
         try:
             feature = get_feature(base, name)

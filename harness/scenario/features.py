@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_bdd.gherkin_parser import get_gherkin_document
+from pytest_bdd.steps import step_function_context_registry
+
 from fenceline.scenario.names import REPEAT, REPEAT_TAG, SCENE, slug
 from fenceline.scenario.needs import ability_problems, sentences
 from fenceline.steps import MODULES
-from pytest_bdd.gherkin_parser import get_gherkin_document
-from pytest_bdd.steps import step_function_context_registry
 
 _LIKE = 0.6  # how alike two sentences must be for one to be proposed in the other's place
 

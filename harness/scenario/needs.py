@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from fenceline.model.load import TopologyError, load_topology, parse_topology
 from fenceline.model.topology import Topology
 from fenceline.stacks.offers import lacking

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fenceline.core.project import TOPOLOGIES, TOPOLOGIES_INI, Project
 from fenceline.machines.drivers import DRIVERS
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+
 from fenceline.machines.protocol import Power
 from fenceline.model.load import load_topology
 from fenceline.observe.log import EventLog
-
 from tests.fabrics import Cable, real_fabric, skip_unless
 from tests.faults.tapnet import TapGuest
 

@@ -8,7 +8,6 @@ import threading
 
 from fenceline.machines.fabric import Fabric
 from fenceline.model.addressing import address
-
 from tests.fabrics import arp_answer, open_tap
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+
 from fenceline.core.errors import FaultError
 from fenceline.faults import make_fault
 from fenceline.faults.address import STRANGER_MAC

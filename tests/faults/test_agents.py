@@ -7,12 +7,12 @@ import shlex
 import subprocess
 
 import pytest
+
 from fenceline.core.errors import FaultError
 from fenceline.faults import agents, make_fault
 from fenceline.machines.protocol import Power
 from fenceline.model.cost import Cost
 from fenceline.model.load import load_topology
-
 from tests.faults.test_faults import NODE, inject, ticking
 
 FAILS = ("agent-fails", {"service": "web"})

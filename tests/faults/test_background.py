@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
+
 from fenceline.core.errors import FaultError
 from fenceline.faults.background import start_worker, stop_worker, worker_of
 from fenceline.faults.base import OnCluster

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.core.errors import MachineError, Timeout
 from fenceline.faults import make_fault
 from fenceline.machines.protocol import Power
 from fenceline.model.load import load_topology
-
 from tests.fakes import make_cluster
 
 CASES = [

@@ -9,6 +9,7 @@ import json
 import re
 
 import pytest
+
 from fenceline.core.errors import FaultError, FencelineError
 from fenceline.faults import FAULTS, ActiveFault, FaultControl, make_fault
 from fenceline.faults.claims import Claim, Claims, Once, claims_of
@@ -16,7 +17,6 @@ from fenceline.faults.fitting import KINDS, kind_of, misfit
 from fenceline.fencing.bmc import BmcMode
 from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
-
 from tests.fakes import make_cluster
 
 #: A topology that a fault fits, and parameters; a second set, that overlaps with the first, where the fault has more

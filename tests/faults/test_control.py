@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, dataclass
 from typing import ClassVar
 
 import pytest
+
 from fenceline.core.errors import ClusterError, FaultError
 from fenceline.faults import FAULTS, make_fault
 from fenceline.faults.base import OnCluster, OnNode, fault

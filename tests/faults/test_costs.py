@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+
 from fenceline.faults import FAULTS
 from fenceline.judge import build_history, check
 from fenceline.judge.demand import obstacle

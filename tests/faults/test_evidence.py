@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from fenceline.faults import FAULTS
 from fenceline.steps import fault_evidence
 from fenceline.steps.fault_evidence import gather, load, of_run, words

@@ -6,11 +6,11 @@ import contextlib
 import json
 
 import pytest
+
 from fenceline.core.errors import ClusterError, FaultError, MachineError
 from fenceline.faults import FAULTS, make_fault, network
 from fenceline.machines.protocol import Power
 from fenceline.model.event import Event, now_ns
-
 from tests.meanwhile import meanwhile
 
 NODE = "rs-01"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+
 from fenceline.core.errors import FaultError
 from fenceline.faults import make_fault
 from fenceline.fencing.bmc import BmcMode
 from fenceline.machines.protocol import Power
 from fenceline.model.cost import Cost
-
 from tests.fencing.conftest import bench, shared_bench  # noqa: F401 - fixtures
 
 FAULTS = [

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from fenceline.core.errors import FaultError
 from fenceline.faults import FAULTS, make_fault
 from fenceline.faults.fitting import KINDS, TEXT, kind_of, misfit
 from fenceline.model.load import load_topology
-
 from tests.fakes import make_cluster
 from tests.faults.test_claims import EXAMPLES, REAL
 

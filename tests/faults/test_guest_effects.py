@@ -7,6 +7,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+
 from fenceline.core.errors import FaultError, MachineError
 from fenceline.faults import clock, make_fault
 from fenceline.faults.background import worker_of
@@ -15,7 +16,6 @@ from fenceline.guest.ssh import Result
 from fenceline.machines.protocol import Power
 from fenceline.model.load import load_topology, parse_topology
 from fenceline.observe.log import EventLog
-
 from tests.model.sample import raw
 
 

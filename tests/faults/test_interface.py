@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.core.errors import FaultError
 from fenceline.faults import make_fault
 from fenceline.model.cost import Cost
-
 from tests.faults.test_faults import NODE, inject, ticking
 
 

@@ -8,6 +8,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+
 from fenceline.core.errors import FaultError
 from fenceline.faults import make_fault, nfs
 from fenceline.judge import build_history
@@ -15,7 +16,6 @@ from fenceline.judge.faultlog import impairments
 from fenceline.model.load import load_topology, parse_topology
 from fenceline.model.shared_storage import Nfs
 from fenceline.storage.nfs import PORT
-
 from tests.faults.test_guest_effects import Guest
 from tests.judge import logs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.faults import make_fault
 from fenceline.guest.ping import Ping, parse_ping
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.core.errors import FaultError
 from fenceline.faults import make_fault
 from fenceline.faults.quorum import parse_device_votes, parse_expected
 from fenceline.model.load import load_topology
-
 from tests.fakes import FastLog, make_cluster
 
 # as rs-01 of web-iscsi-qdevice said it

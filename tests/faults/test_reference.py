@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+
 from fenceline.commands.faults import parameter_help
 from fenceline.faults import FAULTS
 from fenceline.steps.fault_reference import FAMILIES, page, sentences

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.faults import FAULTS, requirements
 from fenceline.faults.requirements import Place, guest_modules, hindrances, place
 from fenceline.machines.image import find_image

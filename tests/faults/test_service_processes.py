@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+
 from fenceline.core.errors import FaultError
 from fenceline.faults import make_fault
 from fenceline.faults.process import signal_service

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.faults import shapes
 
 FIVE = ("a", "b", "c", "d", "e")

@@ -1,11 +1,11 @@
 """Faults of the cluster software itself: what they run, what confirms them, and that they see when it is not so."""
 
 import pytest
+
 from fenceline.core.errors import FaultError
 from fenceline.faults import make_fault
 from fenceline.faults import software as module
 from fenceline.machines.protocol import Power
-
 from tests.fakes import FakeCluster
 
 NODE, OTHER = "rs-01", "rs-02"

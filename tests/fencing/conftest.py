@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from fenceline.fencing.bmc import BmcMode, BmcRack
 from fenceline.machines.fabric import Fabric
 from fenceline.machines.protocol import Power
@@ -16,7 +17,6 @@ from fenceline.model.addressing import bmc_address
 from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
 from fenceline.observe.log import EventLog
-
 from tests.fabrics import real_fabric, skip_unless
 
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "web-iscsi.yaml"

@@ -13,6 +13,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+
 from fenceline.core.errors import FencelineError
 from fenceline.fencing.bmc import BmcMode
 from fenceline.machines.protocol import Power

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.fencing.progress import is_being_fenced
 from fenceline.machines.protocol import Power
 from fenceline.model.event import Event, now_ns
-
 from tests.meanwhile import meanwhile
 
 SECOND = 10**9

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from fenceline.guest.drbdwatch import ABSENT, DrbdState, DrbdWatch, parse_event, parse_out_of_sync
 
 FIRST = """\

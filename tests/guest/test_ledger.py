@@ -14,12 +14,12 @@ from pathlib import Path
 from types import SimpleNamespace as Thing
 
 import pytest
+
 from fenceline.guest.ledger import Ledger, answer
 from fenceline.observe.ledger import LedgerClient
 from fenceline.observe.ledger_http import parse_record
 from fenceline.observe.log import EventLog
 from fenceline.observe.loop import ObserverLoop
-
 from tests.judge import logs
 
 DAEMON = Path(__file__).parents[2] / "harness" / "guest" / "ledger.py"

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from fenceline.guest.membership import HeartbeatWatch, KeepalivedWatch, heartbeat_line, watch
 
 START = "Nov 21 05:30:42 node1 heartbeat: [843]: info: Configuration validated. Starting heartbeat 3.0.6"

@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 
 import pytest
+
 from fenceline.guest.base import base_seed
 from fenceline.guest.seed import Seed
 from fenceline.guest.ssh import make_key, write_private_key

@@ -10,9 +10,10 @@ import time
 
 import paramiko
 import pytest
+from paramiko.common import MSG_CHANNEL_REQUEST
+
 from fenceline.core.errors import ClusterError, MachineError, Timeout
 from fenceline.guest.ssh import Session, make_key
-from paramiko.common import MSG_CHANNEL_REQUEST
 
 
 class Guest(paramiko.ServerInterface):

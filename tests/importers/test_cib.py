@@ -1,8 +1,8 @@
 """A CIB, alone and with its corosync.conf, as a topology."""
 
 import pytest
-from fenceline.core.errors import FencelineError
 
+from fenceline.core.errors import FencelineError
 from tests.importers.files import DATA, imported, line_of, source
 
 TEXT = (DATA / "cib.xml").read_text()

@@ -4,12 +4,12 @@ import random
 import re
 
 import pytest
+
 from fenceline.cli import main
 from fenceline.core.errors import FencelineError
 from fenceline.importers.combine import import_sources
 from fenceline.importers.source import kind_of
 from fenceline.model.load import TopologyError, parse_topology
-
 from tests.importers.files import DATA, imported, source
 
 KINDS = {"r2-ha.cf": "ha.cf", "r2-haresources": "haresources", "r5-ha.cf": "ha.cf", "r5-haresources": "haresources",

@@ -1,8 +1,8 @@
 """DRBD's files: with the cluster that uses them, and alone."""
 
 import pytest
-from fenceline.core.errors import FencelineError
 
+from fenceline.core.errors import FencelineError
 from tests.importers.files import DATA, imported, line_of, source
 
 TEXT = (DATA / "dual-primary.res").read_text()

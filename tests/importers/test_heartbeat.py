@@ -1,8 +1,8 @@
 """ha.cf and haresources as people published them (R2 and R5), as topologies."""
 
 import pytest
-from fenceline.core.errors import FencelineError
 
+from fenceline.core.errors import FencelineError
 from tests.importers.files import DATA, imported, line_of, source
 
 R2_CF = (DATA / "r2-ha.cf").read_text()

@@ -1,8 +1,8 @@
 """keepalived.conf as a topology (R8)."""
 
 import pytest
-from fenceline.core.errors import FencelineError
 
+from fenceline.core.errors import FencelineError
 from tests.importers.files import DATA, imported, line_of, source
 
 

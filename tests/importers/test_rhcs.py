@@ -1,8 +1,8 @@
 """cluster.conf of cman and rgmanager (R6, R7) as a topology on Corosync and Pacemaker."""
 
 import pytest
-from fenceline.core.errors import FencelineError
 
+from fenceline.core.errors import FencelineError
 from tests.importers.files import DATA, imported, line_of, source
 
 TEXT = (DATA / "cluster.conf").read_text()

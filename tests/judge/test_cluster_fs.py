@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.judge.cluster_fs import losses
 from fenceline.judge.history import build_history
 from fenceline.judge.outages import outages
 from fenceline.judge.verdict import judge
 from fenceline.model.verdict import Verdict
-
 from tests.judge.logs import A, B, Log, farm, green
 
 FREEZE, SAME = "cluster file system freezes", "same on every node"

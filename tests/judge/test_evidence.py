@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fenceline.model.verdict import Verdict
 
+from fenceline.model.verdict import Verdict
 from tests.judge.logs import SAN, A, B, Log
 
 PASS, UNKNOWN, INVALID, BROKEN = Verdict.PASS, Verdict.UNKNOWN, Verdict.INVALID, Verdict.BROKEN

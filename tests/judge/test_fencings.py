@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.judge import build_history
 from fenceline.judge.causes import Causes, answer_s
 from fenceline.model.cost import Cost
 from fenceline.model.load import load_topology
 from fenceline.model.verdict import Verdict
-
 from tests.judge.logs import A, B, C, Log, green, ns, topology
 
 CAUSE, ONCE = "fenced only for cause", "one fault, one fencing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.judge.findings import CLEAN_GAP_NS, MAX_EVIDENCE, TRUSTED_LATE_NS, Tally, after, overlap
 from fenceline.judge.history import Edge, Ended, Interval
 from fenceline.model.event import Event

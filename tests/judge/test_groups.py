@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.model.load import load_topology, parse_topology
 from fenceline.model.verdict import Verdict
-
 from tests.judge.logs import A, B, Log, green, topology
 
 ORDER, TOGETHER = "start order", "group together"

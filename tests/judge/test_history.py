@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.judge import build_history
 from fenceline.judge.history import Edge, Ended, History
-
 from tests.judge.logs import MOUNT, PORT, VIP, A, B, Log, ns
 
 KEY = ("mount", MOUNT)

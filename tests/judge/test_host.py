@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from fenceline.judge.host import host_took, starved
 from fenceline.judge.verdict import judge
 from fenceline.model.verdict import Verdict
-
 from tests.judge.logs import A, B, Log, ns
 from tests.judge.test_liveness import base, cut, outage
 

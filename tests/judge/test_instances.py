@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.judge.instances import exclusive_ports
 from fenceline.model.load import load_topology
 from fenceline.model.verdict import Verdict
-
 from tests.judge import logs
 from tests.judge.logs import SAN, A, B, Log
 

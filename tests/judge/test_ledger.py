@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fenceline.model.verdict import Verdict
-
 from tests.judge.logs import A, B, Log, green, ns
 
 CHECK = "no lost acknowledgement"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.judge import build_history, survivable
 from fenceline.judge.demand import legitimate_victims, obstacle
 from fenceline.judge.faultlog import impairments
 from fenceline.model.cost import Cost
 from fenceline.model.verdict import Verdict
-
 from tests.judge.logs import SAN, A, B, C, Log, topology
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from fenceline.judge import build_history
 from fenceline.judge.stints import Lost, interruptions
 from fenceline.model.cost import Cost
 from fenceline.model.load import load_topology, parse_topology
 from fenceline.model.verdict import Verdict
-
 from tests.judge.logs import SAN, A, B, C, Log, green, topology
 
 MOVED = "moved only for cause"

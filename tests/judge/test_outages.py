@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.judge import build_history, outages
 from fenceline.judge.outages import PHASES
 from fenceline.model.verdict import Outage
-
 from tests.judge.logs import SAN, A, B, Log, green, ns
 
 

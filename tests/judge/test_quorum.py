@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fenceline.model.verdict import Verdict
 
+from fenceline.model.verdict import Verdict
 from tests.judge.logs import A, B, C, Log, ns, topology
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.judge import build_history
 from fenceline.judge.ledger import lost_records
 from fenceline.model.load import load_topology, parse_topology
 from fenceline.model.verdict import Verdict
-
 from tests.judge.logs import Log, ns
 
 ONE, OTHER = "node1", "node2"

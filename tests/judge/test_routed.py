@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.judge import build_history
 from fenceline.judge.outages import routed_outages
 from fenceline.judge.settling import open_matters
 from fenceline.judge.verdict import judge
 from fenceline.model.verdict import Verdict
-
 from tests.judge.logs import A, B, Log, green, ns, topology
 
 CHECK = "clients behind a router"

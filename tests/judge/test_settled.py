@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.judge.settled import forming_s, silent_for
 from fenceline.model.event import Event
 from fenceline.model.load import load_topology
 from fenceline.model.verdict import Verdict
-
 from tests.judge import logs
 from tests.judge.logs import A, B, C, Log, green, ns
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.judge.history import build_history
 from fenceline.judge.settling import detection_s, open_matters, tells
 from fenceline.model.load import load_topology
-
 from tests.judge.logs import SAN, A, B, Log, farm, green, ns, topology
 
 #: Neither hears the other.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.model.cost import Cost
 from fenceline.model.verdict import Verdict
-
 from tests.judge.logs import A, B, C, Log, topology
 from tests.judge.test_fencings import deaf, shot
 from tests.judge.test_moves import mended

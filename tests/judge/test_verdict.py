@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+
 from fenceline.judge import INVARIANTS, judge, judge_folder, judgement_to_json, load_run
 from fenceline.model.load import dump_topology
 from fenceline.model.verdict import Judgement, Verdict
-
 from tests.judge.logs import A, B, Log, green, ns, topology
 
 PASS, FAIL, UNKNOWN, INVALID, BROKEN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN, Verdict.INVALID, Verdict.BROKEN

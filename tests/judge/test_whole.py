@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.judge import build_history, judge
 from fenceline.judge.redundancy import redundancy
 from fenceline.model.load import load_topology
 from fenceline.model.verdict import Verdict
-
 from tests.judge.logs import A, B, Log, green, topology
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fenceline.model.verdict import Verdict
 
+from fenceline.model.verdict import Verdict
 from tests.judge.logs import A, B, Log, green
 
 CHECK = "single writer"

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from fenceline.core.errors import FaultError, HostError
 from fenceline.faults import make_fault
 from fenceline.faults.base import FaultControl
@@ -25,7 +26,6 @@ from fenceline.machines.fabric import Fabric, remove_namespace
 from fenceline.model.addressing import address, mac
 from fenceline.model.load import load_topology
 from fenceline.observe.log import EventLog
-
 from tests.fabrics import Cable, arp_answer, plugged, real_fabric
 from tests.meanwhile import meanwhile
 

@@ -14,6 +14,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+
 from fenceline.machines import image, rootfs, uml_kernel
 from fenceline.machines.image import ImageError, find_image, recipe_key
 from fenceline.machines.rootfs import read_packages

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from fenceline.machines import kvm
 
 SAYS = [sys.executable, "-c", "import time; print('[    0.0] Linux version 6.1', flush=True); time.sleep(30)"]

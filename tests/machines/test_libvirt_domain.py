@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from fenceline.machines.libvirt_domain import DomainSettings, domain_xml, interface_xml, is_plugged
 from fenceline.machines.protocol import MachineSpec, Nic
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from fenceline.core.errors import MachineError
 from fenceline.machines import process
 

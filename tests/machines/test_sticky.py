@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from fenceline.machines.sticky import StickyHost
-from fenceline.model.load import load_topology
 from scapy.layers.l2 import ARP, Ether
 
+from fenceline.machines.sticky import StickyHost
+from fenceline.model.load import load_topology
 from tests.fabrics import arp_answer, plugged, real_fabric, skip_unless
 
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "web-iscsi.yaml"

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from fenceline.core.errors import HostError, MachineError
 from fenceline.journal.journal import Journal, open_entries
 from fenceline.machines import process

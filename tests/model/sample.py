@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import yaml
+
 from fenceline.model.load import TOPOLOGY_DIR
 
 GONE = object()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 import pytest
+
 from fenceline.model.addressing import (
     MAX_CLUSTER_NODES,
     address,
@@ -16,7 +17,6 @@ from fenceline.model.addressing import (
     node_of_mac,
 )
 from fenceline.model.load import TOPOLOGY_DIR, load_topology, parse_topology
-
 from tests.model.sample import raw
 
 LARGEST = raw(nodes={**{f"n{number}": {} for number in range(MAX_CLUSTER_NODES)}, "san-01": {"role": "storage"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
+
 from fenceline.model.load import TopologyError, load_topology, parse_topology
 
 GOOD = load_topology("gfs2-iscsi").model_dump(mode="json", exclude_unset=True)

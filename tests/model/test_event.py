@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.model.event import Event, is_fencing, now_ns
 from fenceline.model.verdict import Finding, Judgement, Verdict
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.model.load import TopologyError, load_topology, parse_topology
 from fenceline.scenario.scene import merged
 

@@ -1,6 +1,7 @@
 """Remote nodes: who they are to the rest of the topology, and what they can't be part of."""
 
 import pytest
+
 from fenceline.guest.base import base_seed
 from fenceline.guest.ssh import make_key
 from fenceline.model.addressing import bmc_address

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from fenceline.model import consistency, load, stack_rules
 from fenceline.model.load import (
     TOPOLOGY_DIR,
@@ -21,7 +22,6 @@ from fenceline.model.load import (
     topology_schema,
 )
 from fenceline.model.topology import Topology
-
 from tests.model.sample import GONE, raw
 
 SHIPPED = sorted(path.stem for path in TOPOLOGY_DIR.glob("*.yaml"))

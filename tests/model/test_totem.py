@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from fenceline.model.load import load_topology
 from fenceline.model.totem import Totem, _more_losses
 

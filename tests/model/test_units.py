@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.model.units import format_duration, parse_duration, parse_size
 
 

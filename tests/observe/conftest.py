@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.observe.log import EventLog
 from fenceline.observe.loop import ObserverLoop
 

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from fenceline.guest import agent
 
 MOUNTINFO = """\

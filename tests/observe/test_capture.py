@@ -9,9 +9,9 @@ import subprocess
 import time
 
 import pytest
+
 from fenceline.core.errors import HostError
 from fenceline.observe.capture import Capture
-
 from tests.fabrics import plugged, real_fabric
 from tests.judge import logs
 

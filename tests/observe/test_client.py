@@ -9,6 +9,7 @@ import time
 from types import SimpleNamespace as Thing
 
 import pytest
+
 from fenceline.core.errors import Timeout
 from fenceline.observe import client as client_module
 from fenceline.observe import targets

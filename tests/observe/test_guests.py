@@ -9,6 +9,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+
 from fenceline.cluster.cluster import Cluster
 from fenceline.observe.guests import GuestObserver, parse_line
 

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from fenceline.observe import host
 from fenceline.observe.host import HostObserver, waited_ns, waited_s
 from fenceline.observe.log import EventLog

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from fenceline.core.errors import HostError, Timeout
 from fenceline.model.event import Event, now_ns
 from fenceline.observe.log import EventLog

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+
 from fenceline.core.errors import HostError
 from fenceline.observe.loop import ObserverLoop
 

@@ -12,6 +12,7 @@ import time
 from types import SimpleNamespace as Thing
 
 import pytest
+
 from fenceline.core.errors import Timeout
 from fenceline.observe.client import ClientObserver
 from fenceline.observe.dialogue import Answer

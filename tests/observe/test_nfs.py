@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 
 import pytest
+
 from fenceline.model.load import load_topology
 from fenceline.model.shared_storage import Nfs
 from fenceline.model.topology import Filesystem
@@ -15,7 +16,6 @@ from fenceline.observe.loop import ObserverLoop
 from fenceline.observe.nfs import Change, Stream, changes
 from fenceline.observe.tcp import Segment
 from fenceline.observe.writes import WriteObserver
-
 from tests.judge import logs
 
 STATFS = bytes.fromhex(

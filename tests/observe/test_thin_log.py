@@ -7,11 +7,11 @@ import threading
 from dataclasses import replace
 
 import pytest
+
 from fenceline.judge import build_history, judge, outages
 from fenceline.model.event import Event
 from fenceline.observe.log import EventLog
 from fenceline.observe.thin_log import APART_NS, AROUND_NS, ThinLog
-
 from tests.judge import logs
 
 MS = 1_000_000

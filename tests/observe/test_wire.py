@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from scapy.layers.l2 import ARP, Ether
+
 from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
 from fenceline.observe.wire import Claim, Throttle, WireObserver, dissect, stamp_of, who_has
-from scapy.layers.l2 import ARP, Ether
-
 from tests.fabrics import plugged, real_fabric, skip_unless
 
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "web-iscsi.yaml"

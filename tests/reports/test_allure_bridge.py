@@ -7,6 +7,7 @@ import shutil
 from typing import Any
 
 import pytest
+
 from fenceline.model.verdict import Finding, Judgement, Verdict
 from fenceline.reports.allure_bridge import attach_run, severity_of
 

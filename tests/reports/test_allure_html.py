@@ -7,10 +7,10 @@ import os
 import shutil
 
 import pytest
+
 from fenceline.cli import main
 from fenceline.reports import allure_html as module
 from fenceline.reports.allure_html import VERSION, NoAllure, allure_html, results_folder
-
 from tests.reports.test_history import make_run
 
 NPM = """#!/bin/sh

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+
 from fenceline.judge import judgement_to_json
 from fenceline.model.event import Event
 from fenceline.model.load import dump_topology
 from fenceline.model.verdict import Finding, Judgement, Verdict
 from fenceline.reports import attachments
-
 from tests.reports import sample
 from tests.reports.conftest import Report
 

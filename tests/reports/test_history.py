@@ -6,6 +6,7 @@ import json
 import sqlite3
 
 import pytest
+
 from fenceline.cli import main
 from fenceline.reports import history
 from fenceline.reports.compare import compare, comparison_text

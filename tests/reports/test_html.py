@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+
 from fenceline.model.load import dump_topology
 from fenceline.reports.html import run_page, write_run_page
-
 from tests.reports import sample
 from tests.reports.sample import event
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from fenceline.cli import main
 from fenceline.model.load import dump_topology
 from fenceline.reports.matrix import matrix, matrix_text
-
 from tests.judge.logs import B, Log, green
 
 

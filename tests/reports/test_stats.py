@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.reports.stats import bootstrap, cliffs_delta, distribution, percentile, rank_test
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+
 from fenceline.model.verdict import Finding, Judgement, Outage, Phase, Verdict
 from fenceline.reports.tables import (
     closing_text,
@@ -19,7 +20,6 @@ from fenceline.reports.tables import (
     phases_table_text,
     shown_seconds,
 )
-
 from tests.reports import sample
 
 NASTY = "<script>alert(1)</script> & \x1b[2J\nnext"

@@ -8,13 +8,13 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
 import pytest
+
 from fenceline.judge.outages import PHASES
 from fenceline.model.verdict import Finding, Judgement, Phase, Verdict
 from fenceline.reports import lanes, palette, timeline
 from fenceline.reports.frame import LEFT, RIGHT_EDGE, WIDTH, Frame
 from fenceline.reports.svg import clean, fit, text_width, wrap
 from fenceline.reports.timeline import timeline_png, timeline_svg
-
 from tests.reports import sample
 from tests.reports.sample import SECOND, at, event
 

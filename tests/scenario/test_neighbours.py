@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from fenceline.model.load import TOPOLOGY_DIR
 
 OURS = """

@@ -5,9 +5,9 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 import pytest
+
 from fenceline.model.load import TOPOLOGY_DIR, load_topology, parse_topology
 from fenceline.stacks.pacemaker.cib import cib_xml
-
 from tests.model.sample import raw
 
 PACEMAKER = [path.stem for path in sorted(TOPOLOGY_DIR.glob("*.yaml"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.core.errors import ClusterError
 from fenceline.guest.seed import Seed
 from fenceline.model.load import load_topology
 from fenceline.stacks.base import SessionStack, make_stack
 from fenceline.stacks.state import ClusterState, MemberState
-
 from tests.fakes import FakeSession
 from tests.stacks.test_stack_states import HB_ACTIVE, HB_STOPPED, MASTER
 

@@ -7,6 +7,7 @@ import subprocess
 from xml.etree import ElementTree as ET
 
 import pytest
+
 from fenceline.guest.seed import Seed
 from fenceline.model.load import load_topology
 from fenceline.stacks import container, ledger

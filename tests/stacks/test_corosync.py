@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.model.load import load_topology, parse_topology
 from fenceline.stacks.pacemaker.corosync import corosync_conf
-
 from tests.model.sample import raw
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from fenceline.cluster.health import state_problems
 from fenceline.core.errors import ClusterError
 from fenceline.model.load import load_topology
 from fenceline.stacks.pacemaker.crm_mon import parse
-
 from tests.fakes import make_cluster
 
 DATA = Path(__file__).with_name("data")

@@ -1,6 +1,7 @@
 """ha.cf, authkeys and haresources, read back as heartbeat reads them."""
 
 import pytest
+
 from fenceline.model.load import TopologyError, load_topology, parse_topology
 from fenceline.scenario.scene import merged
 from fenceline.stacks.heartbeat import config

@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+
 from fenceline.guest.seed import Seed
 from fenceline.model.load import TopologyError, load_topology, parse_topology
 from fenceline.scenario.scene import merged

@@ -3,6 +3,7 @@
 from xml.etree import ElementTree as ET
 
 import pytest
+
 from fenceline.core.errors import FaultError
 from fenceline.faults import make_fault
 from fenceline.guest.seed import Seed

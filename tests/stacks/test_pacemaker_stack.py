@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.core.errors import ClusterError, ClusterSilent, MachineError, Timeout
 from fenceline.guest.seed import Seed
 from fenceline.model.load import load_topology
 from fenceline.stacks.pacemaker.stack import PacemakerStack
-
 from tests.fakes import FakeSession
 from tests.stacks.test_crm_mon import DATA
 

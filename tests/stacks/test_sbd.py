@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+
 from fenceline.guest.seed import Seed
 from fenceline.model.load import load_topology, parse_topology
 from fenceline.stacks.offers import lacking, offers
 from fenceline.stacks.pacemaker import sbd
 from fenceline.stacks.pacemaker.stack import PacemakerStack
-
 from tests.model.sample import GONE, raw
 from tests.stacks.test_cib import cib, locations, pairs, primitive
 

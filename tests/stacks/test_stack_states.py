@@ -1,6 +1,7 @@
 """What members of a heartbeat cluster and directors tell, parsed and put together."""
 
 import pytest
+
 from fenceline.core.errors import ClusterError
 from fenceline.model.load import load_topology
 from fenceline.stacks.heartbeat import status as heartbeat

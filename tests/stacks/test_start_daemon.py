@@ -1,9 +1,9 @@
 """A killed daemon is started again by whoever starts it at the boot."""
 
 import pytest
+
 from fenceline.model.load import load_topology
 from fenceline.stacks.base import make_stack
-
 from tests.fakes import FakeSession
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
+
 from fenceline.core.errors import ClusterError, FaultError
 from fenceline.model.event import now_ns
 from fenceline.steps import cluster_fs
-
 from tests.fakes import make_cluster, make_scene
 from tests.judge import logs
 from tests.judge.logs import A, B

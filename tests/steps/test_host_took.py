@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
+
 from fenceline.core.errors import ClusterError, Undecided
 from fenceline.model.event import now_ns
 from fenceline.steps import then
-
 from tests.steps.test_then import A, fault_was, green, red, say  # noqa: F401
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.core.errors import FaultError
 from fenceline.model.event import now_ns
 from fenceline.steps import ledger
-
 from tests.steps.test_then import green, red
 
 

@@ -6,14 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
+from pytest_bdd.feature import get_feature
+from pytest_bdd.steps import step_function_context_registry
+
 from fenceline.core.errors import ClusterError, FaultError
 from fenceline.machines.protocol import Power
 from fenceline.model.event import now_ns
 from fenceline.scenario.features import step_problems, title_problems
 from fenceline.steps import given, when
 from fenceline.steps.words import phrase
-from pytest_bdd.feature import get_feature
-from pytest_bdd.steps import step_function_context_registry
 
 FEATURES = Path(__file__).parents[2] / "features"
 FILES = sorted(FEATURES.rglob("*.feature"))
@@ -243,7 +244,6 @@ def test_bring_up_changes_the_topology_and_knows_the_roles(stage, monkeypatch):
 
 def test_a_second_standby_is_one(tmp_path):
     from fenceline.model.load import load_topology
-
     from tests.fakes import make_cluster, make_scene
     with make_cluster(load_topology("web-iscsi-3"), tmp_path) as cluster:
         scene = make_scene(cluster, tmp_path, "webservice")

@@ -3,11 +3,11 @@
 import threading
 
 import pytest
+
 from fenceline.core.errors import ClusterError
 from fenceline.model.load import load_topology
 from fenceline.stacks.state import ResourceState
 from fenceline.steps import remote
-
 from tests.fakes import make_cluster, make_scene
 from tests.steps.test_then import green, red
 

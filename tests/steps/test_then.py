@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+from pytest_bdd.steps import step_function_context_registry
+
 from fenceline.core.errors import ClusterError, ClusterSilent, FaultError, Undecided
 from fenceline.judge.invariants import INVARIANTS
 from fenceline.machines.protocol import Power
@@ -18,8 +20,6 @@ from fenceline.model.verdict import Verdict
 from fenceline.scenario.scene import NotInTime
 from fenceline.steps import then
 from fenceline.steps import then_directors as directors
-from pytest_bdd.steps import step_function_context_registry
-
 from tests.fakes import make_cluster, make_scene
 from tests.judge import logs, test_placement
 

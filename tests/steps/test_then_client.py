@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from fenceline.model.event import now_ns
 from fenceline.steps import then_client
-
 from tests.judge import logs
 from tests.steps.test_then import green, judged, red  # noqa: F401 - a fixture
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from fenceline.core.errors import ClusterError, FaultError
 from fenceline.model.event import now_ns
 from fenceline.model.verdict import Verdict
 from fenceline.steps import then_service, waiting
-
 from tests.steps.test_then import green, red
 from tests.test_serving import answers
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import pytest
+
 from fenceline.core.errors import HostError
 from fenceline.model.load import load_topology
 from fenceline.storage import database, disks, iscsi

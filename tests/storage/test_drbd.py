@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import pytest
+
 from fenceline.guest.seed import Seed
 from fenceline.model.load import load_topology, parse_topology
 from fenceline.storage import drbd

@@ -1,0 +1,127 @@
+"""Where everything is found of which there may be more than one: stacks, storage, daemons, drivers, faults, promises,
+steps and importers.
+
+A kind is found through an entry point of its group (``fenceline.faults``, ``fenceline.stacks``, ...), the shipped ones
+like those of a plug-in. What an entry point names is a module, or a package whose modules are taken too; it is imported
+when the group is first asked, and what is in it says itself that it is there::
+
+    FAULTS: Registry[type] = Registry("fault")          # one a group, beside what it is a registry of
+
+    # in a plug-in's pyproject.toml:  [project.entry-points."fenceline.faults"]
+    #                                 coffee = "fenceline_coffee.faults"
+    # in its module:
+    FAULTS.register("coffee-spilled", CoffeeSpilled)
+
+A registry is a mapping from name to what was registered, in the order of its names. A shipped kind is a file in its
+group's folder, and there is no list of them anywhere.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Generic, TypeVar
+
+from fenceline.core.errors import HostError
+
+#: What there is a registry of, and the group of its entry points.
+GROUPS = {"stack": "fenceline.stacks", "storage": "fenceline.storage", "daemon": "fenceline.daemons",
+          "driver": "fenceline.drivers", "fault": "fenceline.faults", "promise": "fenceline.promises",
+          "step": "fenceline.steps", "importer": "fenceline.importers"}
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """Everything of one ``kind`` (a key of GROUPS) that this installation has."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._group = GROUPS[kind]
+        self._there: dict[str, T] = {}
+        self._from: dict[str, str] = {}
+        self._source = ""
+        self._loaded = False
+
+    def register(self, name: str, thing: T) -> T:
+        """Makes ``thing`` known as ``name``; returns it.
+
+        Raises:
+            TypeError: there is another one of that name; says where both are from.
+        """
+        source = self._source or getattr(thing, "__module__", "this program")
+        if name in self._there:
+            raise TypeError(f"the {self.kind} {name!r} is there twice: from {self._from[name]} and from {source}")
+        self._there[name], self._from[name] = thing, source
+        return thing
+
+    def load(self) -> None:
+        """Imports what the group's entry points name, once.
+
+        Raises:
+            HostError: one can't be imported; says which distribution brought it, and why.
+        """
+        if self._loaded:
+            return
+        self._loaded = True
+        try:
+            for entry in _entries(self._group):
+                self._source = f"{entry.dist.name} ({entry.value})" if entry.dist else entry.value
+                try:
+                    import_whole(entry.value)
+                except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+                    raise HostError(
+                        f"the {self.kind} plug-in {entry.name!r} of {self._source} can't be imported: "
+                        f"{type(error).__name__}: {error}", "mend it, or uninstall that distribution") from error
+        except BaseException:
+            self._loaded = False
+            raise
+        finally:
+            self._source = ""
+
+    def find(self, name: str) -> T:
+        """What is registered as ``name``.
+
+        Raises:
+            KeyError: nothing; its text names the nearest ones, or all.
+        """
+        self.load()
+        if name not in self._there:
+            raise KeyError(self.unknown(name))
+        return self._there[name]
+
+    def unknown(self, name: str) -> str:
+        """That there is no ``name``, in words, with the nearest ones that there are, or all."""
+        near = difflib.get_close_matches(name, list(self), 5, 0.6)
+        there = f"the nearest: {', '.join(near)}" if near else f"there are {', '.join(self) or 'none'}"
+        return f"no {self.kind} {name!r}; {there}"
+
+    def __getitem__(self, name: str) -> T:
+        self.load()
+        return self._there[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self.load()
+        return iter(sorted(self._there))
+
+    def __len__(self) -> int:
+        self.load()
+        return len(self._there)
+
+
+def import_whole(name: str) -> ModuleType:
+    """Imports the module ``name`` and, where it is a package, all that is in it."""
+    module = importlib.import_module(name)
+    for part in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
+        importlib.import_module(part.name)
+    return module
+
+
+def _entries(group: str) -> list[EntryPoint]:
+    """The group's entry points, the shipped ones first: a plug-in can't take the name of one of those."""
+    found = sorted(entry_points(group=group), key=lambda entry: (not entry.value.startswith("fenceline."), entry.name))
+    return list({entry.value: entry for entry in found}.values())
