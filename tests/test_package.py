@@ -15,8 +15,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from fenceline.machines.image import recipe_key
 
+from fenceline.machines.image import recipe_key
 from tests.test_plugin import CONFTEST
 
 CHECKOUT = Path(__file__).resolve().parents[1]
