@@ -68,7 +68,7 @@ class Itch:
         return {"itching": False}
 
 
-FAULTS["itch"] = Itch
+FAULTS.register("itch", Itch)
 
 
 class FakeCluster:

@@ -108,9 +108,7 @@ def fault_class(name: str) -> type:
     from fenceline.faults import FAULTS
 
     if name not in FAULTS:
-        raise FaultError(
-            f"no fault {name!r}; there are {', '.join(sorted(FAULTS))} (see `fenceline fault list`)"
-        )
+        raise FaultError(f"{FAULTS.unknown(name)} (see `fenceline fault list`)")
     return FAULTS[name]
 
 
@@ -118,7 +116,7 @@ def list_faults(args: argparse.Namespace) -> int:
     """Prints every fault that there is."""
     from fenceline.faults import FAULTS
 
-    print("\n".join(line for name in sorted(FAULTS) for line in describe(FAULTS[name])))
+    print("\n".join(line for name in FAULTS for line in describe(FAULTS[name])))
     return 0
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from fenceline.core.errors import FaultError, FencelineError, Timeout
+from fenceline.core.registry import Registry
 from fenceline.faults.claims import Claim, Claims
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def lasts(fault: Fault) -> float | None:
     return getattr(fault, "lasts", None)
 
 
-FAULTS: dict[str, type] = {}
+#: Every fault that can be injected, by its name.
+FAULTS: Registry[type] = Registry("fault")
 
 
 def fault(cls: type) -> type:
@@ -84,13 +86,12 @@ def fault(cls: type) -> type:
     Raises:
         TypeError: it is no dataclass, its name is taken, or it does not say what it costs.
     """
-    if cls.name in FAULTS or not is_dataclass(cls):
-        raise TypeError(f"{cls.__name__}: not a dataclass, or the fault {cls.name!r} is there twice")
+    if not is_dataclass(cls):
+        raise TypeError(f"{cls.__name__}: the fault {cls.name!r} is no dataclass")
     if not callable(getattr(cls, "costs", None)):
         raise TypeError(f"{cls.__name__}: the fault {cls.name!r} does not say what it costs (costs(topology) -> Cost): "
                         "what may be demanded of the cluster meanwhile would not be known")
-    FAULTS[cls.name] = cls
-    return cls
+    return FAULTS.register(cls.name, cls)
 
 
 def make_fault(name: str, **parameters: Any) -> Fault:
@@ -101,7 +102,7 @@ def make_fault(name: str, **parameters: Any) -> Fault:
     """
     cls = FAULTS.get(name)
     if cls is None:
-        raise FaultError(f"no fault {name!r}; there are {', '.join(sorted(FAULTS))}")
+        raise FaultError(FAULTS.unknown(name))
     known = [field.name for field in fields(cls)]
     unknown = sorted(set(parameters) - set(known))
     if unknown:

@@ -143,7 +143,7 @@ def test_a_bug_in_a_fault_is_no_effect_that_was_missing(cluster, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "parameters", "wanted"), [
-    ("power-of", {"node": "a"}, "no fault 'power-of'; there are .*power-off"),
+    ("power-of", {"node": "a"}, "no fault 'power-of'; the nearest: .*power-off"),
     ("power-off", {"nod": "a"}, "fault power-off: no parameter nod; there are node"),
     ("power-off", {}, "fault power-off: .*node"),
     ("packet-drop", {"network": "a", "percent": 0}, "fault packet-drop: percent: 0.* not above 0 and at most 100"),
@@ -175,12 +175,15 @@ def test_a_name_is_taken_once():
     @dataclass(frozen=True)
     class Another:
         name: ClassVar[str] = "power-off"
+
+        def costs(self, topology): ...
+    FAULTS.load()
     with pytest.raises(TypeError, match="'power-off' is there twice"):
         fault(Another)
 
     class Plain:
         name = "plain"
-    with pytest.raises(TypeError, match="not a dataclass"):
+    with pytest.raises(TypeError, match="is no dataclass"):
         fault(Plain)
     assert "plain" not in FAULTS
 
