@@ -95,6 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
     words.add(
         "doctor", _lazy("host", "doctor"), "say what this host can do, what is missing and how to install it"
     )
+    _add_init(words)
     _add_image(words)
     _add_cluster(words)
     _add_fault(words)
@@ -154,6 +155,16 @@ def _add_history(words: _Words) -> None:
     _add_runs_dir(matrix)
 
 
+def _add_init(words: _Words) -> None:
+    from fenceline.commands.init import CI
+
+    init = words.add("init", _lazy("init", "init"), "make a project: a feature, a topology, settings, CI",
+                     "What is there is never written over.")
+    init.add_argument("folder", metavar="DIR", nargs="?", default=".", help="where (default: here)")
+    init.add_argument("--ci", choices=(*CI, "none"), default="none",
+                      help="write the file for this place, too (default: none)")
+
+
 def _add_image(words: _Words) -> None:
     image = _Words(words.add("image", None, "build or find the guest image"), "image_command")
     image.add(
@@ -164,6 +175,8 @@ def _add_image(words: _Words) -> None:
         "~/.cache/fenceline; FENCELINE_CACHE names another folder.",
     )
     image.add("path", _lazy("host", "image_path"), "print the folder of the guest image")
+    image.add("key", _lazy("host", "image_key"), "print the key of the guest image, whether it is built or not",
+              "A hash over all that decides what is in the image: what a cache of it, in CI, goes by.")
 
 
 def _add_cluster(words: _Words) -> None:

@@ -54,6 +54,8 @@ def test_every_promised_command_is_there():
         ("image",),
         ("image", "build"),
         ("image", "path"),
+        ("image", "key"),
+        ("init",),
         ("up",),
         ("status",),
         ("ssh",),

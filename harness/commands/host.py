@@ -49,6 +49,14 @@ def image_path(args: argparse.Namespace) -> int:
     return 0
 
 
+def image_key(args: argparse.Namespace) -> int:
+    """Prints the key of the guest image of this installation."""
+    from fenceline.machines.image import recipe_key
+
+    print(recipe_key())
+    return 0
+
+
 def reap(args: argparse.Namespace) -> int:
     """Removes what dead runs left."""
     from fenceline.journal.reap import reap as reap_journals

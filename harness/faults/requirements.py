@@ -45,8 +45,7 @@ class Place:
         return lacks[" ".join(kind)](name)
 
     def _program(self, name: str) -> str | None:
-        return None if self.host.which(name) else (f"this host has no {name}: apt-get install {PACKAGES[name]}, or run "
-                                                   "script/bootstrap")
+        return None if self.host.which(name) else f"this host has no {name}: apt-get install {PACKAGES[name]}"
 
     def _has_in_guest(self, name: str) -> bool:
         return self.guest_modules is None or name in self.guest_modules

@@ -37,7 +37,7 @@ def ask_bmc(cluster: Cluster, node: str, *command: str, patience: float = 1.0) -
     """
     # what runs it inside the fabric would only fail, which looks like a device that does not answer
     if shutil.which("ipmitool", path=_PATH) is None:
-        raise HostError("ipmitool is not installed: run script/bootstrap, or `fenceline doctor`")
+        raise HostError("ipmitool is not installed: `fenceline doctor` says what installs it")
     begun = time.monotonic()
     try:
         done = subprocess.run(

@@ -256,7 +256,7 @@ def packages(host: Host) -> Check:
             "python packages",
             State.MISSING,
             "fenceline is not installed in this environment",
-            "pip install -e . in the checkout (script/bootstrap does it)",
+            "pip install fenceline; in a checkout: script/bootstrap",
             (RUN,),
         )
     try:
@@ -266,7 +266,7 @@ def packages(host: Host) -> Check:
             "python packages",
             State.MISSING,
             "packaging",
-            "pip install packaging (script/bootstrap does it)",
+            "pip install packaging",
             (RUN,),
         )
     lacking = []
@@ -279,7 +279,7 @@ def packages(host: Host) -> Check:
             "python packages",
             State.MISSING,
             ", ".join(lacking),
-            "pip install -e . in the checkout (script/bootstrap does it)",
+            "pip install fenceline; in a checkout: script/bootstrap",
             (RUN,),
         )
     return Check("python packages", State.OK, f"{len(wanted)} of {len(wanted)}")

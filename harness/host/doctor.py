@@ -84,5 +84,5 @@ def report(found: Examination) -> str:
     lines.append("")
     lines.append(f"drivers that work: {', '.join(found.drivers) or 'none'}")
     if not found.is_ready:
-        lines.append("not ready: see what is missing above; script/bootstrap installs packages")
+        lines.append("not ready: see what is missing above; the lines with -> say what to do about it")
     return "\n".join(lines)

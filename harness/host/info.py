@@ -16,6 +16,12 @@ from fenceline.machines.image import GuestImage, find_image
 _YOUNG = 2.0  # s: a journal this young may not be locked by its owner yet
 
 
+def host_packages() -> list[str]:
+    """The Debian packages that a host needs for all that Fenceline can do."""
+    lines = Path(__file__).with_name("packages.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
 class Host:
     """What the checks ask of the host. Tests have another one."""
 

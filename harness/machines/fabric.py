@@ -47,7 +47,7 @@ def run_command(arguments: Sequence[str], text: str | None = None) -> str:
     try:
         done = subprocess.run(arguments, input=text, capture_output=True, text=True, timeout=30, check=False)
     except FileNotFoundError as error:
-        raise HostError(f"{arguments[0]} is not installed: run script/bootstrap, or `fenceline doctor`") from error
+        raise HostError(f"{arguments[0]} is not installed: `fenceline doctor` says what installs it") from error
     except subprocess.TimeoutExpired as error:
         raise HostError(f"`{' '.join(arguments)}` did not end within {error.timeout:g} s") from error
     if done.returncode:

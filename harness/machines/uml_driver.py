@@ -209,7 +209,7 @@ class UmlMachine:
             done = subprocess.run(["uml_mconsole", socket, "sysrq", letter], capture_output=True, text=True,
                                   timeout=3, check=False)
         except FileNotFoundError as error:
-            raise HostError("uml_mconsole is not installed: run script/bootstrap, or `fenceline doctor`") from error
+            raise HostError("uml_mconsole is not installed: `fenceline doctor` says what installs it") from error
         except subprocess.TimeoutExpired:
             return ""
         return (done.stderr or done.stdout).strip()

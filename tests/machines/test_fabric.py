@@ -201,7 +201,7 @@ def test_a_command_inside(fabric):
 
 def test_what_the_host_lacks_is_named(fabric, monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(HostError, match="ip is not installed: run script/bootstrap"):
+    with pytest.raises(HostError, match="ip is not installed: `fenceline doctor`"):
         fabric.run(["true"])
 
 
