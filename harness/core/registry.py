@@ -70,13 +70,11 @@ class Registry(Mapping[str, T], Generic[T]):
         self._loaded = True
         try:
             for entry in _entries(self._group):
-                self._source = f"{entry.dist.name} ({entry.value})" if entry.dist else entry.value
+                self._source = _source(entry)
                 try:
                     import_whole(entry.value)
                 except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
-                    raise HostError(
-                        f"the {self.kind} plug-in {entry.name!r} of {self._source} can't be imported: "
-                        f"{type(error).__name__}: {error}", "mend it, or uninstall that distribution") from error
+                    raise _broken(self.kind, entry, error) from error
         except BaseException:
             self._loaded = False
             raise
@@ -119,6 +117,33 @@ def import_whole(name: str) -> ModuleType:
     for part in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
         importlib.import_module(part.name)
     return module
+
+
+def modules(kind: str) -> list[str]:
+    """The names of all modules that the entry points of ``kind`` (a key of GROUPS) name, imported; for what registers
+    with somebody else, as steps do with pytest-bdd.
+
+    Raises:
+        HostError: one can't be imported; says which distribution brought it, and why.
+    """
+    found: dict[str, None] = {}
+    for entry in _entries(GROUPS[kind]):
+        try:
+            whole = import_whole(entry.value)
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+            raise _broken(kind, entry, error) from error
+        parts = pkgutil.walk_packages(getattr(whole, "__path__", ()), f"{entry.value}.")
+        found |= dict.fromkeys([entry.value, *(part.name for part in parts)])
+    return list(found)
+
+
+def _source(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} ({entry.value})" if entry.dist else entry.value
+
+
+def _broken(kind: str, entry: EntryPoint, error: Exception) -> HostError:
+    return HostError(f"the {kind} plug-in {entry.name!r} of {_source(entry)} can't be imported: "
+                     f"{type(error).__name__}: {error}", "mend it, or uninstall that distribution")
 
 
 def _entries(group: str) -> list[EntryPoint]:

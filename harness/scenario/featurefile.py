@@ -3,22 +3,34 @@ there is one."""
 
 from __future__ import annotations
 
+import sys
 import types
 from pathlib import Path
 
 import pytest
 
+from fenceline.core.errors import FencelineError
+from fenceline.core.registry import modules
 from fenceline.scenario.names import slug
 from fenceline.scenario.options import is_in_our_folders, project_of
 
 
 def collect(path: Path, parent: pytest.Collector) -> FeatureFile | None:
     """The feature file at ``path``, if it is for machines: it lies where the project says that all are, or has a
-    sentence that is. The sentences are made known to pytest first, wherever the file is."""
+    sentence that is. The sentences are made known to pytest first, wherever the file is.
+
+    Raises:
+        pytest.UsageError: a plug-in's sentences can't be had.
+    """
     from fenceline.scenario.features import speaks_of_machines
-    from fenceline.steps import MODULES
-    for module in MODULES:
-        parent.config.pluginmanager.import_plugin(module)
+    plugins = parent.config.pluginmanager
+    try:
+        names = modules("step")
+    except FencelineError as error:
+        raise pytest.UsageError(f"{error.message}; {error.detail}") from error
+    for name in names:
+        if not plugins.has_plugin(name):
+            plugins.register(sys.modules[name], name)
     if is_in_our_folders(path, parent.config) or speaks_of_machines(path):
         return FeatureFile.from_parent(parent, path=path)
     return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,17 +12,16 @@ from typing import Any
 from pytest_bdd.gherkin_parser import get_gherkin_document
 from pytest_bdd.steps import step_function_context_registry
 
+from fenceline.core.registry import modules
 from fenceline.scenario.names import REPEAT, REPEAT_TAG, SCENE, slug
 from fenceline.scenario.needs import ability_problems, sentences
-from fenceline.steps import MODULES
 
 _LIKE = 0.6  # how alike two sentences must be for one to be proposed in the other's place
 
 
 def known_contexts() -> list:
     """Every step function, as pytest-bdd knows it."""
-    for module in MODULES:
-        importlib.import_module(module)
+    modules("step")
     return list({id(context): context for context in step_function_context_registry.values()}.values())
 
 

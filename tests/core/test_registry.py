@@ -66,3 +66,15 @@ def test_an_unknown_name_gets_the_nearest_ones(plug_in):
         found.find("spiled")
     with pytest.raises(KeyError, match="no fault 'zzz'; there are cold, spilled"):
         found.find("zzz")
+
+
+def test_modules_are_named_and_imported(plug_in):
+    plug_in(one="", two="")
+    assert registry.modules("step") == ["coffee", "coffee.one", "coffee.two"]
+    assert "coffee.two" in sys.modules
+
+
+def test_a_module_that_cannot_be_imported_is_named_with_its_error(plug_in):
+    plug_in(one="import nothing_of_that_name")
+    with pytest.raises(HostError, match="the step plug-in 'coffee' of coffee can't be imported: ModuleNotFoundError"):
+        registry.modules("step")
