@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from fenceline.core.errors import FencelineError
-from fenceline.machines.image import cache_dir
+from fenceline.core.places import cache_dir
 
 VERSION = "3.18.0"
 INSTALL_WITHIN, MAKE_WITHIN = 300, 300  # s

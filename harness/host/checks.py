@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from fenceline.core.places import cache_dir
 from fenceline.host.info import Host
 from fenceline.journal.journal import state_dir
-from fenceline.machines.image import SPACE_NEEDED, cache_dir, recipe_key
+from fenceline.machines.image import SPACE_NEEDED, recipe_key
 
 GIB = 2**30
 _CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21  # linux/capability.h

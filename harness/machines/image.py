@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fenceline.core.places import cache_dir
 from fenceline.machines import uml_kernel
 from fenceline.machines.rootfs import RECIPE, ROOTFS_SIZE, SUITE, ImageError, make_rootfs
 from fenceline.machines.uml_kernel import UmlKernelError
@@ -42,15 +43,6 @@ class GuestImage:
     qemu_kernel: Path  # vmlinuz for QEMU's direct kernel boot
     qemu_initrd: Path | None
     packages: Path  # text, "package=version" of everything in the image
-
-
-def cache_dir() -> Path:
-    """Where images live: $FENCELINE_CACHE, $XDG_CACHE_HOME/fenceline or ~/.cache/fenceline."""
-    if chosen := os.environ.get("FENCELINE_CACHE"):
-        return Path(chosen).expanduser().absolute()
-    if xdg := os.environ.get("XDG_CACHE_HOME"):
-        return Path(xdg).absolute() / "fenceline"
-    return Path.home() / ".cache" / "fenceline"
 
 
 def _recipe_files() -> list[Path]:

@@ -17,7 +17,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from fenceline.machines.image import GuestImage, cache_dir
+from fenceline.core.places import cache_dir
+from fenceline.machines.image import GuestImage
 
 EMULATOR = "qemu-system-x86_64"
 #: Seconds that the kernel may take to its first line; a second where KVM works.

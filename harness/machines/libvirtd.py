@@ -18,10 +18,10 @@ from pathlib import Path
 import libvirt
 
 from fenceline.core.errors import HostError, MachineError
+from fenceline.core.places import cache_dir
 from fenceline.journal.journal import Journal
 from fenceline.machines import process
 from fenceline.machines.fabric import Fabric
-from fenceline.machines.image import cache_dir
 
 #: What each program comes from.
 PACKAGES = {"libvirtd": "libvirt-daemon", "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"}

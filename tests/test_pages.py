@@ -1,0 +1,92 @@
+"""The pages for people say what is so: the tutorial's commands, in their order, in a project that begins empty.
+
+Nothing here has machines. What asks for a standing cluster (``up`` to ``down``) is given the fake one of
+tests/fakecluster.py, pytest's first run that of tests/test_plugin.py, and its later ones ``--collect-only``.
+Not run: what installs (tests/test_package.py does, from the wheel) and what builds the guest image.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fenceline.cli import main, make_parser
+from fenceline.faults import make_fault
+from tests.fakecluster import ROOT
+from tests.test_cli_cluster import fake_clusters  # noqa: F401  (a fixture)
+from tests.test_plugin import CONFTEST
+
+DOCS = ROOT / "docs"
+TUTORIAL = (DOCS / "tutorial.md").read_text()
+INSTALLS = ("python3 -m venv ", ". .venv/bin/activate", "pip install ")
+IN_PROCESS = ("up", "status", "fault", "console", "down")
+#: What the page says that some commands say, in their order; where it is an error, they fail.
+SAID = [
+    ("fenceline doctor", "drivers that work: "),
+    ("pytest", "1 failed"),  # the fake cluster has no network that could be cut
+    ('fenceline judge "$(ls reports/runs | tail -n 1)"', "verdict "),
+    ("fenceline topology check shop", "services.web.group.1.address: 192.168.98.244 is not in the service network"),
+    ("pytest --collect-only -q features/shop.feature", 'no step says: Then "web" relocates to the standby within 30 '
+                                                       'secs\n    nearest: Then "SERVICE" relocates to NODE within N'),
+    ("pytest features/shop.feature -k power", "1 test collected"),
+    ("pytest features/shop.feature --fenceline-repeat 5", "5 tests collected"),
+]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of ``language``."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.M | re.S)
+
+
+def commands(page: str) -> list[str]:
+    return [line.partition("  #")[0].strip() for block in blocks(page, "sh") for line in block.splitlines() if line]
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Runs a line in a folder as a user's shell would, with the commands of this environment."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "fakes_for_pages.py").write_text(CONFTEST)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                   "FENCELINE_STATE": str(tmp_path / "state"), "PYTHONPATH": f"{tmp_path / 'outside'}:{ROOT}"}
+
+    def run(line: str, cwd: Path, **extra: str) -> subprocess.CompletedProcess:
+        return subprocess.run(["bash", "-c", line], cwd=cwd, env={**environment, **extra}, text=True, timeout=180,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return run
+
+
+def test_the_tutorial_from_its_begin_to_its_end(tmp_path, shell, monkeypatch, capfd, fake_clusters):  # noqa: F811
+    monkeypatch.setenv("FENCELINE_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    feature, = blocks(TUTORIAL, "gherkin")
+    said = list(SAID)
+    for line in commands(TUTORIAL):
+        words = shlex.split(line)
+        if line.startswith(INSTALLS):
+            continue
+        if words[0] == "cd":
+            monkeypatch.chdir(words[1])
+        elif line == "fenceline image build":
+            assert make_parser().parse_args(words[1:]).run
+        elif words[0] == "fenceline" and words[1] in IN_PROCESS:
+            if words[2:3] == ["inject"]:  # the fake cluster knows another fault only
+                make_fault(words[3], **dict(word.split("=") for word in words[4:]))
+                words[3] = "itch"
+            assert main(words[1:]) == 0, (line, capfd.readouterr())
+        else:
+            fakes = "-p fakes_for_pages --fenceline-driver=uml" + ("" if line == "pytest" else " --collect-only")
+            done = shell(line, Path.cwd(), PYTEST_ADDOPTS=fakes)
+            if said and said[0][0] == line:
+                assert said.pop(0)[1] in done.stdout, (line, done.stdout)
+            else:
+                assert done.returncode == 0, (line, done.stdout)
+        if line.endswith("topology list"):
+            Path("features/shop.feature").write_text(feature)
+    assert said == []
