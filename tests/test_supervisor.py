@@ -42,7 +42,7 @@ def order(tmp_path: Path, name: str = "web", what: str = "") -> Order:
     return Order(name, raw, str(run), "fake")
 
 
-def brought_up(tmp_path: Path, name: str = "web", what: str = "") -> control.Entry:
+def brought_up(tmp_path: Path, name: str = "web", what: str = "") -> control.Standing:
     return launch(order(tmp_path, name, what), lambda line: None, COMMAND)
 
 
@@ -129,7 +129,7 @@ def test_sigterm_takes_the_cluster_down(tmp_path, state):
     assert list((state / "clusters").iterdir()) == []
 
 
-def up_process(tmp_path: Path, what: str) -> tuple[subprocess.Popen, control.Entry]:
+def up_process(tmp_path: Path, what: str) -> tuple[subprocess.Popen, control.Standing]:
     """``fenceline up`` in a process of its own, until its supervisor is coming up."""
     script = (
         "import json, sys; sys.path.insert(0, sys.argv[1])\n"
@@ -227,7 +227,7 @@ class TestRequests:
         with suppress(control.Refused):
             control.ask(entry, "heal", fault="all")
 
-    def kinds(self, entry: control.Entry) -> list[str]:
+    def kinds(self, entry: control.Standing) -> list[str]:
         return [
             json.loads(line)["kind"] for line in (Path(entry.run) / "events.jsonl").read_text().splitlines()
         ]

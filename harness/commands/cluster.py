@@ -82,7 +82,7 @@ def status(args: argparse.Namespace) -> int:
     return 0
 
 
-def _entry_of_node(args: argparse.Namespace) -> tuple[control.Entry, Path]:
+def _entry_of_node(args: argparse.Namespace) -> tuple[control.Standing, Path]:
     entry = control.find(args.cluster, args.node)
     nodes = control.nodes_of(entry)
     if args.node not in nodes:
@@ -90,7 +90,7 @@ def _entry_of_node(args: argparse.Namespace) -> tuple[control.Entry, Path]:
     return entry, Path(entry.run)
 
 
-def ssh_command(entry: control.Entry, node: str, command: list[str]) -> list[str]:
+def ssh_command(entry: control.Standing, node: str, command: list[str]) -> list[str]:
     """OpenSSH's client inside the fabric, with the run's own key and host keys, nobody's configuration."""
     from fenceline.model.addressing import management_address
     from fenceline.model.load import load_topology
@@ -187,7 +187,7 @@ def down(args: argparse.Namespace) -> int:
     return max([_down(entry) for entry in chosen], default=0)
 
 
-def _down(entry: control.Entry) -> int:
+def _down(entry: control.Standing) -> int:
     if not entry.ready:
         # it has no socket yet; it takes down what it has on SIGTERM, and who waits for it is told
         os.kill(entry.pid, signal.SIGTERM)

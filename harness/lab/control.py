@@ -41,7 +41,7 @@ class Refused(FencelineError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Standing:
     """A cluster of a living supervisor. ``run`` is its run folder, ``folder`` its scratch folder with the
     SSH key; ``namespace`` and ``folder`` are empty while it is coming up."""
 
@@ -107,7 +107,7 @@ class Claim:
             f"that one down: fenceline down {self.name}"
         )
 
-    def publish(self, entry: Entry) -> None:
+    def publish(self, entry: Standing) -> None:
         """Makes ``entry`` what others find under this name."""
         draft = _file(self.name, ".new")
         draft.write_text(json.dumps(asdict(entry)) + "\n")
@@ -169,14 +169,14 @@ def _if_dead(name: str) -> Iterator[bool]:
         os.close(fd)
 
 
-def living() -> list[Entry]:
+def living() -> list[Standing]:
     """The clusters whose supervisor lives, by name; also those that are coming up."""
     found = []
     for path in sorted(clusters_dir().glob("*.json")):
         with _if_dead(path.stem) as dead:
             if not dead:
                 with contextlib.suppress(OSError, ValueError, TypeError):
-                    found.append(Entry(**json.loads(path.read_text())))
+                    found.append(Standing(**json.loads(path.read_text())))
     return found
 
 
@@ -203,7 +203,7 @@ def remove_dead() -> list[str]:
     return removed
 
 
-def find(name: str | None, node: str | None = None) -> Entry:
+def find(name: str | None, node: str | None = None) -> Standing:
     """The cluster ``name`` (or id); without one, the only one that is up, or the only one with this ``node``.
 
     Raises:
@@ -227,7 +227,7 @@ def find(name: str | None, node: str | None = None) -> Entry:
     return chosen[0]
 
 
-def _there_are(entries: list[Entry]) -> str:
+def _there_are(entries: list[Standing]) -> str:
     if entries:
         return f"there are {', '.join(entry.name for entry in entries)}"
     dead = dead_names()
@@ -236,14 +236,14 @@ def _there_are(entries: list[Entry]) -> str:
     return "bring one up: fenceline up TOPOLOGY"
 
 
-def nodes_of(entry: Entry) -> tuple[str, ...]:
+def nodes_of(entry: Standing) -> tuple[str, ...]:
     """The machines of a cluster, from its run folder."""
     from fenceline.model.load import load_topology
 
     return tuple(load_topology(str(Path(entry.run) / "topology.yaml")).nodes)
 
 
-def ask(entry: Entry, op: str, within: float = 120.0, **arguments: Any) -> Any:
+def ask(entry: Standing, op: str, within: float = 120.0, **arguments: Any) -> Any:
     """What the supervisor of ``entry`` answers to ``op``.
 
     Raises:

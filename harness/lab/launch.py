@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fenceline.core.errors import ClusterError, FencelineError
-from fenceline.lab.control import Entry, find
+from fenceline.lab.control import Standing, find
 
 SUPERVISOR = (sys.executable, "-c", "import sys; from fenceline.lab.supervisor import main; sys.exit(main())")
 
@@ -72,7 +72,7 @@ class Tell:
             self._fd = -1
 
 
-def launch(order: Order, say: Callable[[str], None], command: Sequence[str] = SUPERVISOR) -> Entry:
+def launch(order: Order, say: Callable[[str], None], command: Sequence[str] = SUPERVISOR) -> Standing:
     """A cluster in the background, whole when this returns.
 
     Raises:

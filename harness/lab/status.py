@@ -8,7 +8,7 @@ from typing import Any
 
 from fenceline.core.errors import FencelineError
 from fenceline.judge import build_history, certain, outages
-from fenceline.lab.control import Entry
+from fenceline.lab.control import Standing
 from fenceline.machines.protocol import Power
 from fenceline.model.addressing import management_address
 from fenceline.model.event import now_ns
@@ -16,7 +16,7 @@ from fenceline.observe.log import EventLog
 from fenceline.stacks.state import ClusterState
 
 
-def cluster_status(cluster: Any, log: EventLog, entry: Entry) -> dict[str, Any]:
+def cluster_status(cluster: Any, log: EventLog, entry: Standing) -> dict[str, Any]:
     """``cluster`` as it is now. What its software does not tell is None, and why is in ``problem``."""
     state: ClusterState | None = None
     problem = None

@@ -24,7 +24,7 @@ from fenceline.core.errors import ClusterError, FaultError, FencelineError, Host
 from fenceline.journal.reap import reap_one
 from fenceline.judge import judgement_to_json
 from fenceline.lab.byhand import ByHand
-from fenceline.lab.control import QUEUE, Claim, Entry, read_line
+from fenceline.lab.control import QUEUE, Claim, Standing, read_line
 from fenceline.lab.launch import Order, Tell
 from fenceline.lab.status import cluster_status, fault_status
 from fenceline.model.load import TopologyError, parse_topology
@@ -67,7 +67,7 @@ class Supervisor:
         self._ended = threading.Event()
         self._judgement: Judgement | None = None
         self._problems: list[str] = []
-        self.entry = Entry(
+        self.entry = Standing(
             order.name,
             os.getpid(),
             self.topology.name,

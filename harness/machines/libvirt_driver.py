@@ -19,7 +19,7 @@ from fenceline.machines import libvirt_checkpoint
 from fenceline.machines.kvm import kvm_usable
 from fenceline.machines.libvirt_domain import Hypervisor
 from fenceline.machines.libvirt_machine import LibvirtMachine
-from fenceline.machines.libvirt_run import Hypervisors, Run
+from fenceline.machines.libvirt_run import Boot, Hypervisors
 from fenceline.machines.libvirtd import Libvirtd, ensure_event_loop, open_connection
 from fenceline.machines.protocol import DriverContext, MachineSpec
 from fenceline.model.event import now_ns
@@ -43,7 +43,7 @@ class LibvirtDriver:
     def __init__(self, context: DriverContext, uri: str | None = None) -> None:
         self._machines: dict[str, LibvirtMachine] = {}
         self._by_uuid: dict[str, LibvirtMachine] = {}
-        self._ends: queue.SimpleQueue[tuple[LibvirtMachine, Run, str, int] | None] = queue.SimpleQueue()
+        self._ends: queue.SimpleQueue[tuple[LibvirtMachine, Boot, str, int] | None] = queue.SimpleQueue()
         self._daemon: Libvirtd | None = None
         self._connection: libvirt.virConnect | None = None
         self._callbacks: list[int] = []

@@ -20,8 +20,8 @@ from fenceline.machines.hold import Hold
 from fenceline.machines.libvirt_domain import DomainSettings, domain_xml, interface_xml, is_plugged
 from fenceline.machines.libvirt_run import (
     STOP_LIMIT,
+    Boot,
     Hypervisors,
-    Run,
     base_image,
     machine_errors,
     make_overlay,
@@ -59,8 +59,8 @@ class LibvirtMachine:
         self.host = host
         self.lock = threading.RLock()
         self._hold = Hold(spec.boot_time, self.lock, spec.name)
-        self.run: Run | None = None
-        self.last: Run | None = None  # the present run, or the one that libvirt may not have forgotten yet
+        self.run: Boot | None = None
+        self.last: Boot | None = None  # the present run, or the one that libvirt may not have forgotten yet
         self._is_paused = False
         self._stopped_at = 0
         self._stream: int | None = None
@@ -146,7 +146,7 @@ class LibvirtMachine:
         if host.daemon is None and host.kind != "test":
             entries.append(journal.begin("domain", uri=host.uri, name=self.domain_name, uuid=self.uuid))
         try:
-            run = Run(create(), console, entries=entries)
+            run = Boot(create(), console, entries=entries)
         except BaseException:
             for entry in entries:
                 journal.done(entry)
@@ -159,7 +159,7 @@ class LibvirtMachine:
             entries.append(journal.begin("process", pid=run.pid, start_time=run.started, group=False))
             threading.Thread(target=self._watch, args=(run,), name=f"qemu-{self.name}", daemon=True).start()
 
-    def _watch(self, run: Run) -> None:
+    def _watch(self, run: Boot) -> None:
         """Tells of a QEMU that ended by itself, sooner than libvirt does."""
         while not process.wait_exit(run.pid, 3600):
             pass
@@ -186,7 +186,7 @@ class LibvirtMachine:
                 return self._stopped_at
             return self.end(why, self.cut(self.run))
 
-    def cut(self, run: Run) -> int:
+    def cut(self, run: Boot) -> int:
         """Takes the power from ``run``; returns the stamp (ns) by which it had stopped executing."""
         if run.pid is not None:
             # libvirt's own destroy asks QEMU to quit, which flushes, and waits for it
@@ -219,7 +219,7 @@ class LibvirtMachine:
         self.host.context.listener(self.name, "power.off", stamp, {"why": why})
         return stamp
 
-    def forget(self, run: Run) -> None:
+    def forget(self, run: Boot) -> None:
         """``run`` has ended: there is nothing to undo any more."""
         self.drop_entries(run)
         self.run = None
@@ -228,7 +228,7 @@ class LibvirtMachine:
             os.close(self._held_end)
             self._held_end = None
 
-    def drop_entries(self, run: Run) -> None:
+    def drop_entries(self, run: Boot) -> None:
         """What ``run`` had in the journal has gone with its process."""
         while run.entries:
             self.host.context.journal.done(run.entries.pop())
@@ -267,7 +267,7 @@ class LibvirtMachine:
             self._is_paused = False
             self.host.context.listener(self.name, "power.resumed", stamp, {})
 
-    def _running(self) -> Run:
+    def _running(self) -> Boot:
         if self.run is None:
             raise MachineError(f"{self.name} is off")
         return self.run
@@ -337,7 +337,7 @@ class LibvirtMachine:
 
     # -- what libvirt tells --------------------------------------------------------------------------------
 
-    def ended_by_itself(self, run: Run, why: str, stamp: int) -> None:
+    def ended_by_itself(self, run: Boot, why: str, stamp: int) -> None:
         """libvirt says that ``run`` stopped, or its kernel panicked, at ``stamp`` (ns); of no meaning if we did it."""
         with self.lock:
             if self.run is not run:
@@ -346,7 +346,7 @@ class LibvirtMachine:
                 stamp = self.cut(run)
             self.end(why, stamp)
 
-    def reset_itself(self, run: Run) -> None:
+    def reset_itself(self, run: Boot) -> None:
         """libvirt says that the guest of ``run`` reset itself. What boots in that QEMU now is cut off and started anew,
         so that this is an end and a start like others, with a new agent's stream."""
         with self.lock:

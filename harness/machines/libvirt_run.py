@@ -35,7 +35,7 @@ class Hypervisors:
 
 
 @dataclass(slots=True, eq=False)
-class Run:
+class Boot:
     """A domain from its start to its end. ``pid`` and ``started`` (clock ticks) of its QEMU are None where they
     can't be known; ``console`` is what it has said. ``gone`` and ``panicked`` are set by libvirt's event thread, which
     takes no lock."""

@@ -161,7 +161,7 @@ def test_a_qemu_that_ended_is_reaped_at_once_whatever_the_hosts_init_does(machin
     """libvirt gives its name to no other before: seen as a fenced node that did not start for two minutes."""
     machine.start()
     child = os.posix_spawn("/bin/true", ["true"], {})
-    machine._watch(libvirt_run.Run(machine.run.domain, machine.run.console, pid=child))
+    machine._watch(libvirt_run.Boot(machine.run.domain, machine.run.console, pid=child))
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
 
