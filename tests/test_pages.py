@@ -7,11 +7,13 @@ Not run: what installs (tests/test_package.py does, from the wheel) and what bui
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,23 @@ SAID = [
 ]
 
 
+PLUGS_IN = """
+import json, sys
+from fenceline.faults import FAULTS, make_fault
+from fenceline.scenario.features import known_contexts, problems
+from pathlib import Path
+from pytest_bdd.feature import get_feature
+from tests.fakes import make_cluster
+from fenceline.model.load import load_topology
+path = Path("blink.feature")
+assert problems(path, get_feature(".", path.name), ()) == []
+with make_cluster(load_topology("web-iscsi"), Path.cwd()) as cluster:
+    active = cluster.faults.inject(make_fault("blink", node="rs-01"))
+    cluster.faults.heal(active)
+    print(json.dumps(active.evidence))
+"""
+
+
 def blocks(page: str, language: str) -> list[str]:
     """The fenced blocks of ``language``."""
     return re.findall(rf"^```{language}\n(.*?)^```$", page, re.M | re.S)
@@ -46,6 +65,11 @@ def blocks(page: str, language: str) -> list[str]:
 
 def commands(page: str) -> list[str]:
     return [line.partition("  #")[0].strip() for block in blocks(page, "sh") for line in block.splitlines() if line]
+
+
+def files(page: str) -> dict[str, str]:
+    """The fenced blocks that name a file."""
+    return {name: text for name, text in re.findall(r"^```\w+ (\S+)\n(.*?)^```$", page, re.M | re.S)}
 
 
 @pytest.fixture
@@ -90,3 +114,40 @@ def test_the_tutorial_from_its_begin_to_its_end(tmp_path, shell, monkeypatch, ca
         if line.endswith("topology list"):
             Path("features/shop.feature").write_text(feature)
     assert said == []
+
+
+def test_the_plug_in_of_the_page_is_found_and_works(tmp_path, shell):
+    """As an installed package has it: modules beside the metadata that names its entry points."""
+    page = (DOCS / "extend.md").read_text()
+    parts = files(page)
+    for name, text in parts.items():
+        (tmp_path / "site" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "site" / name).write_text(text)
+    told = tomllib.loads(parts["pyproject.toml"])["project"]
+    metadata = tmp_path / "site" / "fenceline_blink-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {told['name']}\nVersion: {told['version']}\n")
+    (metadata / "entry_points.txt").write_text("".join(
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
+        for group, points in told["entry-points"].items()))
+    feature, = blocks(page, "gherkin")
+    (tmp_path / "blink.feature").write_text(feature)
+    path = f"{tmp_path / 'site'}:{tmp_path / 'outside'}:{ROOT}"
+    done = shell(f"python -c {shlex.quote(PLUGS_IN)}", tmp_path, PYTHONPATH=path)
+    assert done.returncode == 0 and json.loads(done.stdout.splitlines()[-1]) == {"executes": True}, done.stdout
+    done = shell("pytest --collect-only -q blink.feature", tmp_path, PYTHONPATH=path)
+    assert "blink.feature::test_nobody_minds" in done.stdout, done.stdout
+    assert "blink" in shell("fenceline fault list", tmp_path, PYTHONPATH=path).stdout
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in [*DOCS.glob("*.md"), ROOT / "README.md"]))
+def test_links_lead_somewhere(page):
+    path = ROOT / page if page == "README.md" else DOCS / page
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_what_the_pages_name_of_the_code_is_there():
+    named = re.findall(r"`((?:harness|steps|tests)/[\w/]+\.\w+)`", "".join(
+        (DOCS / page).read_text() for page in ("architecture.md", "extend.md")))
+    assert named and [name for name in named if not (ROOT / name).exists()] == []
