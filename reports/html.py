@@ -20,18 +20,6 @@ _CSS = ("body{font:15px/1.45 sans-serif;margin:24px;color:#111;background:#fff}"
         ".picture{overflow-x:auto}h2{margin-top:28px}")
 
 
-def run_page(folder: Path | str) -> str:
-    """The page of the run in ``folder`` (events.jsonl, topology.yaml).
-
-    Raises:
-        OSError, ValueError, fenceline.model.load.TopologyError: as ``fenceline.judge.load_run``.
-    """
-    folder = Path(folder)
-    events, topology = load_run(folder)
-    judgement = judge(events, topology)
-    return _page(folder, events, judgement, timeline_svg(events, topology, judgement))
-
-
 def _page(folder: Path, events: list[Event], judgement: Judgement, picture: str) -> str:
     scenario = lanes.scenario_of(events)
     name = escape(str(scenario.get("name") or folder.name))
@@ -55,7 +43,12 @@ def _page(folder: Path, events: list[Event], judgement: Judgement, picture: str)
 
 
 def write_run_page(folder: Path | str) -> Path:
-    """Writes ``run_page`` and its picture, as files of its own, into ``folder``; returns the page's path."""
+    """Writes the page of the run in ``folder`` (events.jsonl, topology.yaml) and its picture, as files of its own, into
+    it; returns the page's path.
+
+    Raises:
+        OSError, ValueError, fenceline.model.load.TopologyError: as ``fenceline.judge.load_run``.
+    """
     folder = Path(folder)
     events, topology = load_run(folder)
     judgement = judge(events, topology)

@@ -125,13 +125,6 @@ def _sum_name(outage: Outage) -> str:
     return "away so far" if outage.end_ns is None else "away"
 
 
-def phases_table_text(judgement: Judgement) -> str:
-    """The same for the terminal."""
-    if not judgement.outages:
-        return headline(judgement)
-    return "\n\n".join(_outage_text(outage) for outage in judgement.outages)
-
-
 def outages_text(judgement: Judgement, most: int = 4) -> str:
     """A line an outage, the longest ``most`` of them: who was away for how long, and in which phases."""
     if not judgement.outages:
@@ -153,17 +146,6 @@ def _longest_routed(judgement: Judgement, most: int) -> list[str]:
     shown = sorted(sorted(range(len(texts)), key=lambda index: -lengths[index])[:most])
     more = [f"and {len(texts) - most} shorter of theirs"] if len(texts) > most else []
     return [_plain(texts[index]) for index in shown] + more
-
-
-def _outage_text(outage: Outage) -> str:
-    width = max([12, *(len(_plain(phase.name)) for phase in outage.phases)])
-    lines = [_plain(away_text(outage))]
-    lines += [f"  {_plain(phase.name):<{width}} {seconds:>8.2f} s ± {phase.plus_minus:.2f}"
-              for phase, seconds in zip(outage.phases, shown_seconds(outage), strict=True)]
-    if outage.phases:
-        lines.append("  " + "-" * (width + 20))
-    lines.append(f"  {_sum_name(outage):<{width}} {outage.seconds:>8.2f} s ± {outage.plus_minus:.2f}")
-    return "\n".join([*lines, *filter(None, [gap_text(outage)])])
 
 
 def findings_table_html(judgement: Judgement) -> str:

@@ -87,7 +87,6 @@ class Cluster:
         self._undo = contextlib.ExitStack()
         self._sessions: dict[str, Session] = {}
         self._guests: dict[str, GuestObserver] = {}
-        self._streams_lock = threading.Lock()
         self._is_down = False
         self.faults: Faults | None = None  # who plays with it hands them in
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from fenceline.model.units import parse_duration, parse_size
+from fenceline.model.units import parse_duration
 
 
 def parameter(text: str, default: Any = dataclasses.MISSING, kind: str = "") -> Any:
@@ -62,18 +62,6 @@ def check_number(fault: Any, name: str, low: float, high: float, unit: str = "")
         raise ValueError(f"{name}: {value!r} is not a number") from None
     if not low < value <= high:
         raise ValueError(f"{name}: {value:g}{unit} is not above {low:g} and at most {high:g}{unit}")
-    _set(fault, name, value)
-
-
-def check_size(fault: Any, name: str, low: int, high: int) -> None:
-    """Makes ``fault``'s parameter ``name`` bytes: 65536, "64M".
-
-    Raises:
-        ValueError: not a size, or not from ``low`` to ``high`` (bytes).
-    """
-    value = parse_size(getattr(fault, name))
-    if not low <= value <= high:
-        raise ValueError(f"{name}: {value} bytes is not from {low} to {high}")
     _set(fault, name, value)
 
 

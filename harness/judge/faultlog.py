@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fenceline.judge.demand import cut_off, hits, legitimate_victims
+from fenceline.judge.demand import cut_off, legitimate_victims
 from fenceline.judge.history import SECOND, History
 from fenceline.judge.oldlogs import old_cost
 from fenceline.model import damage
@@ -80,10 +80,6 @@ class Impairment:
     faults: tuple[str, ...] = ()
     #: Of the cost, what is not the doing of those who told the cluster to leave something alone.
     befell: Cost = Cost()
-
-    def may_interrupt(self, topology: Topology, service: str, node: str) -> bool:
-        """Whether ``service`` may rightly be interrupted, or moved, while it is on ``node``."""
-        return hits(topology, service, node, self.cost, self.victims)
 
 
 def fencing_within_s(topology: Topology) -> float:

@@ -28,10 +28,6 @@ class Hold:
         """Whether a start is put off now."""
         return self._ended is not None
 
-    def began(self) -> None:
-        """The machine was begun otherwise, from a checkpoint: that was its first time."""
-        self._was_on = True
-
     def puts_off(self, start: Callable[[], None]) -> bool:
         """Whether ``start`` is put off: then it is called later, unless ``end`` comes first."""
         first, self._was_on = not self._was_on, True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from pathlib import Path
 
 from fenceline.core.errors import HostError
 
@@ -15,7 +14,6 @@ except ImportError as missing:
     raise HostError("the libvirt driver needs libvirt-python, which is built on the host: apt-get install "
                     "libvirt-dev gcc pkg-config python3-dev, then pip install libvirt-python") from missing
 
-from fenceline.machines import libvirt_checkpoint
 from fenceline.machines.kvm import kvm_usable
 from fenceline.machines.libvirt_domain import Hypervisor
 from fenceline.machines.libvirt_machine import LibvirtMachine
@@ -108,24 +106,6 @@ class LibvirtDriver:
         while (end := self._ends.get()) is not None:
             machine, run, why, stamp = end
             machine.ended_by_itself(run, why, stamp)
-
-    def checkpoint(self, folder: Path) -> None:
-        """Saves the memory and disks of all machines at one instant to ``folder``; they go on afterwards. Machines
-        that are off are saved as such. The service stands still for the time that it takes (seconds).
-
-        Raises:
-            MachineError: a machine can't be saved; those that were lost in it are off.
-            HostError: ``folder`` can't be written.
-        """
-        libvirt_checkpoint.save(self._host, list(self._machines.values()), folder)
-
-    def restore(self, folder: Path) -> None:
-        """Puts all machines back to what ``checkpoint`` saved in ``folder``; may be repeated.
-
-        Raises:
-            MachineError: there is no checkpoint, or it is of other machines, or one can't be restored.
-        """
-        libvirt_checkpoint.restore(self._host, list(self._machines.values()), folder)
 
     def close(self) -> None:
         """Powers every machine off and removes all that the driver made. May be repeated."""

@@ -101,7 +101,7 @@ class LibvirtMachine:
         with self.lock:
             if self.host.kind != "test" and not self.overlay.exists():
                 make_overlay(self.overlay, base_image(self.host.context.image.rootfs))
-            self.open_agent()
+            self._open_agent()
             with self._launch_errors(f"{self.name} does not start"):
                 self.launch(lambda: self.host.connection.createXML(self.xml(), self._start_flags))
                 stamp = now_ns()
@@ -117,14 +117,14 @@ class LibvirtMachine:
             return 0
         return libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY
 
-    def open_agent(self) -> None:
+    def _open_agent(self) -> None:
         """A new FIFO for the agent's lines: the old stream is closed."""
         self.close_agent()
         self._agent.unlink(missing_ok=True)
         os.mkfifo(self._agent, 0o600)
         # without O_NONBLOCK opening would wait for QEMU to open the other end
         self._stream = os.open(self._agent, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        # held for as long as the machine is on: QEMU closes and opens its end over a checkpoint
+        # held for as long as the machine is on: the stream's reader would see its end before QEMU has opened it
         self._held_end = os.open(self._agent, os.O_WRONLY | os.O_CLOEXEC)
         os.set_blocking(self._stream, True)
         # a full pipe would stall the guest's serial port; the agent's bursts fit into a megabyte
@@ -138,7 +138,7 @@ class LibvirtMachine:
                 os.close(fd)
         self._stream = self._held_end = None
 
-    def launch(self, create: Callable[[], libvirt.virDomain], is_paused: bool = False) -> None:
+    def launch(self, create: Callable[[], libvirt.virDomain]) -> None:
         """Makes the domain with ``create`` and journals what undoes it. ``libvirtError`` passes through."""
         host, journal = self.host, self.host.context.journal
         self._wait_until_forgotten()
@@ -152,7 +152,7 @@ class LibvirtMachine:
                 journal.done(entry)
             raise
         self.run = self.last = run
-        self._is_paused = is_paused
+        self._is_paused = False
         if host.daemon is not None:
             run.pid = host.daemon.qemu_pid(self.domain_name)
             run.started = process.start_time(run.pid)
@@ -221,23 +221,13 @@ class LibvirtMachine:
 
     def forget(self, run: Boot) -> None:
         """``run`` has ended: there is nothing to undo any more."""
-        self.drop_entries(run)
+        while run.entries:  # what it had in the journal has gone with its process
+            self.host.context.journal.done(run.entries.pop())
         self.run = None
         self._is_paused = False
         if self._held_end is not None:  # now the stream's reader sees its end
             os.close(self._held_end)
             self._held_end = None
-
-    def drop_entries(self, run: Boot) -> None:
-        """What ``run`` had in the journal has gone with its process."""
-        while run.entries:
-            self.host.context.journal.done(run.entries.pop())
-
-    def begin_paused(self, stamp: int) -> None:
-        """Tells that the machine is there since ``stamp`` (ns), and does not execute yet."""
-        self._hold.began()
-        self.host.context.listener(self.name, "power.on", stamp, {"restored": True})
-        self.host.context.listener(self.name, "power.paused", stamp, {})
 
     def reset(self, why: str = "reset") -> None:
         with self.lock:

@@ -1,4 +1,4 @@
-"""What the libvirt machines and their checkpoints share: the hypervisor, one run of a domain, its process and disk."""
+"""What the libvirt machines need of libvirt: the hypervisor, one boot of a domain, its process and disk."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from fenceline.machines.image import GuestImage
 
@@ -88,14 +88,6 @@ class Machine(Protocol):
         to close. A new one at every start."""
     def close(self) -> None:
         """Power off and remove everything that the machine left on the host, except the console's file."""
-
-
-@runtime_checkable
-class Checkpointing(Protocol):
-    """A driver that can save and restore all its machines at one instant."""
-
-    def checkpoint(self, folder: Path) -> None: ...
-    def restore(self, folder: Path) -> None: ...
 
 
 class Driver(Protocol):

@@ -233,8 +233,3 @@ class RoutedClientObserver(ClientObserver):
 
     def _pause_at(self, target: Target) -> float:
         return INTERVAL_ROUTED
-
-
-def round_trip(event: Event) -> float:
-    """How long the answer of a ``reply`` event took, in s."""
-    return (event.t_ns - event.data["sent_ns"]) / 1e9

@@ -1,6 +1,5 @@
 """The driver on libvirt's own fake, ``test:///default``: needs neither root nor QEMU."""
 
-import json
 import os
 import time
 from dataclasses import replace
@@ -13,9 +12,9 @@ libvirt = pytest.importorskip("libvirt")
 
 from fenceline.core.errors import HostError, MachineError  # noqa: E402
 from fenceline.journal.journal import Journal, open_entries  # noqa: E402
-from fenceline.machines import libvirt_checkpoint, libvirt_run, libvirtd  # noqa: E402
+from fenceline.machines import libvirt_run, libvirtd  # noqa: E402
 from fenceline.machines.libvirt_driver import LibvirtDriver, undefine_domain  # noqa: E402
-from fenceline.machines.protocol import Checkpointing, DriverContext, MachineSpec, Nic, Power  # noqa: E402
+from fenceline.machines.protocol import DriverContext, MachineSpec, Nic, Power  # noqa: E402
 
 FAKE = "test:///default"
 
@@ -66,11 +65,6 @@ def wait_for(condition, within=5.0):
     while not condition():
         assert time.monotonic() < deadline, "did not happen"
         time.sleep(0.01)
-
-
-def test_can_checkpoint(world):
-    assert isinstance(world.driver, Checkpointing)
-    assert world.driver.slowdown == 1.0
 
 
 def test_start_and_power_off_are_told(world, machine):
@@ -217,30 +211,6 @@ def test_close_leaves_nothing(world, machine):
     assert machine.power() is Power.OFF
     assert not machine.spec.folder.exists()
     assert not open_entries(world.journal.path)
-
-
-def test_nothing_to_restore(world, machine):
-    with pytest.raises(MachineError, match="no checkpoint"):
-        world.driver.restore(world.folder / "nothing")
-
-
-def test_a_checkpoint_of_other_machines_is_refused(world, machine):
-    folder = world.folder / "checkpoint"
-    folder.mkdir()
-    (folder / libvirt_checkpoint._MANIFEST).write_text(json.dumps({"machines": {"other": "on"}}))
-    machine.start()
-    with pytest.raises(MachineError, match="is of other, not of rs-01"):
-        world.driver.restore(folder)
-    assert machine.power() is Power.ON
-
-
-def test_checkpoint_of_machines_that_are_off_saves_their_disks(world, machine):
-    machine.overlay.write_bytes(b"before")
-    world.driver.checkpoint(world.folder / "checkpoint")
-    machine.overlay.write_bytes(b"after")
-    world.driver.restore(world.folder / "checkpoint")
-    assert machine.overlay.read_bytes() == b"before"
-    assert machine.power() is Power.OFF
 
 
 def test_an_unreachable_libvirt_is_the_hosts_fault(world):

@@ -13,7 +13,7 @@ import pytest
 from fenceline.core.errors import Timeout
 from fenceline.observe import client as client_module
 from fenceline.observe import targets
-from fenceline.observe.client import ClientObserver, RoutedClientObserver, round_trip
+from fenceline.observe.client import ClientObserver, RoutedClientObserver
 from fenceline.observe.dialogue import Reply
 
 
@@ -48,6 +48,11 @@ class Server:
         self.socket.close()
         for connection in self.held:
             connection.close()
+
+
+def round_trip(event):
+    """How long the answer of a ``reply`` event took, in s."""
+    return (event.t_ns - event.data["sent_ns"]) / 1e9
 
 
 def topology(port: int):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fenceline.model.load import dump_topology
-from fenceline.reports.html import run_page, write_run_page
+from fenceline.reports.html import write_run_page
 from tests.reports import sample
 from tests.reports.sample import event
 
@@ -22,7 +22,7 @@ def save(folder: Path, events: list) -> Path:
 
 
 def test_the_page_has_everything(tmp_path):
-    page = run_page(save(tmp_path, sample.heartbeat_cut()))
+    page = write_run_page(save(tmp_path, sample.heartbeat_cut())).read_text()
     assert "<h1>Heartbeat cut triggers fence then relocate</h1>" in page
     for part in ("<svg", "Failover phases", "single mount", "<td>heartbeat cut</td><td>rs-01</td><td>34.00</td>"
                  "<td>63.00</td>", "<td>fault.healed</td><td>1</td>"):
@@ -32,14 +32,14 @@ def test_the_page_has_everything(tmp_path):
 
 
 def test_the_page_loads_nothing_from_elsewhere(tmp_path):
-    page = run_page(save(tmp_path, sample.heartbeat_cut()))
+    page = write_run_page(save(tmp_path, sample.heartbeat_cut())).read_text()
     assert "<script" not in page and "<link" not in page and "@import" not in page
     assert set(re.findall(r'https?://[^"\'< ]+', page)) <= {"http://www.w3.org/2000/svg"}
 
 
 def test_hostile_names_are_escaped(tmp_path):
-    page = run_page(save(tmp_path, [event(0, "scenario.begin", name="<script>x</script>", feature="f"),
-                                    event(1, "fault.injected", id="<b>")]))
+    page = write_run_page(save(tmp_path, [event(0, "scenario.begin", name="<script>x</script>", feature="f"),
+                                          event(1, "fault.injected", id="<b>")])).read_text()
     assert "<script>" not in page and "<b>&" not in page and "&lt;script&gt;" in page
 
 
@@ -51,4 +51,4 @@ def test_it_is_written_beside_the_run_and_does_not_list_itself(tmp_path):
 
 def test_a_folder_without_a_log_is_an_error(tmp_path):
     with pytest.raises(Exception, match="topology"):
-        run_page(tmp_path)
+        write_run_page(tmp_path)

@@ -17,7 +17,6 @@ from fenceline.reports.tables import (
     outages_text,
     phases_gap,
     phases_table_html,
-    phases_table_text,
     shown_seconds,
 )
 from tests.reports import sample
@@ -57,13 +56,12 @@ def outage(*seconds: float, total: float | None = None) -> Judgement:
     return Judgement(Verdict.PASS, (), (Outage("web", 0, round(whole * 1e9), whole, 0.02, phases),))
 
 
-def test_the_phases_as_html_and_as_text_have_bounds_and_the_sum():
+def test_the_phases_have_bounds_and_the_sum():
     rows = [row for row in Cells(phases_table_html(sample.passed())).rows if row]
     assert rows[0] == ["detect", "1.20", "± 0.25"] and rows[-1] == ["away", "19.20", "± 0.02"]
     assert sum(float(row[1]) for row in rows[:-1]) == pytest.approx(float(rows[-1][1]))
-    text = phases_table_text(sample.passed())
-    assert text.splitlines()[0] == "web was away for 19.20 s ± 0.02 s (rs-01 → rs-02)"
-    assert re.search(r"fence +7\.30 s ± 0\.05", text) and re.search(r"away +19\.20 s ± 0\.02", text)
+    text = outages_text(sample.passed())
+    assert text.startswith("web was away for 19.20 s ± 0.02 s (rs-01 → rs-02)") and "fence 7.30" in text
 
 
 def test_what_is_shown_adds_up_though_every_phase_is_rounded():
@@ -77,20 +75,19 @@ def test_what_is_shown_adds_up_though_every_phase_is_rounded():
 def test_phases_that_do_not_add_up_are_noticed():
     wrong = outage(1.0, 2.0, total=3.5)
     assert phases_gap(wrong.outages[0]) == pytest.approx(-0.5)
-    assert "do not add up: they miss the outage by -0.500 s" in phases_table_text(wrong)
-    assert "do not add up" in phases_table_html(wrong)
+    assert "do not add up: they miss the outage by -0.500 s" in phases_table_html(wrong)
     right = outage(1.0, 2.0)
-    assert "add up" not in phases_table_text(right) and "add up" not in phases_table_html(right)
+    assert "add up" not in phases_table_html(right)
     assert phases_gap(outage().outages[0]) == 0.0
 
 
 def test_no_outage_and_an_outage_without_an_end():
-    assert phases_table_text(Judgement(Verdict.PASS)) == "no outage was seen by the client"
+    assert outages_text(Judgement(Verdict.PASS)) == "no outage was seen by the client"
     assert "no outage" in phases_table_html(Judgement(Verdict.PASS))
     endless = Judgement(Verdict.FAIL, (), (replace(sample.web_outage(), end_ns=None, owner_after=None),))
-    assert phases_table_text(endless).startswith("web did not come back: away for at least 19.20 s (rs-01 → ?)")
-    assert "away so far" in phases_table_text(endless) and "away so far" in phases_table_html(endless)
-    assert "so far" not in phases_table_text(sample.passed()) + phases_table_html(sample.passed())
+    assert outages_text(endless).startswith("web did not come back: away for at least 19.20 s (rs-01 → ?)")
+    assert "away so far" in phases_table_html(endless)
+    assert "so far" not in phases_table_html(sample.passed())
 
 
 def test_the_headline_is_the_worst_outage():
@@ -124,7 +121,7 @@ def test_hostile_text_neither_becomes_markup_nor_moves_the_cursor():
     judgement = Judgement(Verdict.FAIL, (finding,), (bad,))
     for html in (findings_table_html(judgement), phases_table_html(judgement)):
         assert "script" not in Cells(html).tags and "&lt;script&gt;" in html
-    for text in (findings_table_text(judgement), phases_table_text(judgement)):
+    for text in (findings_table_text(judgement), outages_text(judgement)):
         assert "\x1b" not in text
 
 
