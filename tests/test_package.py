@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from fenceline.machines.image import recipe_key
-from tests.test_plugin import CONFTEST
+from tests.scenario.test_plugin import CONFTEST
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 #: What the wheel is made of, and where it is in it.

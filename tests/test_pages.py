@@ -1,7 +1,7 @@
 """The pages for people say what is so: the tutorial's commands, in their order, in a project that begins empty.
 
 Nothing here has machines. What asks for a standing cluster (``up`` to ``down``) is given the fake one of
-tests/fakecluster.py, pytest's first run that of tests/test_plugin.py, and its later ones ``--collect-only``.
+tests/fakecluster.py, pytest's first run that of tests/scenario/test_plugin.py, and its later ones ``--collect-only``.
 Not run: what installs (tests/test_package.py does, from the wheel) and what builds the guest image.
 """
 
@@ -20,9 +20,9 @@ import pytest
 
 from fenceline.cli import main, make_parser
 from fenceline.faults import make_fault
+from tests.commands.test_cluster import fake_clusters  # noqa: F401  (a fixture)
 from tests.fakecluster import ROOT
-from tests.test_cli_cluster import fake_clusters  # noqa: F401  (a fixture)
-from tests.test_plugin import CONFTEST
+from tests.scenario.test_plugin import CONFTEST
 
 DOCS = ROOT / "docs"
 TUTORIAL = (DOCS / "tutorial.md").read_text()

@@ -16,7 +16,7 @@ from fenceline.cli import main, make_parser
 from fenceline.commands.init import CI
 from fenceline.host.info import host_packages
 from fenceline.model.load import load_topology
-from tests.test_plugin import CHECKOUT, CONFTEST
+from tests.scenario.test_plugin import CHECKOUT, CONFTEST
 
 ALWAYS = {"features/first.feature", "topologies/my-web.yaml", "pytest.ini", ".gitignore"}
 

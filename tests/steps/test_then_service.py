@@ -10,8 +10,8 @@ from fenceline.core.errors import ClusterError, FaultError
 from fenceline.model.event import now_ns
 from fenceline.model.verdict import Verdict
 from fenceline.steps import then_service, waiting
+from tests.cluster.test_serving import answers
 from tests.steps.test_then import green, red
-from tests.test_serving import answers
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from fenceline.machines import process
 from fenceline.machines.fabric import Fabric
 from fenceline.model.load import load_topology
 
-TOPOLOGY = Path(__file__).parents[1] / "topologies" / "web-iscsi.yaml"
+TOPOLOGY = Path(__file__).parents[2] / "topologies" / "web-iscsi.yaml"
 RANDOM_KILLS = 300  # of runs without a fabric: some 10 ms each
 RANDOM_FABRIC_KILLS = 60  # of runs with one: some 200 ms each
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a network namespace")

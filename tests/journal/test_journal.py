@@ -104,7 +104,7 @@ path.unlink()
 path.parent.rmdir()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False,
-                          cwd=Path(__file__).parents[1])
+                          cwd=Path(__file__).parents[2])
     first, second, entries = done.stdout.splitlines() or [done.stderr] * 3
     assert first.startswith("can't write the journal: No space left")
     assert second.startswith("can't write the journal: File too large")
@@ -134,7 +134,7 @@ def test_its_lock_dies_with_its_owner(path):
     code = ("import sys; from fenceline.journal.journal import Journal; from pathlib import Path; "
             f"j = Journal(Path({str(path)!r})); j.begin('a'); print('ready', flush=True); sys.stdin.read()")
     child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                             cwd=Path(__file__).parents[1])
+                             cwd=Path(__file__).parents[2])
     try:
         assert child.stdout.readline() == "ready\n"
         assert is_locked(path)

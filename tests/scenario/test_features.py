@@ -10,7 +10,7 @@ import pytest
 from pytest_bdd.feature import get_feature
 
 from fenceline.scenario.features import known_contexts, nearest, step_problems, tag_problems, title_problems
-from tests.test_plugin import session
+from tests.scenario.test_plugin import session
 
 UP = 'Given the topology "web-iscsi" is up and "web" is answering'
 

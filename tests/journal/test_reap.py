@@ -301,7 +301,7 @@ def sleepers_of(identity: str) -> list[int]:
 def test_killed_at_every_step_nothing_is_left(folder, tmp_path):
     """Some three dozen runs, each killed a step later than the one before, and reaped."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.test_reap"])
+    context.set_forkserver_preload(["tests.journal.test_reap"])
     survived = 0
     for kill_at in range(1, POINTS + 1):
         identity = secrets.token_hex(4)
@@ -331,7 +331,7 @@ def test_killed_at_every_step_nothing_is_left(folder, tmp_path):
 def test_killed_without_a_namespace_its_folder_is_still_removed(folder, tmp_path):
     """What needs no root."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.test_reap"])
+    context.set_forkserver_preload(["tests.journal.test_reap"])
     for kill_at in range(1, 8):
         identity = secrets.token_hex(4)
         # up to the process: outside of a namespace nobody could find it
