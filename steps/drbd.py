@@ -11,7 +11,7 @@ from fenceline.scenario.anchors import behind
 from fenceline.scenario.needs import needs
 from fenceline.scenario.scene import Scene
 from fenceline.steps.then import assert_promise
-from fenceline.steps.words import given, phrase, then, when
+from fenceline.steps.words import phrase, then, when
 
 _DRBD = r'"(?P<drbd>[^"]+)"'
 
@@ -27,25 +27,6 @@ def _split_brain(drbd: str):
                           and event.data["helper"] in SPLIT_BRAIN)
 
 
-@given(phrase(rf"the replication link of {_DRBD} is cut"))
-@when(phrase(rf"the replication link of {_DRBD} is cut"))
-@needs("DRBD resource {drbd}")
-def link_cut(scene: Scene, drbd: str) -> None:
-    scene.inject("drbd-link-cut", resource=drbd)
-
-
-@when(phrase(rf"the replication link of {_DRBD} is mended"))
-@needs("DRBD resource {drbd}")
-def link_mended(scene: Scene, drbd: str) -> None:
-    scene.heal("drbd-link-cut", resource=drbd)
-
-
-@when(phrase(rf"a split brain of {_DRBD} is forced on <node>"))
-@needs("DRBD resource {drbd}")
-def split_brain_forced(scene: Scene, drbd: str, node: str) -> None:
-    scene.inject("drbd-split-brain", node=scene.node(node), resource=drbd)
-
-
 @when(phrase(rf"the split brain of {_DRBD} is repaired, and what <node> wrote is thrown away"))
 @needs("DRBD resource {drbd}")
 def split_brain_repaired(scene: Scene, drbd: str, node: str) -> None:
@@ -56,24 +37,6 @@ def split_brain_repaired(scene: Scene, drbd: str, node: str) -> None:
         scene.heal("drbd-split-brain", node=victim, resource=drbd)
     else:
         repair_split_brain(scene.cluster, drbd, victim)
-
-
-@when(phrase(rf"the disk of {_DRBD} on <node> fails"))
-@needs("DRBD resource {drbd}")
-def disk_fails(scene: Scene, drbd: str, node: str) -> None:
-    scene.inject("drbd-disk-failure", node=scene.node(node), resource=drbd)
-
-
-@when(phrase(rf"the disk of {_DRBD} on <node> is replaced"))
-@needs("DRBD resource {drbd}")
-def disk_replaced(scene: Scene, drbd: str, node: str) -> None:
-    scene.heal("drbd-disk-failure", node=scene.node(node), resource=drbd)
-
-
-@when(phrase(rf"the replica of {_DRBD} on <node> is invalidated"))
-@needs("DRBD resource {drbd}")
-def invalidated(scene: Scene, drbd: str, node: str) -> None:
-    scene.inject("drbd-resync", node=scene.node(node), resource=drbd)
 
 
 @when(phrase(r"the replica is (?P<count>\d+) blocks behind within <seconds>"))

@@ -13,44 +13,6 @@ from fenceline.scenario.needs import injected
 from fenceline.steps.fault_evidence import load, words
 from fenceline.steps.reference import load_steps, read
 
-#: By module: title, where its faults are made, and what undoes them.
-FAMILIES = {
-    "fencing": ("Fencing", "outside: in the virtual BMC", "the BMC behaves again; a node that was shot is switched on"),
-    "watchdog": ("Fencing, watchdog", "inside: by way of the watchdog that SBD has open",
-                 "the timeout is set back; a reset does it too"),
-    "partition": ("Network, shape", "outside: rules between the switch's ports", "the rules are deleted"),
-    "network": ("Network, cables and loss", "outside: rules on the switch's ports", "the rules are deleted"),
-    "interface": ("Network, interfaces", "inside: by the node's own command", "the interface is up again with its "
-                  "address; one that was fenced for it boots so"),
-    "flap": ("Network, loose contact", "outside: rules on the switch's ports", "it ends, the cables are plugged in"),
-    "netem": ("Network, packets, by netem", "outside: in the fabric; inside, where the host has no netem",
-              "the queueing discipline is deleted"),
-    "traffic": ("Network, packets", "outside: in the fabric", "the queueing discipline or the rules are deleted"),
-    "node": ("Node", "outside: the machine's driver", "the machine is resumed, or switched on"),
-    "stun": ("Node, standing still for a while", "outside: the machine's driver",
-             "the machine is resumed; one that was fenced is switched on"),
-    "power": ("Node, stopped and started", "outside: the machine's driver; clean ones by the node's own command",
-              "the machine is switched on"),
-    "process": ("Process, hanging", "inside", "SIGCONT; a machine that was fenced is switched on"),
-    "guest": ("Process and CPU", "inside", "it ends by itself, or the cluster mends it"),
-    "resources": ("Resources", "inside", "load is ended, files are removed, limits put back; a reboot does it too"),
-    "agents": ("Services that don't do what they are told", "inside", "the agent is its own again, what kept the mount "
-               "busy is killed; a reboot does it too"),
-    "clock": ("Time", "inside", "the clock is set to the host's, and runs at its rate"),
-    "storage": ("Storage", "outside: on the storage host; a session inside", "the target is started, the node logs in"),
-    "disk": ("Storage, the disk behind a LUN", "outside: on the storage host, under what it exports",
-             "the disk is what it was; what a cache held is written back"),
-    "drbd": ("DRBD", "inside: by DRBD's own commands and its fault injection; the link outside, in the fabric",
-             "the rule is deleted, the disk attached again, a split brain repaired; DRBD then copies what differs"),
-    "nfs": ("Storage, NFS", "on the NFS server; its hang outside: rules on the switch",
-            "the server is started, the rules are deleted, the exports put back"),
-    "reservation": ("Storage, reservations", "inside: by the nodes' own SCSI commands", "reserved again, or cleared"),
-    "address": ("Network service", "outside: in the fabric", "the stranger leaves, the rules are deleted"),
-    "names": ("Network service, names", "inside", "the name server that there was, or none; a reboot does it too"),
-    "quorum": ("Quorum", "on the quorum device, by corosync's own command, or in the fabric", "the opposite"),
-    "admin": ("Administration", "inside: the cluster's own commands", "the opposite command"),
-    "software": ("Administration, cluster software", "inside", "the software is started, the file put back"),
-}
 _HEAD = """\
 # Faults
 
@@ -74,6 +36,16 @@ Any `When` below can be anchored: `200 ms after fencing starts: the power of the
 """
 
 
+def families() -> dict[tuple[str, str, str], list[type]]:
+    """The faults by what their module says of them as its FAMILY: title, where they are made, and what undoes them."""
+    found: dict[tuple[str, str, str], list[type]] = {}
+    for cls in FAULTS.values():
+        module = sys.modules[cls.__module__]
+        family = getattr(module, "FAMILY", (cls.__module__, "as its code says", "likewise"))
+        found.setdefault(family, []).append(cls)
+    return dict(sorted(found.items()))
+
+
 def sentences() -> dict[str, set[str]]:
     """What may be said for each fault: the sentences of the step functions that inject it."""
     found: dict[str, set[str]] = {}
@@ -89,8 +61,7 @@ def page() -> str:
     from fenceline.scenario.anchors import MOMENTS
     said, known = sentences(), load()
     lines = [_HEAD + ", ".join(f"`{words}`" for words in MOMENTS) + "."]
-    for module, (title, where, undo) in FAMILIES.items():
-        members = [cls for cls in FAULTS.values() if cls.__module__ == f"fenceline.faults.{module}"]
+    for (title, where, undo), members in families().items():
         lines += ["", f"## {title}", "", f"Made {where}. Healed: {undo}.", ""]
         for cls in members:
             own = [f"{field.name} ({parameter_help(field) or 'a node of the cluster'}"

@@ -84,6 +84,8 @@ def load_steps() -> list[Any]:
 
 def read(context: Any) -> str:
     """The sentence that the step function of pytest-bdd's ``context`` takes."""
+    if hasattr(context.step_func, "reads"):
+        return context.step_func.reads
     pattern = getattr(context.parser, "regex", None)
     return sentence(pattern.pattern) if pattern else context.parser.name
 

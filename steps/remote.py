@@ -6,6 +6,7 @@ import contextlib
 
 from fenceline.cluster.cluster import OWNER_WITHIN
 from fenceline.core.errors import ClusterError
+from fenceline.scenario.needs import injects
 from fenceline.scenario.scene import NotInTime, Scene
 from fenceline.steps.words import phrase, then, when
 
@@ -24,6 +25,7 @@ def holder_of(scene: Scene, remote: str) -> str | None:
 
 
 @when(phrase(r"the member with the connection to <node> goes into standby"))
+@injects("standby")
 def holder_into_standby(scene: Scene, node: str) -> None:
     name, found = scene.node(node), []
 

@@ -27,6 +27,11 @@ _WORDS = {
     "daemon": r'"(?P<daemon>[^"]+)"', "network": NETWORK}
 
 
+def word_pattern(word: str) -> str:
+    """What ``word``, one of those of ``phrase``, may be; its group is called NAME."""
+    return _WORDS[word].replace(f"?P<{word}>", "?P<NAME>")
+
+
 def phrase(text: str) -> parsers.re:
     """A step's pattern, in which <node>, <other>, <seconds>, <service>, <daemon> and <network> stand for those
     words."""

@@ -13,12 +13,16 @@ from fenceline.faults.base import OnCluster, fault, observed
 from fenceline.faults.bridge_rule import BridgeRule
 from fenceline.faults.claims import Claim
 from fenceline.faults.parameters import parameter
+from fenceline.faults.says import Says
 from fenceline.machines.fabric import _ETH_P_ARP
 from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Network service", "outside: in the fabric", "the stranger leaves, the rules are deleted")
 
 #: Locally administered, and not one that the harness gives to a machine.
 STRANGER_MAC = "02:fe:0b:ad:ca:fe"
@@ -48,6 +52,7 @@ class VipStranger(_AddressFault):
     """A stranger in the service network answers for the address of ``service``, and announces it every second."""
 
     name: ClassVar[str] = "vip-stranger"
+    says: ClassVar[tuple[Says, ...]] = (Says("a stranger answers for the VIP of <service>"),)
 
     def costs(self, topology: Topology) -> Cost:
         # clients ask whom they heard last: nothing that the cluster does helps them
@@ -122,6 +127,7 @@ class GratuitousArpDrop(BridgeRule, _AddressFault):
     """Nobody hears a machine announce that it has the address of ``service`` now; other ARP passes."""
 
     name: ClassVar[str] = "garp-drop"
+    says: ClassVar[tuple[Says, ...]] = (Says("nobody hears who announces the VIP of <service>"),)
 
     @property
     def _table(self) -> str:

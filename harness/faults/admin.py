@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,6 +11,7 @@ from fenceline.core.errors import FaultError
 from fenceline.faults.base import OnCluster, OnNode, fault
 from fenceline.faults.claims import Claim, Once
 from fenceline.faults.parameters import check_names, parameter
+from fenceline.faults.says import Says, Stage
 from fenceline.model import damage
 from fenceline.model.cost import Cost
 from fenceline.stacks.pacemaker.cib import cluster_properties
@@ -17,6 +19,9 @@ from fenceline.stacks.pacemaker.cib import cluster_properties
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Administration", "inside: the cluster's own commands", "the opposite command")
 
 _LEFT = 40.0  # s until a service has left a node that it may not run on
 _SPREAD = 20.0  # s until every member has what was changed
@@ -43,6 +48,7 @@ class Move:
     node: str
     name: ClassVar[str] = "move"
     needs: ClassVar[tuple[str, ...]] = ("move",)
+    says: ClassVar[tuple[Says, ...]] = (Says("<service> is moved to <node>"),)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -81,6 +87,8 @@ class Ban(Move):
 
     name: ClassVar[str] = "ban"
     needs: ClassVar[tuple[str, ...]] = ("ban",)
+    says: ClassVar[tuple[Says, ...]] = (Says("<service> is forbidden to run on <node>"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("<service> is allowed to run on <node> again"),)
 
     def costs(self, topology: Topology) -> Cost:
         return Cost(unfit_for=frozenset({(self.service, self.node)}), disturbed=frozenset({self.service}))
@@ -108,6 +116,7 @@ class ConfigChange(OnCluster):
     value: str = parameter("its new value", "73s")
     name: ClassVar[str] = "config-change"
     needs: ClassVar[tuple[str, ...]] = ("configuration",)
+    says: ClassVar[tuple[Says, ...]] = (Says("the property <key> of the cluster is changed to <value>"),)
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({Claim(f"the property {self.key}")})
@@ -157,6 +166,8 @@ class Standby(OnNode):
 
     name: ClassVar[str] = "standby"
     needs: ClassVar[tuple[str, ...]] = ("standby",)
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> is put into standby"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("<node> is taken out of standby"),)
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({Claim(f"the standby of {self.node}")})
@@ -225,8 +236,16 @@ class Maintenance(_ClusterProperty):
 
     name: ClassVar[str] = "maintenance"
     needs: ClassVar[tuple[str, ...]] = ("maintenance",)
+    says: ClassVar[tuple[Says, ...]] = (Says("the cluster is put into maintenance mode"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the cluster is taken out of maintenance mode"),)
     property_name: ClassVar[str] = "maintenance-mode"
     value: ClassVar[str] = "true"
+
+
+def _services_there(stage: Stage, words: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the cluster says that it runs on the sentence's ``node`` now."""
+    state = stage.cluster.state()
+    return tuple(service for service in stage.cluster.topology.services if words["node"] in state.owners(service))
 
 
 @fault
@@ -237,6 +256,8 @@ class NodeMaintenance(OnNode):
     services: tuple[str, ...] = parameter("what runs there, separated by commas; *: whatever may run there", ("*",))
     name: ClassVar[str] = "node-maintenance"
     needs: ClassVar[tuple[str, ...]] = ("node maintenance",)
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> is put into maintenance", services=_services_there),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("<node> is taken out of maintenance"),)
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({Claim(f"the maintenance of {self.node}")})
@@ -283,6 +304,7 @@ class FencingOff(_ClusterProperty):
 
     name: ClassVar[str] = "fencing-off"
     needs: ClassVar[tuple[str, ...]] = ("fencing", "fencing switch")
+    says: ClassVar[tuple[Says, ...]] = (Says("fencing is switched off in the cluster's configuration"),)
     property_name: ClassVar[str] = "stonith-enabled"
     value: ClassVar[str] = "false"
 
@@ -295,6 +317,7 @@ class ManualFencing(Once, OnNode):
     by: str = parameter("the member that is told", kind="node")
     name: ClassVar[str] = "manual-fencing"
     needs: ClassVar[tuple[str, ...]] = ("fencing by hand",)
+    says: ClassVar[tuple[Says, ...]] = (Says("the operator tells <by> by hand that <node> is off"),)
 
     def costs(self, topology: Topology) -> Cost:
         # one that is not off hears that it was fenced, and stops, or is reset

@@ -13,6 +13,7 @@ from fenceline.faults.base import fault
 from fenceline.faults.claims import Claim, inside
 from fenceline.faults.node import InGuest
 from fenceline.faults.parameters import check_choice, check_seconds, parameter
+from fenceline.faults.says import Says
 from fenceline.model.cost import Cost
 from fenceline.stacks.offers import agent_file
 from fenceline.stacks.pacemaker.cib import ACTION_TIMEOUT
@@ -20,6 +21,11 @@ from fenceline.stacks.pacemaker.cib import ACTION_TIMEOUT
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = (
+    "Services that don't do what they are told", "inside",
+    "the agent is its own again, what kept the mount busy is killed; a reboot does it too")
 
 _ACTIONS = ("start", "stop")
 _SERVICE = "a service of the topology"
@@ -32,6 +38,8 @@ _KILLED = 5.0  # s that an agent needs to find and kill a process that keeps a m
 class _Agent(InGuest):
     """Another program in the place of the agent of ``service``'s daemon, by a bind mount: a reboot takes it away. Not a
     fault of its own."""
+
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("<service> does what it is told again on <node>"),)
 
     service: str = parameter(_SERVICE)
     action: str = parameter(f"one of {', '.join(_ACTIONS)}", "stop")
@@ -109,6 +117,11 @@ class AgentFails(_Agent):
     """The ``action`` of ``service``'s daemon fails on ``node``: its agent says so, and does nothing."""
 
     name: ClassVar[str] = "agent-fails"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the <action:start|stop> of <service> begins to fail on <node>",
+             given="the <action:start|stop> of <service> fails on <node>"),
+    )
+    needs: ClassVar[tuple[str, ...]] = ("agent {service}",)
 
     def _effect(self) -> str:
         return "exit $r"
@@ -134,6 +147,11 @@ class AgentSlow(_Agent):
 
     seconds: float = parameter("s (or 500ms, 2min) that it takes longer, from 0.5 to 600", 10.0)
     name: ClassVar[str] = "agent-slow"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the <action:start|stop> of <service> begins to take <seconds:s> longer on <node>",
+             given="the <action:start|stop> of <service> takes <seconds:s> longer on <node>"),
+    )
+    needs: ClassVar[tuple[str, ...]] = ("agent {service}",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -185,6 +203,12 @@ class MountBusy(InGuest):
     service: str = parameter("a service of the topology, with a file system")
     by: str = parameter("process or kernel", "process", kind="text")
     name: ClassVar[str] = "mount-busy"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("a process keeps the mount of <service> busy on <node>"),
+        Says("the kernel keeps the mount of <service> busy on <node>", by="kernel"),
+    )
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("nothing keeps the mount of <service> busy on <node> any more"),)
+    needs: ClassVar[tuple[str, ...]] = ("mount {service}",)
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({inside(f"the mount of {self.service}", self.node)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,11 +12,15 @@ from fenceline.core.errors import FaultError
 from fenceline.faults.base import fault
 from fenceline.faults.node import InGuest
 from fenceline.faults.parameters import check_seconds, check_signed_seconds, parameter
+from fenceline.faults.says import Says, Stage
 from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Time", "inside", "the clock is set to the host's, and runs at its rate")
 
 _DRIFT_WINDOW = 2.0  # s over which a drift is measured, again and again until it is known
 _DRIFT_KNOWN = 0.9  # % that it may be off: with the 1 % that is tolerated still less than the least drift of 2 %
@@ -93,6 +98,10 @@ class _Clock(InGuest):
         return seen
 
 
+def _forward_or_back(stage: Stage, words: Mapping[str, Any]) -> float:
+    return words["seconds"] if words["way"] == "forward" else -words["seconds"]
+
+
 @fault
 @dataclass(frozen=True)
 class ClockStep(_Clock):
@@ -100,6 +109,9 @@ class ClockStep(_Clock):
 
     seconds: float = parameter("s (or 500ms, -20s, 2min), from -1 day to 1 day, at least 2 s either way", 60.0)
     name: ClassVar[str] = "clock-step"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the clock of <node> jumps <way:forward|back> by <seconds:s>", seconds=_forward_or_back),
+    )
 
     def __post_init__(self) -> None:
         check_signed_seconds(self, "seconds", 86400)
@@ -117,6 +129,10 @@ class ClockStep(_Clock):
         return seen
 
 
+def _fast_or_slow(stage: Stage, words: Mapping[str, Any]) -> float:
+    return words["percent"] if words["way"] == "fast" else -words["percent"]
+
+
 @fault
 @dataclass(frozen=True)
 class ClockDrift(_Clock):
@@ -124,6 +140,9 @@ class ClockDrift(_Clock):
 
     percent: float = parameter("% that it is too fast, from -10 to 10 (the kernel's limit), at least 2 either way", 5.0)
     name: ClassVar[str] = "clock-drift"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the clock of <node> runs <percent> % too <way:fast|slow>", percent=_fast_or_slow),
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "percent", float(self.percent))
@@ -183,6 +202,9 @@ class ClockStrobe(_Clock):
     seconds: float = parameter("s (or 500ms, 20s, 2min) by which it jumps, from 3 to 3600", 60.0)
     period: float = parameter("s (or 500ms) between two jumps, from 0.1 to 30", 0.5)
     name: ClassVar[str] = "clock-strobe"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the clock of <node> jumps ahead by <seconds:s> and back, every <period:s>"),
+    )
 
     def __post_init__(self) -> None:
         check_seconds(self, "seconds", 3, 3600)

@@ -10,6 +10,7 @@ from fenceline.core.errors import FaultError
 from fenceline.faults.base import OnCluster, fault
 from fenceline.faults.claims import Claim
 from fenceline.faults.parameters import check_choice, check_seconds, parameter
+from fenceline.faults.says import Says
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
 from fenceline.model.cost import Cost
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.guest.ssh import Result
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = (
+    "Storage, the disk behind a LUN", "outside: on the storage host, under what it exports",
+    "the disk is what it was; what a cache held is written back")
 
 _LUN = "a LUN of storage.iscsi"
 _WRITTEN = 30.0  # s within which something is written to a LUN that is in use
@@ -41,6 +47,8 @@ def lun_number(cluster: Cluster, lun: str) -> int:
 @dataclass(frozen=True)
 class _Disk(OnCluster):
     """Another table under the device that the target exports."""
+
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the disk behind the LUN <lun> works again"),)
 
     lun: str = parameter(_LUN)
 
@@ -110,6 +118,10 @@ class DiskErrors(_Disk):
     what: str = parameter(f"one of {', '.join(_ERRORS)}", "all")
     name: ClassVar[str] = "disk-errors"
     requires: ClassVar[tuple[str, ...]] = ("guest module dm-flakey",)
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the disk behind the LUN <lun> fails"),
+        Says("all <what:reads|writes> of the disk behind the LUN <lun> fail"),
+    )
 
     def __post_init__(self) -> None:
         check_choice(self, "what", tuple(_ERRORS))
@@ -140,6 +152,7 @@ class DiskDelay(_Disk):
     delay: float = parameter("s (or 100ms), from 0.01 to 30", 0.2)
     name: ClassVar[str] = "disk-delay"
     requires: ClassVar[tuple[str, ...]] = ("guest module dm-delay",)
+    says: ClassVar[tuple[Says, ...]] = (Says("the disk behind the LUN <lun> is <delay:ms> late"),)
 
     def __post_init__(self) -> None:
         check_seconds(self, "delay", 0.01, 30)
@@ -170,6 +183,10 @@ class WriteCacheLies(_Disk):
 
     name: ClassVar[str] = "write-cache-lies"
     requires: ClassVar[tuple[str, ...]] = ("guest module dm-snapshot", "guest module brd")
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the disk behind the LUN <lun> begins to answer from a write cache that lies",
+             given="the disk behind the LUN <lun> has a write cache that lies"),
+    )
 
     @property
     def _cache(self) -> str:

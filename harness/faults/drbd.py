@@ -13,6 +13,7 @@ from fenceline.faults.base import OnCluster, OnNode, fault, observed
 from fenceline.faults.bridge_rule import BridgeRule
 from fenceline.faults.claims import Claim, Once, inside
 from fenceline.faults.parameters import parameter
+from fenceline.faults.says import Says
 from fenceline.judge.replicas import SPLIT_BRAIN
 from fenceline.model import damage
 from fenceline.model.cost import Cost
@@ -22,6 +23,11 @@ from fenceline.storage import drbd
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = (
+    "DRBD", "inside: by DRBD's own commands and its fault injection; the link outside, in the fabric",
+    "the rule is deleted, the disk attached again, a split brain repaired; DRBD then copies what differs")
 
 _RESOURCE = "a resource of storage.drbd"
 _NOTICED = 10.0  # s beyond DRBD's own times within which it says what has become of it
@@ -83,6 +89,11 @@ class DrbdLinkCut(BridgeRule, OnCluster):
 
     resource: str = parameter(_RESOURCE)
     name: ClassVar[str] = "drbd-link-cut"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the replication link of <resource> is cut",
+             given="the replication link of <resource> is cut"),
+    )
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the replication link of <resource> is mended"),)
 
     @property
     def _table(self) -> str:
@@ -167,6 +178,7 @@ class DrbdSplitBrain(_OneReplica):
     """
 
     name: ClassVar[str] = "drbd-split-brain"
+    says: ClassVar[tuple[Says, ...]] = (Says("a split brain of <resource> is forced on <node>"),)
 
     def costs(self, topology: Topology) -> Cost:
         # the one that is primary goes on; its peer, which stays alone, has a disk that can be promoted
@@ -207,6 +219,8 @@ class DrbdDiskFailure(_OneReplica):
     """The disk of ``node`` behind a DRBD ``resource`` fails: every read and write of it is an error."""
 
     name: ClassVar[str] = "drbd-disk-failure"
+    says: ClassVar[tuple[Says, ...]] = (Says("the disk of <resource> on <node> fails"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the disk of <resource> on <node> is replaced"),)
 
     def costs(self, topology: Topology) -> Cost:
         # a primary goes on by its peer's disk: what is lost is the node that could take over
@@ -238,6 +252,7 @@ class DrbdResync(Once, _OneReplica):
     """The replica of a DRBD ``resource`` on ``node`` is invalidated: all of it is copied anew, under whatever load."""
 
     name: ClassVar[str] = "drbd-resync"
+    says: ClassVar[tuple[Says, ...]] = (Says("the replica of <resource> on <node> is invalidated"),)
 
     def costs(self, topology: Topology) -> Cost:
         return _without_replica(topology, self.node, self.resource)

@@ -10,6 +10,7 @@ from fenceline.faults.base import OnNode, fault, observed
 from fenceline.faults.claims import Claim
 from fenceline.faults.node import switch_on, wait_tick
 from fenceline.faults.parameters import check_seconds, parameter
+from fenceline.faults.says import Says
 from fenceline.fencing.bmc import BmcMode
 from fenceline.fencing.client import IpmiAnswer, ask_bmc
 from fenceline.model import damage
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
 
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Fencing", "outside: in the virtual BMC", "the BMC behaves again; a node that was shot is switched on")
+
 _LAMP = 1.0  # s within which the lamp lights up once the device has answered
 
 
 @dataclass(frozen=True)
 class _DeviceFault(OnNode):
     """A BMC that misbehaves until it is healed. One at a time: a device has one mode."""
+
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the fencing device of <node> works again"),)
 
     requires: ClassVar[tuple[str, ...]] = ("program ipmitool",)
     needs: ClassVar[tuple[str, ...]] = ("BMC",)
@@ -80,6 +86,10 @@ class FenceDeviceDead(_DeviceFault):
     """The BMC of ``node`` answers nothing."""
 
     name: ClassVar[str] = "fence-device-dead"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the fencing device of <node> stops answering",
+             given="the fencing device of <node> does not answer"),
+    )
     mode: ClassVar[BmcMode] = BmcMode.SILENT
 
     def costs(self, topology: Topology) -> Cost:
@@ -98,6 +108,10 @@ class FenceDeviceSlow(_DeviceFault):
 
     seconds: float = parameter("s by which each command is late (or 500ms, 20s, 2min), from 0.1 to 120", 10.0)
     name: ClassVar[str] = "fence-device-slow"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the fencing device of <node> becomes <seconds:s> slow",
+             given="the fencing device of <node> is <seconds:s> slow"),
+    )
 
     def __post_init__(self) -> None:
         check_seconds(self, "seconds", 0.1, 120)
@@ -123,6 +137,10 @@ class FenceDevicePassword(_DeviceFault):
     """The BMC of ``node`` refuses the password that the cluster has for it."""
 
     name: ClassVar[str] = "fence-device-password"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the fencing device of <node> begins to refuse the password",
+             given="the fencing device of <node> refuses the password"),
+    )
     mode: ClassVar[BmcMode] = BmcMode.WRONG_PASSWORD
 
     def costs(self, topology: Topology) -> Cost:
@@ -142,6 +160,10 @@ class FenceDeviceLies(_DeviceFault):
     """The BMC of ``node`` says that it did what it was told, and that the power is as it was told; it does nothing."""
 
     name: ClassVar[str] = "fence-device-lies"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says('the fencing device of <node> begins to answer "off" without cutting power',
+             given='the fencing device of <node> answers "off" without cutting power'),
+    )
     mode: ClassVar[BmcMode] = BmcMode.LIES
 
     def costs(self, topology: Topology) -> Cost:
@@ -165,6 +187,10 @@ class FenceDeviceEarly(_DeviceFault):
 
     seconds: float = parameter("s by which each answer comes before the deed (or 500ms, 20s), from 1 to 120", 10.0)
     name: ClassVar[str] = "fence-device-early"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says('the fencing device of <node> begins to answer "off" <seconds:s> before it cuts the power',
+             given='the fencing device of <node> answers "off" <seconds:s> before it cuts the power'),
+    )
 
     def __post_init__(self) -> None:
         check_seconds(self, "seconds", 1, 120)
@@ -217,6 +243,10 @@ class FenceDeviceGentle(_Behaves):
 
     seconds: float = parameter("s (or 2min) that the node is given to shut itself down, from 1 to 600", 30.0)
     name: ClassVar[str] = "fence-device-gentle"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the fencing device of <node> begins to shut it down gently, and to cut its power after <seconds:s>",
+             given="the fencing device of <node> shuts it down gently, and cuts its power after <seconds:s>"),
+    )
 
     def __post_init__(self) -> None:
         check_seconds(self, "seconds", 1, 600)
@@ -236,6 +266,10 @@ class FenceDeviceOnNodeSupply(_Behaves):
     """The BMC of ``node`` hangs on the node's own power supply: when that fails, it answers nobody."""
 
     name: ClassVar[str] = "fence-device-on-node-supply"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the fencing device of <node> is plugged into the power supply of its node",
+             given="the fencing device of <node> loses its power with its node"),
+    )
     mode: ClassVar[BmcMode] = BmcMode.ON_NODE_SUPPLY
 
     def costs(self, topology: Topology) -> Cost:
@@ -249,6 +283,10 @@ class FenceDeviceLeavesOff(_Behaves):
     """The BMC of ``node`` cuts the power and never gives it again, whatever it is told."""
 
     name: ClassVar[str] = "fence-device-leaves-off"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the fencing device of <node> begins to leave it off",
+             given="the fencing device of <node> leaves it off"),
+    )
     mode: ClassVar[BmcMode] = BmcMode.LEAVES_OFF
 
     def heal(self, cluster: Cluster) -> None:
@@ -274,6 +312,10 @@ class FenceDeviceWrongNode(_DeviceFault):
 
     other: str = parameter("a node of the cluster, another one", kind="node")
     name: ClassVar[str] = "fence-device-wrong-node"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the fencing device of <node> is rewired to the power of <other>",
+             given="the fencing device of <node> is wired to the power of <other>"),
+    )
 
     def __post_init__(self) -> None:
         if self.node == self.other:

@@ -13,10 +13,14 @@ from fenceline.faults.base import fault, is_event
 from fenceline.faults.claims import Claim, cable
 from fenceline.faults.network import NetworkCut
 from fenceline.faults.parameters import check_seconds, parameter
+from fenceline.faults.says import Says
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Network, loose contact", "outside: rules on the switch's ports", "it ends, the cables are plugged in")
 
 
 class Phases:
@@ -47,6 +51,10 @@ class LinkFlap(NetworkCut):
     down: float = parameter("s (or 500ms) without the cable, from 0.1 to 60", 0.5)
     up: float = parameter("s (or 500ms) with it, from 0.1 to 60", 0.5)
     name: ClassVar[str] = "link-flap"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the <networks> of <node> is down for <down:s> and up for <up:s>, again and again"),
+    )
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the <networks> of <node> stops flapping"),)
 
     def __post_init__(self) -> None:
         super().__post_init__()

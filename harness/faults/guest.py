@@ -11,6 +11,7 @@ from fenceline.faults.claims import Claim, Once, inside
 from fenceline.faults.node import NodeFault, no_ticks, reach, wait_back, wait_tick
 from fenceline.faults.parameters import check_choice, parameter
 from fenceline.faults.process import daemon_process, service_daemon, signal_service
+from fenceline.faults.says import Says, who_serves
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
 from fenceline.model.cost import Cost
@@ -20,6 +21,9 @@ from fenceline.model.units import parse_duration
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Process and CPU", "inside", "it ends by itself, or the cluster mends it")
 
 # The kernel's reserve for tasks that are not real-time, 5 % by default; not there, or not to be set, in every kernel.
 _RT_LIMIT = "/proc/sys/kernel/sched_rt_runtime_us"
@@ -37,6 +41,7 @@ class CpuOverload(EndsByItself, NodeFault):
 
     seconds: float = 20.0
     name: ClassVar[str] = "cpu-overload"
+    says: ClassVar[tuple[Says, ...]] = (Says("the CPU of <node> is overloaded for <seconds:s>"),)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seconds", parse_duration(self.seconds))
@@ -83,6 +88,11 @@ class DaemonKill(Once, OnNode):
     daemon: str
     processes: str = parameter("main or all", "main")
     name: ClassVar[str] = "daemon-kill"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the daemon <daemon> is killed on <node>"),
+        Says("all processes of the daemon <daemon> are killed on <node>", processes="all"),
+    )
+    needs: ClassVar[tuple[str, ...]] = ("daemon {daemon}",)
 
     def __post_init__(self) -> None:
         check_choice(self, "processes", ("main", "all"))
@@ -149,6 +159,7 @@ class ServiceKill(Once, OnNode):
     service: str
     name: ClassVar[str] = "service-kill"
     needs: ClassVar[tuple[str, ...]] = ("process {service}",)
+    says: ClassVar[tuple[Says, ...]] = (Says("the process of <service> is killed", node=who_serves),)
 
     def costs(self, topology: Topology) -> Cost:
         return Cost(disturbed=frozenset({self.service}))

@@ -11,11 +11,17 @@ from fenceline.faults.claims import Claim, inside
 from fenceline.faults.network import NetworkCut
 from fenceline.faults.node import reach
 from fenceline.faults.parameters import check_choice, parameter
+from fenceline.faults.says import Says
 from fenceline.model.addressing import address, device
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = (
+    "Network, interfaces", "inside: by the node's own command",
+    "the interface is up again with its address; one that was fenced for it boots so")
 
 
 @fault
@@ -26,6 +32,11 @@ class InterfaceDown(NetworkCut):
 
     addresses: str = parameter("kept or gone", "kept")
     name: ClassVar[str] = "interface-down"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the interface of <node> in the <networks> is taken down"),
+        Says("the interface of <node> in the <networks> is taken down, and its addresses with it", addresses="gone"),
+    )
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the interface of <node> in the <networks> is brought up again"),)
 
     def __post_init__(self) -> None:
         super().__post_init__()

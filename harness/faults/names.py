@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fenceline.core.errors import FaultError
 from fenceline.faults.base import fault
 from fenceline.faults.node import InGuest
+from fenceline.faults.says import Says
 from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Network service, names", "inside", "the name server that there was, or none; a reboot does it too")
 
 _CONF = "/etc/resolv.conf"
 _KEPT = "/run/fenceline-resolv.conf"
@@ -30,6 +34,7 @@ class DnsGone(InGuest):
     """
 
     name: ClassVar[str] = "dns-gone"
+    says: ClassVar[tuple[Says, ...]] = (Says("no name server answers <node>"),)
     holds: ClassVar[str] = "the name server"
 
     def costs(self, topology: Topology) -> Cost:

@@ -13,6 +13,7 @@ from fenceline.core.errors import FaultError, HostError
 from fenceline.faults.base import fault
 from fenceline.faults.node import wait_running
 from fenceline.faults.parameters import check_number, check_seconds, parameter
+from fenceline.faults.says import Says
 from fenceline.faults.traffic import PERCENT, NodeTraffic
 from fenceline.guest.ping import Ping, parse_ping, ping_command
 from fenceline.model import damage
@@ -22,6 +23,11 @@ from fenceline.model.cost import Cost
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = (
+    "Network, packets, by netem", "outside: in the fabric; inside, where the host has no netem",
+    "the queueing discipline is deleted")
 
 _PINGS, _INTERVAL = 200, 0.005  # s
 _SIGMAS = 4.0
@@ -113,6 +119,10 @@ class PacketDelay(_Netem):
     delay: float = parameter("s (or 100ms), from 0.001 to 10", 0.1)
     jitter: float = parameter("s (or 20ms), from 0 to the delay", 0.0)
     name: ClassVar[str] = "packet-delay"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the packets of <node> on the <network> are <delay:ms> late"),
+        Says("the packets of <node> on the <network> are <delay:ms> late, give or take <jitter:ms>"),
+    )
 
     def __post_init__(self) -> None:
         check_seconds(self, "delay", 0.001, 10)
@@ -153,6 +163,7 @@ class PacketDuplicate(_NetemShare):
     """``percent`` of the packets of ``node`` in ``network`` come twice."""
 
     name: ClassVar[str] = "packet-duplicate"
+    says: ClassVar[tuple[Says, ...]] = (Says("<percent> % of the packets of <node> on the <network> are duplicated"),)
 
     def costs(self, topology: Topology) -> Cost:
         return Cost()
@@ -170,6 +181,7 @@ class PacketReorder(_NetemShare):
     """``percent`` of the packets of ``node`` in ``network`` overtake the others, which are 20 ms late."""
 
     name: ClassVar[str] = "packet-reorder"
+    says: ClassVar[tuple[Says, ...]] = (Says("<percent> % of the packets of <node> on the <network> are reordered"),)
 
     def __post_init__(self) -> None:
         check_number(self, "percent", 0, 99, " %")
@@ -190,6 +202,7 @@ class PacketCorrupt(_NetemShare):
     """``percent`` of the packets of ``node`` in ``network`` have a bit flipped."""
 
     name: ClassVar[str] = "packet-corrupt"
+    says: ClassVar[tuple[Says, ...]] = (Says("<percent> % of the packets of <node> on the <network> are corrupted"),)
 
     def costs(self, topology: Topology) -> Cost:
         # what is corrupt is dropped by whoever checks it
@@ -212,6 +225,9 @@ class PacketLossBursts(_NetemShare):
 
     burst: float = parameter("packets lost in a row, on average, from 1 to 20", 5.0)
     name: ClassVar[str] = "packet-loss-bursts"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("<percent> % of the packets of <node> on the <network> are lost, <burst> in a row"),
+    )
 
     def __post_init__(self) -> None:
         check_number(self, "percent", 0, 80, " %")
@@ -255,6 +271,9 @@ class PacketHold(_Netem):
 
     period: float = parameter("s (or 500ms) from one delivery to the next, from 0.05 to 5", 0.5)
     name: ClassVar[str] = "packet-hold"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the packets of <node> on the <network> are held, and delivered every <period:ms>"),
+    )
 
     def __post_init__(self) -> None:
         check_seconds(self, "period", 0.05, 5)

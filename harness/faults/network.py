@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -16,6 +16,7 @@ from fenceline.faults.base import OnCluster, OnNode, fault
 from fenceline.faults.bridge_rule import BridgeRule, table_of
 from fenceline.faults.claims import Claim, cable
 from fenceline.faults.parameters import check_names, check_seconds, parameter
+from fenceline.faults.says import Says, Stage, all_members
 from fenceline.model import damage
 from fenceline.model.cost import Cost
 
@@ -23,8 +24,15 @@ if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
 
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Network, cables and loss", "outside: rules on the switch's ports", "the rules are deleted")
+
 _ENOUGH_PACKETS = 60
 _SIGMAS = 4.0
+
+
+def _all_networks(stage: Stage, words: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(stage.cluster.topology.networks_of(words["node"]))
 
 
 @fault
@@ -34,6 +42,11 @@ class NetworkCut(OnNode):
 
     networks: tuple[str, ...]
     name: ClassVar[str] = "network-cut"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the <networks> of <node> is cut"),
+        Says("all networks of <node> are cut", networks=_all_networks),
+    )
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the networks of <node> are mended"),)
 
     def __post_init__(self) -> None:
         check_names(self, "networks")
@@ -117,6 +130,10 @@ class CutOneByOne:
     networks: tuple[str, ...] = parameter("networks that the nodes are plugged into, separated by commas")
     interval: float = parameter("s (or 500ms) from one cable to the next, from 0.1 to 60", 1.0)
     name: ClassVar[str] = "cut-one-by-one"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the <networks> of every node is cut, one by one, <interval:s> apart", nodes=all_members),
+    )
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the cut cables are plugged in again, the last one first"),)
 
     def __post_init__(self) -> None:
         check_names(self, "nodes")
@@ -168,6 +185,7 @@ class PacketDrop(BridgeRule, OnCluster):
     network: str
     percent: float
     name: ClassVar[str] = "packet-drop"
+    says: ClassVar[tuple[Says, ...]] = (Says("<percent> % of the packets on the <network> are dropped"),)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "percent", float(self.percent))

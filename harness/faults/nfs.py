@@ -13,6 +13,7 @@ from fenceline.faults.bridge_rule import BridgeRule
 from fenceline.faults.claims import Claim
 from fenceline.faults.node import wait_running
 from fenceline.faults.parameters import check_seconds, parameter
+from fenceline.faults.says import Says
 from fenceline.model import damage
 from fenceline.model.addressing import management_address
 from fenceline.model.cost import Cost
@@ -22,6 +23,11 @@ from fenceline.storage import nfs
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = (
+    "Storage, NFS", "on the NFS server; its hang outside: rules on the switch",
+    "the server is started, the rules are deleted, the exports put back")
 
 #: RFC 5531: a NULL call of version 4 of NFS, as one fragment; and how an answer to it begins.
 _NULL = struct.pack("!IIIIIIIIIII", 0x80000000 | 40, 0xFE9CE, 0, 2, 100003, 4, 0, 0, 0, 0, 0)
@@ -77,6 +83,10 @@ class NfsRestart(_ServerFault):
 
     seconds: float = parameter("s (or 5s) that it is away, from 0 to 300", 0.0)
     name: ClassVar[str] = "nfs-restart"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the NFS server is restarted"),
+        Says("the NFS server is away for <seconds:s>"),
+    )
 
     def __post_init__(self) -> None:
         check_seconds(self, "seconds", 0, 300)
@@ -127,6 +137,8 @@ class NfsHang(BridgeRule, _ServerFault):
     """The NFS server hangs: nothing that is sent to its port, or from it, arrives; all else goes on."""
 
     name: ClassVar[str] = "nfs-hang"
+    says: ClassVar[tuple[Says, ...]] = (Says("the NFS server hangs"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the NFS server goes on"),)
     _table: ClassVar[str] = "fl_nfs_hang"
 
     def costs(self, topology: Topology) -> Cost:
@@ -164,6 +176,10 @@ class NfsStale(_ServerFault):
     """The exports of the NFS server are exchanged: every file handle that a client has is stale."""
 
     name: ClassVar[str] = "nfs-stale"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the file handles of the NFS server's clients are stale"),
+    )
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the NFS server has its old exports again"),)
 
     def costs(self, topology: Topology) -> Cost:
         # whoever mounts it anew is served; a stop may fail over what is mounted now

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fenceline.core.errors import FaultError, Timeout
 from fenceline.faults.base import OnNode, fault, is_event, observed
 from fenceline.faults.claims import Claim, inside, power
+from fenceline.faults.says import Says
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
 from fenceline.model.cost import Cost
@@ -16,6 +17,9 @@ from fenceline.model.event import now_ns
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Node", "outside: the machine's driver", "the machine is resumed, or switched on")
 
 _SILENCE = 1.0  # s without the agent's tick (4 a second) that proves that a guest is not scheduled
 
@@ -135,6 +139,8 @@ class PowerOff(NodeFault):
     """The power of ``node`` is cut: nothing is flushed."""
 
     name: ClassVar[str] = "power-off"
+    says: ClassVar[tuple[Says, ...]] = (Says("the power of <node> is cut"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("<node> is switched on"),)
 
     def costs(self, topology: Topology) -> Cost:
         return damage.machine_lost(topology, self.node)
@@ -158,6 +164,7 @@ class Panic(PowerOff):
 
     name: ClassVar[str] = "panic"
     requires: ClassVar[tuple[str, ...]] = ("uml: program uml_mconsole",)
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> panics"),)
 
     def inject(self, cluster: Cluster) -> None:
         cluster.machine(self.node).panic()
@@ -173,6 +180,8 @@ class Hang(NodeFault):
     """The CPUs of ``node`` stop; healing lets it wake up where it was."""
 
     name: ClassVar[str] = "hang"
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("<node> wakes up"),)
 
     def costs(self, topology: Topology) -> Cost:
         return damage.machine_lost(topology, self.node)

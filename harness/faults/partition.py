@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +13,7 @@ from fenceline.faults import shapes
 from fenceline.faults.base import OnCluster, fault
 from fenceline.faults.bridge_rule import BridgeRule, table_of
 from fenceline.faults.parameters import check_names, check_number, parameter
+from fenceline.faults.says import Says, Stage
 from fenceline.machines.frames import Watch, count_frames
 from fenceline.model import damage
 from fenceline.model.addressing import address
@@ -21,6 +22,9 @@ from fenceline.model.cost import Cost
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Network, shape", "outside: rules between the switch's ports", "the rules are deleted")
 
 _WINDOW = 0.6  # s for which frames are counted: a totem token comes every few ms
 _ASKING = 2.5  # s for which they are counted where somebody was made to speak: Linux repeats an ARP question after 1 s
@@ -141,6 +145,26 @@ table bridge {self._table} {{
                                            for network, sender, receiver in silent))
 
 
+def _one_and_the_others(stage: Stage, words: Mapping[str, Any]) -> shapes.Groups:
+    return shapes.isolate(stage.cluster.topology.cluster_nodes, words["node"])
+
+
+def _halves(stage: Stage, words: Mapping[str, Any]) -> shapes.Groups:
+    return shapes.halves(stage.cluster.topology.cluster_nodes)
+
+
+def _everybody_alone(stage: Stage, words: Mapping[str, Any]) -> shapes.Groups:
+    return tuple((node,) for node in stage.cluster.topology.cluster_nodes)
+
+
+def _two(stage: Stage, words: Mapping[str, Any]) -> shapes.Groups:
+    return (words["node"],), (words["other"],)
+
+
+#: What heals a network that is no longer whole, whatever its shape.
+MENDED = (Says("the partition is mended"),)
+
+
 @fault
 @dataclass(frozen=True)
 class Partition(_LostLinks):
@@ -149,6 +173,13 @@ class Partition(_LostLinks):
     groups: tuple[tuple[str, ...], ...] = parameter("groups of nodes: a,b|c", kind="node")
     networks: tuple[str, ...] = parameter(_NETWORKS)
     name: ClassVar[str] = "partition"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the <networks> splits into <node:node> and the others", groups=_one_and_the_others),
+        Says("the <networks> splits into two halves", groups=_halves),
+        Says("the <networks> falls apart, every node alone", groups=_everybody_alone),
+        Says("<node:node> and <other:node> don't hear each other any more on the <networks>", groups=_two),
+    )
+    heal_says: ClassVar[tuple[Says, ...]] = MENDED
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -180,6 +211,8 @@ class OneWay(_LostLinks):
     receiver: str = parameter("a node, another one", kind="node")
     networks: tuple[str, ...] = parameter(_NETWORKS)
     name: ClassVar[str] = "one-way"
+    says: ClassVar[tuple[Says, ...]] = (Says("<sender> is not heard by <receiver> any more on the <networks>"),)
+    heal_says: ClassVar[tuple[Says, ...]] = MENDED
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -200,6 +233,10 @@ class LinkLoss(OneWay):
 
     percent: float = parameter("% of the frames, above 0 and at most 100", 50.0)
     name: ClassVar[str] = "link-loss"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("<percent> % of the packets from <sender> to <receiver> on the <networks> are lost"),
+    )
+    heal_says: ClassVar[tuple[Says, ...]] = MENDED
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -242,6 +279,8 @@ class PartitionBridge(_LostLinks):
     node: str = parameter("the node in the middle, of a cluster of three or more")
     networks: tuple[str, ...] = parameter(_NETWORKS)
     name: ClassVar[str] = "partition-bridge"
+    says: ClassVar[tuple[Says, ...]] = (Says("the <networks> splits into two halves that both hear <node>"),)
+    heal_says: ClassVar[tuple[Says, ...]] = MENDED
 
     def links(self, topology: Topology) -> shapes.Links:
         return _possible(lambda: shapes.bridge(topology.cluster_nodes, self.node))
@@ -254,6 +293,8 @@ class PartitionRing(_LostLinks):
 
     networks: tuple[str, ...] = parameter(_NETWORKS)
     name: ClassVar[str] = "partition-ring"
+    says: ClassVar[tuple[Says, ...]] = (Says("every node hears a majority of its own on the <networks>"),)
+    heal_says: ClassVar[tuple[Says, ...]] = MENDED
 
     def links(self, topology: Topology) -> shapes.Links:
         return _possible(lambda: shapes.ring(topology.cluster_nodes))

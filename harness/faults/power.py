@@ -17,6 +17,7 @@ from fenceline.faults.base import fault, is_event, observed
 from fenceline.faults.claims import Claim, power
 from fenceline.faults.node import PowerOff, no_ticks, switch_on, wait_tick
 from fenceline.faults.parameters import check_names, check_seconds, parameter
+from fenceline.faults.says import Says, all_members
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
 from fenceline.model.cost import Cost
@@ -25,6 +26,11 @@ from fenceline.model.event import Event
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = (
+    "Node, stopped and started", "outside: the machine's driver; clean ones by the node's own command",
+    "the machine is switched on")
 
 _SHUTDOWN = 90.0  # s that a clean shutdown may take: the cluster moves what runs there first
 
@@ -35,6 +41,7 @@ class Reset(PowerOff):
     """The reset button of ``node`` is pressed: it boots at once, without having flushed anything."""
 
     name: ClassVar[str] = "reset"
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> is reset"),)
 
     def inject(self, cluster: Cluster) -> None:
         cluster.machine(self.node).reset()
@@ -54,6 +61,7 @@ class SlowBoot(PowerOff):
 
     seconds: float = parameter("s (or 20s, 2min) that the boot takes longer, from 1 to 600", 30.0)
     name: ClassVar[str] = "slow-boot"
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> is reset, and takes <seconds:s> longer to boot"),)
 
     def __post_init__(self) -> None:
         check_seconds(self, "seconds", 1, 600)
@@ -104,6 +112,11 @@ class PowerOffSeveral:
     nodes: tuple[str, ...] = parameter("machines, separated by commas")
     interval: float = parameter("s (or 500ms) from one to the next, from 0 (at once) to 300", 0.0)
     name: ClassVar[str] = "power-off-several"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the power of all cluster nodes is cut at once", nodes=all_members),
+        Says("the power of the cluster nodes is cut one by one, <interval:s> apart", nodes=all_members),
+    )
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the cluster nodes are switched on"),)
 
     def __post_init__(self) -> None:
         check_names(self, "nodes")
@@ -152,6 +165,7 @@ class Shutdown(PowerOff):
     """``node`` is shut down cleanly: services stop in their order, then it switches itself off."""
 
     name: ClassVar[str] = "shutdown"
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> is shut down"),)
 
     def costs(self, topology: Topology) -> Cost:
         return damage.machine_left(topology, self.node)
@@ -174,6 +188,7 @@ class Reboot(Shutdown):
     """``node`` is rebooted cleanly: shut down, and switched on again at once."""
 
     name: ClassVar[str] = "reboot"
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> is rebooted"),)
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         evidence = super().confirm(cluster, since_ns)

@@ -12,6 +12,7 @@ from fenceline.faults.base import OnNode, fault, is_event
 from fenceline.faults.claims import Claim, inside
 from fenceline.faults.node import InGuest, reach, wait_back
 from fenceline.faults.parameters import parameter
+from fenceline.faults.says import Says, who_serves
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
 from fenceline.model.cost import Cost
@@ -19,6 +20,9 @@ from fenceline.model.cost import Cost
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Daemon, Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Process, hanging", "inside", "SIGCONT; a machine that was fenced is switched on")
 
 _SERVICE_PROCESSES = Path(__file__).parent.parent / "guest" / "service_processes.py"
 _HEALED = 15.0  # s until a continued process is seen to run
@@ -121,6 +125,8 @@ class DaemonStop(_Stopped):
 
     daemon: str
     name: ClassVar[str] = "daemon-stop"
+    says: ClassVar[tuple[Says, ...]] = (Says("the daemon <daemon> hangs on <node>"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the daemon <daemon> goes on on <node>"),)
 
     def costs(self, topology: Topology) -> Cost:
         return damage.daemon_out(topology, self.node, self.daemon)
@@ -150,6 +156,9 @@ class DaemonRespawnLoop(InGuest):
 
     daemon: str
     name: ClassVar[str] = "daemon-respawn-loop"
+    says: ClassVar[tuple[Says, ...]] = (Says("the daemon <daemon> dies again and again on <node>"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the daemon <daemon> is left alone on <node>"),)
+    needs: ClassVar[tuple[str, ...]] = ("daemon {daemon}",)
 
     @property
     def _pid_file(self) -> str:
@@ -212,6 +221,7 @@ class ServiceStop(_Stopped):
     service: str = parameter("a service of the topology")
     name: ClassVar[str] = "service-stop"
     needs: ClassVar[tuple[str, ...]] = ("process {service}",)
+    says: ClassVar[tuple[Says, ...]] = (Says("the process of <service> hangs", node=who_serves),)
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({inside(f"the daemon of {self.service}", self.node)})

@@ -12,6 +12,7 @@ from fenceline.faults.bridge_rule import BridgeRule
 from fenceline.faults.claims import Claim
 from fenceline.faults.node import wait_running
 from fenceline.faults.parameters import check_number, parameter
+from fenceline.faults.says import Says
 from fenceline.guest.ping import parse_ping, ping_command
 from fenceline.model.addressing import CLIENT_NAME, ping_address
 from fenceline.model.cost import Cost
@@ -19,6 +20,9 @@ from fenceline.model.cost import Cost
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Quorum", "on the quorum device, by corosync's own command, or in the fabric", "the opposite")
 
 _NOTICED = 30.0  # s within which every member has noticed
 _EXPECTED = re.compile(r"^Expected votes:\s*(\d+)", re.MULTILINE)
@@ -72,6 +76,8 @@ class QuorumDeviceStop(OnCluster):
 
     name: ClassVar[str] = "quorum-device-stop"
     needs: ClassVar[tuple[str, ...]] = ("quorum device",)
+    says: ClassVar[tuple[Says, ...]] = (Says("the quorum device stops"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the quorum device is started again"),)
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({Claim("the quorum device", getattr(topology.stack.quorum, "device", None))})
@@ -109,6 +115,8 @@ class ExpectedVotes(OnCluster):
     votes: int = parameter("votes, from 1 to 64; corosync refuses those of which the members are no majority at all")
     name: ClassVar[str] = "expected-votes"
     needs: ClassVar[tuple[str, ...]] = ("quorum",)
+    says: ClassVar[tuple[Says, ...]] = (Says("the cluster is told to expect <votes:count> votes"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the cluster is told the right number of votes"),)
 
     def __post_init__(self) -> None:
         check_number(self, "votes", 0, 64)
@@ -153,6 +161,7 @@ class PingLost(BridgeRule):
 
     pinged: str = parameter(f"a machine that the stack pings, or {CLIENT_NAME}")
     name: ClassVar[str] = "ping-lost"
+    says: ClassVar[tuple[Says, ...]] = (Says("the ping node <pinged> answers no ping"),)
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -12,12 +12,16 @@ from fenceline.faults.base import OnCluster, fault
 from fenceline.faults.claims import Claim
 from fenceline.faults.disk import lun_number
 from fenceline.faults.parameters import parameter
+from fenceline.faults.says import Says
 from fenceline.model.cost import Cost
 from fenceline.storage.iscsi import disk_path
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Storage, reservations", "inside: by the nodes' own SCSI commands", "reserved again, or cleared")
 
 _KEY = re.compile(r"^\s+0x([0-9a-f]+)\s*$", re.MULTILINE)
 _HOLDER = re.compile(r"^\s+Key=0x([0-9a-f]+)", re.MULTILINE)
@@ -129,6 +133,7 @@ class LunReserved(_Reservation):
     lost."""
 
     name: ClassVar[str] = "lun-reserved"
+    says: ClassVar[tuple[Says, ...]] = (Says(given="the LUN <lun> is reserved for the cluster nodes"),)
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({Claim(f"the reservation of {self.lun}")})
@@ -152,6 +157,8 @@ class ReservationLost(_Reservation):
     """The target forgets the reservation of ``lun`` and who was registered: everybody may write again."""
 
     name: ClassVar[str] = "reservation-lost"
+    says: ClassVar[tuple[Says, ...]] = (Says("the target loses the reservation of the LUN <lun>"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the LUN <lun> is reserved again"),)
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({Claim(f"the loss of the reservation of {self.lun}")})

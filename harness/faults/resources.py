@@ -12,12 +12,16 @@ from fenceline.faults.base import EndsByItself, fault
 from fenceline.faults.claims import Claim
 from fenceline.faults.node import InGuest, reach, wait_tick
 from fenceline.faults.parameters import check_choice, check_number, check_seconds, parameter
+from fenceline.faults.says import Says
 from fenceline.model import damage
 from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Resources", "inside", "load is ended, files are removed, limits put back; a reboot does it too")
 
 _SECONDS = "s (or 500ms, 20s, 2min) after which it ends by itself, from 1 to 600"
 _FILLER = ".fenceline-full"
@@ -60,6 +64,7 @@ class MemoryPressure(EndsByItself, _Load):
     percent: float = parameter("% of the machine's memory, above 0 and at most 100", 80.0)
     seconds: float = parameter(_SECONDS, 60.0)
     name: ClassVar[str] = "memory-pressure"
+    says: ClassVar[tuple[Says, ...]] = (Says("<percent> % of the memory of <node> is taken for <seconds:s>"),)
 
     def __post_init__(self) -> None:
         check_number(self, "percent", 0, 100, " %")
@@ -103,6 +108,7 @@ class IoLoad(EndsByItself, _Load):
     workers: int = parameter("how many, from 1 to 32", 2)
     seconds: float = parameter(_SECONDS, 60.0)
     name: ClassVar[str] = "io-load"
+    says: ClassVar[tuple[Says, ...]] = (Says("the disk of <node> is kept busy for <seconds:s>"),)
 
     def __post_init__(self) -> None:
         check_number(self, "workers", 0, 32)
@@ -133,6 +139,7 @@ class DiskFull(InGuest):
 
     disk: str = parameter("one of logs, service", "logs")
     name: ClassVar[str] = "disk-full"
+    says: ClassVar[tuple[Says, ...]] = (Says("the <disk:log=logs|service> disk of <node> is full"),)
 
     def __post_init__(self) -> None:
         check_choice(self, "disk", ("logs", "service"))
@@ -203,6 +210,7 @@ class ProcessExhaustion(EndsByItself, InGuest):
 
     seconds: float = parameter(_SECONDS, 20.0)
     name: ClassVar[str] = "process-exhaustion"
+    says: ClassVar[tuple[Says, ...]] = (Says("no process can be started on <node> for <seconds:s>"),)
     holds: ClassVar[str] = "the table of processes"
 
     def __post_init__(self) -> None:
@@ -244,6 +252,7 @@ class FileExhaustion(InGuest):
     """No file can be opened on ``node`` by anybody but root: the system's table of them is full."""
 
     name: ClassVar[str] = "file-exhaustion"
+    says: ClassVar[tuple[Says, ...]] = (Says("no file can be opened on <node>"),)
     holds: ClassVar[str] = "the table of open files"
 
     def costs(self, topology: Topology) -> Cost:

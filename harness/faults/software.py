@@ -17,6 +17,7 @@ from fenceline.faults.base import OnCluster, OnNode, fault, is_event
 from fenceline.faults.claims import Claim, inside
 from fenceline.faults.node import reach, switch_on
 from fenceline.faults.parameters import check_choice, check_names, check_number, check_seconds, parameter
+from fenceline.faults.says import Says, all_members, only_node
 from fenceline.model import damage
 from fenceline.model.cost import Cost
 from fenceline.stacks.nginx import configuration
@@ -25,6 +26,9 @@ from fenceline.stacks.offers import components, units
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Administration, cluster software", "inside", "the software is started, the file put back")
 
 _STOPPED = 90.0  # s until the software of a node has stopped: its services stop first
 _CIB = "/var/lib/pacemaker/cib"
@@ -109,6 +113,14 @@ class SoftwareStop(_Software):
 
     nodes: tuple[str, ...] = parameter("names of members, separated by commas")
     name: ClassVar[str] = "software-stop"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the cluster software of <node:node> is stopped", nodes=only_node),
+        Says("the cluster software is stopped on all nodes at once", nodes=all_members),
+    )
+    heal_says: ClassVar[tuple[Says, ...]] = (
+        Says("the cluster software of <node:node> is started again", nodes=only_node),
+        Says("the cluster software is started on all nodes at once", nodes=all_members),
+    )
 
     def __post_init__(self) -> None:
         check_names(self, "nodes")
@@ -130,6 +142,12 @@ class ComponentStop(OnNode, _Software):
     component: str = parameter("a unit of the cluster software, where it has several: corosync, pacemaker", "pacemaker")
     how: str = parameter("stop or kill", "stop")
     name: ClassVar[str] = "component-stop"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("<component:corosync|pacemaker> alone is stopped on <node>"),
+        Says("<component:corosync|pacemaker> alone is killed on <node>, with all its processes", how="kill"),
+    )
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("<component:corosync|pacemaker> is started again on <node>"),)
+    needs: ClassVar[tuple[str, ...]] = ("component {component}",)
 
     def __post_init__(self) -> None:
         check_choice(self, "how", ("stop", "kill"))
@@ -190,6 +208,10 @@ class ComponentStop(OnNode, _Software):
         return Cost() if self.component == "corosync-qdevice" else damage.machine_lost(topology, self.node)
 
 
+#: What heals a node whose cluster software does not run.
+STARTED_AGAIN = (Says("the cluster software of <node> is started again"),)
+
+
 @fault
 @dataclass(frozen=True)
 class StartInterrupted(OnNode, _Software):
@@ -197,6 +219,10 @@ class StartInterrupted(OnNode, _Software):
 
     after: float = parameter("s (or 500ms, 2s), from 0 to 60", 0.5)
     name: ClassVar[str] = "start-interrupted"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the start of the cluster software of <node> is interrupted after <after:s>"),
+    )
+    heal_says: ClassVar[tuple[Says, ...]] = STARTED_AGAIN
 
     def __post_init__(self) -> None:
         check_seconds(self, "after", 0, 60)
@@ -220,6 +246,9 @@ class ConfigurationLost(OnNode, _Software):
     without one and gets the others'."""
 
     name: ClassVar[str] = "configuration-lost"
+    says: ClassVar[tuple[Says, ...]] = (Says("the cluster software of <node> is stopped and loses its configuration"),)
+    heal_says: ClassVar[tuple[Says, ...]] = STARTED_AGAIN
+    needs: ClassVar[tuple[str, ...]] = ("configuration",)
 
     def inject(self, cluster: Cluster) -> None:
         if cluster.topology.stack.kind != "pacemaker":
@@ -257,6 +286,11 @@ class NearQuorum(OnCluster, _Software):
     seed: int = parameter("a whole number: the same one, the same nodes", 1)
     rounds: int = parameter("how often, from 1 to 50", 4)
     name: ClassVar[str] = "near-quorum"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the cluster software is stopped and started at random near the quorum point, <rounds:count> times, "
+             "seed <seed:count>"),
+    )
+    needs: ClassVar[tuple[str, ...]] = ("quorum",)
 
     def __post_init__(self) -> None:
         check_number(self, "rounds", 0, 50)
@@ -329,6 +363,8 @@ class ConfigurationSpoilt(OnNode):
 
     service: str = parameter("a service of the topology, with nginx")
     name: ClassVar[str] = "configuration-spoilt"
+    says: ClassVar[tuple[Says, ...]] = (Says("the configuration of <service> is spoilt on <node>"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the configuration of <service> on <node> is put right"),)
 
     def costs(self, topology: Topology) -> Cost:
         return Cost(unfit_for=frozenset({(self.service, self.node)}))

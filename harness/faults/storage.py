@@ -9,6 +9,7 @@ from fenceline.core.errors import FaultError
 from fenceline.faults.base import OnCluster, fault, is_event, observed
 from fenceline.faults.claims import Claim, Once
 from fenceline.faults.node import InGuest, wait_running
+from fenceline.faults.says import Says
 from fenceline.model import damage
 from fenceline.model.cost import Cost
 from fenceline.model.event import now_ns
@@ -17,6 +18,9 @@ from fenceline.storage.iscsi import PORT, target_name
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Storage", "outside: on the storage host; a session inside", "the target is started, the node logs in")
 
 _STATES = "cat /sys/class/iscsi_session/session*/state 2>/dev/null; true"
 _NOTICED = 20.0  # s within which an initiator notices
@@ -48,6 +52,8 @@ class TargetStop(OnCluster):
 
     name: ClassVar[str] = "target-stop"
     needs: ClassVar[tuple[str, ...]] = ("iscsi",)
+    says: ClassVar[tuple[Says, ...]] = (Says("the iSCSI target stops"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("the iSCSI target is started again"),)
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         iscsi = topology.storage.iscsi
@@ -99,6 +105,7 @@ class SessionLogout(InGuest):
 
     name: ClassVar[str] = "session-logout"
     needs: ClassVar[tuple[str, ...]] = ("iscsi",)
+    says: ClassVar[tuple[Says, ...]] = (Says("the iSCSI session of <node> is ended"),)
     holds: ClassVar[str] = "the iSCSI session"
 
     def costs(self, topology: Topology) -> Cost:
@@ -176,6 +183,7 @@ class SessionReset(Once, InGuest):
 
     name: ClassVar[str] = "session-reset"
     needs: ClassVar[tuple[str, ...]] = ("iscsi",)
+    says: ClassVar[tuple[Says, ...]] = (Says("the iSCSI session of <node> breaks, and begins again"),)
 
     def costs(self, topology: Topology) -> Cost:
         # what is under way is sent again when it is logged in again

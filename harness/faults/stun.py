@@ -13,6 +13,7 @@ from fenceline.faults.background import start_worker, stop_worker
 from fenceline.faults.base import EndsByItself, fault, is_event, observed
 from fenceline.faults.node import NodeFault, no_ticks
 from fenceline.faults.parameters import check_seconds, parameter
+from fenceline.faults.says import Says
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
 from fenceline.model.cost import Cost
@@ -20,6 +21,11 @@ from fenceline.model.cost import Cost
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = (
+    "Node, standing still for a while", "outside: the machine's driver",
+    "the machine is resumed; one that was fenced is switched on")
 
 _TURN = 0.01  # s from one look to the next at whether it is time
 _LONG = 1.5  # s; in a shorter one the agent's silence tells nothing while it lasts, but the gap in its ticks does after
@@ -81,6 +87,7 @@ class Stun(EndsByItself, _Still):
 
     seconds: float = parameter("s (or 700ms, 20s) that it stands still, from 0.5 to 600", 5.0)
     name: ClassVar[str] = "stun"
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs for <seconds:s>"),)
 
     def __post_init__(self) -> None:
         check_seconds(self, "seconds", 0.5, 600)
@@ -113,6 +120,8 @@ class StunAgain(_Still):
     seconds: float = parameter("s (or 700ms) that it stands still each time, from 0.5 to 60", 0.7)
     up: float = parameter("s (or 5s) that it runs in between, from 0.5 to 600", 5.0)
     name: ClassVar[str] = "stun-again"
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs for <seconds:s> and runs for <up:s>, again and again"),)
+    heal_says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs no more"),)
 
     def __post_init__(self) -> None:
         check_seconds(self, "seconds", 0.5, 60)

@@ -11,6 +11,7 @@ from fenceline.faults.bridge_rule import BridgeRule
 from fenceline.faults.claims import Claim
 from fenceline.faults.network import PacketDrop
 from fenceline.faults.parameters import check_choice, check_number, parameter
+from fenceline.faults.says import Says
 from fenceline.guest.ping import parse_ping, ping_command
 from fenceline.machines.frames import flood
 from fenceline.model import damage
@@ -21,6 +22,9 @@ from fenceline.stacks.offers import lacking
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = ("Network, packets", "outside: in the fabric", "the queueing discipline or the rules are deleted")
 
 _NETWORK = "a network of the topology that the node is plugged into"
 PERCENT = "% of the packets, above 0 and at most 100"
@@ -58,6 +62,7 @@ class RateLimit(NodeTraffic):
     kbit: float = parameter("kbit/s, above 10 and at most 20000", 1000.0)
     name: ClassVar[str] = "rate-limit"
     requires: ClassVar[tuple[str, ...]] = ("program tc",)
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> receives at most <kbit> kbit/s on the <network>"),)
 
     def __post_init__(self) -> None:
         check_number(self, "kbit", 10, 20000, " kbit/s")
@@ -115,6 +120,10 @@ class PacketKindDrop(PacketDrop):
     percent: float = parameter(PERCENT, 100.0)
     kind: str = parameter(f"one of {', '.join(KINDS)}", "totem")
     name: ClassVar[str] = "packet-kind-drop"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the <kind:totem|arp|iscsi|nfs|ipmi|http|drbd|vrrp|heartbeat> packets on the <network> are dropped"),
+    )
+    needs: ClassVar[tuple[str, ...]] = ("packets {kind}",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -162,6 +171,7 @@ class PacketSizeDrop(BridgeRule, OnCluster):
     network: str
     size: int = parameter("bytes with the IP header, from 600 to 1400; a path of Ethernet takes 1500", 1000)
     name: ClassVar[str] = "packet-size-drop"
+    says: ClassVar[tuple[Says, ...]] = (Says("packets of more than <size:count> bytes are lost on the <network>"),)
 
     def __post_init__(self) -> None:
         check_number(self, "size", 599, 1400, " bytes")

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fenceline.core.errors import FaultError
 from fenceline.faults.base import fault
 from fenceline.faults.node import InGuest
+from fenceline.faults.says import Says
 from fenceline.model.cost import Cost
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
     from fenceline.model.topology import Topology
+
+#: The module's part of the reference page: its title, where its faults are made, and what undoes them.
+FAMILY = (
+    "Fencing, watchdog", "inside: by way of the watchdog that SBD has open",
+    "the timeout is set back; a reset does it too")
 
 _NEVER = 65535  # s; the most that softdog takes: 18 hours
 # A watchdog can be opened once, and SBD has it: its own open file is borrowed by pidfd_getfd(2), number 438. The
@@ -48,6 +54,10 @@ class FenceWatchdogDead(InGuest):
     """The watchdog of ``node`` does not fire, whoever stops feeding it."""
 
     name: ClassVar[str] = "fence-watchdog-dead"
+    says: ClassVar[tuple[Says, ...]] = (
+        Says("the watchdog of <node> will not fire any more",
+             given="the watchdog of <node> does not fire"),
+    )
     holds: ClassVar[str] = "the watchdog"
     needs: ClassVar[tuple[str, ...]] = ("watchdog",)
     requires: ClassVar[tuple[str, ...]] = ("guest module softdog",)

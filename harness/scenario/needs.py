@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -26,13 +25,17 @@ def needs(*abilities: str) -> Callable:
     return mark
 
 
-#: A step function's source that injects a fault: its name.
-INJECTED = re.compile(r'scene\.inject\("([a-z-]+)"')
+def injects(*names: str) -> Callable:
+    """Marks a step function that injects the faults ``names`` by its own code."""
+    def mark(function: Callable) -> Callable:
+        function.faults = names
+        return function
+    return mark
 
 
 def injected(context: Any) -> tuple[str, ...]:
     """The faults that the step function of pytest-bdd's ``context`` injects."""
-    return tuple(INJECTED.findall(inspect.getsource(context.step_func)))
+    return getattr(context.step_func, "faults", ())
 
 
 def faults_of(steps: Iterable[Any], contexts: Iterable[Any]) -> list[str]:
@@ -56,8 +59,9 @@ def sentences(step: Any, contexts: Iterable[Any]) -> Iterator[tuple[str, str]]:
 def needed(context: Any, text: str) -> tuple[str, ...]:
     """What the step ``text``, taken by the step function of pytest-bdd's ``context``, needs."""
     abilities = getattr(context.step_func, "needs", ())
+    needs_of = getattr(context.step_func, "needs_of", lambda words: ())  # of a fault's own sentence
     words = context.parser.parse_arguments(text) or {}
-    return tuple(ability.format(**words) for ability in abilities)
+    return (*(ability.format(**words) for ability in abilities), *needs_of(words))
 
 
 def _needed_by_faults(context: Any) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -239,18 +239,18 @@ class Scene:
         Raises:
             ClusterError: there is none.
         """
-        self.heal_any((name,), **parameters)
+        self.heal_any([(name, parameters)])
 
-    def heal_any(self, names: Sequence[str], **parameters: Any) -> None:
-        """Heals the faults in force that are called one of ``names`` and have these ``parameters``.
+    def heal_any(self, wanted: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Heals the faults in force that are one of those ``wanted``, each by name and parameters.
 
         Raises:
             ClusterError: there is none.
         """
-        chosen = [active for name in names for active in self.cluster.faults.in_force(name)
+        chosen = [active for name, parameters in wanted for active in self.cluster.faults.in_force(name)
                   if all(getattr(active.fault, key) == value for key, value in parameters.items())]
         if not chosen:
-            raise ClusterError(f"no fault {' or '.join(names)} is in force that could be healed")
+            raise ClusterError(f"no fault {' or '.join(name for name, _ in wanted)} is in force that could be healed")
         for active in chosen:
             self.cluster.faults.heal(active)
         self.last_fault_ns = now_ns()
