@@ -21,11 +21,12 @@ _STEP = {"given": given, "when": when}
 @dataclasses.dataclass(frozen=True)
 class _Word:
     """A word of a sentence: ``pattern`` is what it may be, ``value(scene, text)`` what the text means; ``reads`` is how
-    the pages write it."""
+    the pages write it. What is ``said`` means the same whoever plays."""
 
     pattern: str
     value: Callable[[Scene, str], Any]
     reads: str = "NAME"
+    said: bool = False
 
 
 def _text(scene: Scene, text: str) -> str:
@@ -35,8 +36,8 @@ def _text(scene: Scene, text: str) -> str:
 _KINDS = {
     "node": _Word(word_pattern("node"), lambda scene, text: scene.node(text), "NODE"),
     "network": _Word(word_pattern("network"), lambda scene, text: networks(scene.cluster.topology, text), "NETWORK"),
-    "quoted": _Word('"(?P<NAME>[^"]+)"', _text, '"NAME"'),
-    "bare": _Word(r"(?P<NAME>[a-z][A-Za-z0-9-]*)", _text),
+    "quoted": _Word('"(?P<NAME>[^"]+)"', _text, '"NAME"', said=True),
+    "bare": _Word(r"(?P<NAME>[a-z][A-Za-z0-9-]*)", _text, said=True),
     "number": _Word(rf"(?P<NAME>{NUMBER})", lambda scene, text: float(text)),
     "count": _Word(r"(?P<NAME>\d+)", lambda scene, text: int(text)),
     "s": _Word(rf"(?P<NAME>{NUMBER}) seconds?", lambda scene, text: float(text), "N seconds"),
@@ -50,7 +51,7 @@ def word(cls: type, name: str, kind: str) -> _Word:
     """The word ``<name:kind>`` of a sentence of the fault class ``cls``."""
     if "|" in kind:
         meant = dict((choice.split("=") * 2)[:2] for choice in kind.split("|"))
-        return _Word(f"(?P<NAME>{'|'.join(map(re.escape, meant))})", lambda scene, text: meant[text])
+        return _Word(f"(?P<NAME>{'|'.join(map(re.escape, meant))})", lambda scene, text: meant[text], said=True)
     if not kind:
         field = next((field for field in dataclasses.fields(cls) if field.name == name), None)
         kind = _SAID.get(kind_of(field), "quoted") if field is not None else name
@@ -60,9 +61,14 @@ def word(cls: type, name: str, kind: str) -> _Word:
     return _KINDS[kind]
 
 
+def _escaped(text: str) -> str:
+    """``text`` taken literally; its blanks stay readable, which they don't with re.escape."""
+    return re.sub(r"[.^$*+?{}\[\]\\|()]", r"\\\g<0>", text)
+
+
 def regex(cls: type, says: Says, kind: str) -> str:
     """What is taken for the sentence ``says`` of ``cls``, said with ``kind``."""
-    return says.filled(kind, lambda name, of: word(cls, name, of).pattern.replace("NAME", name), re.escape) + "$"
+    return says.filled(kind, lambda name, of: word(cls, name, of).pattern.replace("NAME", name), _escaped) + "$"
 
 
 def reads(cls: type, says: Says, kind: str) -> str:
@@ -78,10 +84,14 @@ def reads(cls: type, says: Says, kind: str) -> str:
     return says.filled(kind, read)
 
 
+def _words(cls: type, says: Says, texts: dict[str, str]) -> dict[str, _Word]:
+    kinds = {name: of for kind in says.texts for name, of in says.words(kind)}
+    return {name: word(cls, name, kinds[name]) for name in texts}
+
+
 def parameters(cls: type, says: Says, scene: Scene, texts: dict[str, str]) -> dict[str, Any]:
     """The parameters of ``cls`` that the sentence ``says`` gives, whose words are ``texts``."""
-    kinds = {name: of for kind in says.texts for name, of in says.words(kind)}
-    words = {name: word(cls, name, kinds[name]).value(scene, text) for name, text in texts.items()}
+    words = {name: one.value(scene, texts[name]) for name, one in _words(cls, says, texts).items()}
     known = {field.name for field in dataclasses.fields(cls)}
     return ({name: value for name, value in words.items() if name in known}
             | {name: value(scene, words) if callable(value) else value for name, value in says.values.items()})
@@ -101,8 +111,7 @@ def _for_each_network(cls: type, given: dict[str, Any]) -> Iterator[dict[str, An
 def needed(cls: type, says: Says, texts: dict[str, str]) -> Iterator[str]:
     """What the fault of a sentence needs of the topology (``fenceline.stacks.offers``), as far as its ``texts`` say it
     by name."""
-    literal = {name: text for name, text in texts.items()
-               if word(cls, name, dict(says.words(next(iter(says.texts)))).get(name, "")).value is _text}
+    literal = {name: one.value(None, texts[name]) for name, one in _words(cls, says, texts).items() if one.said}
     for need in getattr(cls, "needs", ()):
         if {name for _, name, _, _ in string.Formatter().parse(need) if name} <= set(literal):
             yield need.format(**literal)
@@ -114,7 +123,7 @@ def _signed(function: Callable[..., None], cls: type, says: Says, kind: str, fau
     named = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name, _ in says.words(kind)]
     scene = inspect.Parameter("scene", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     function.__signature__ = inspect.Signature([scene, *named])
-    function.__module__ = __name__
+    function.__module__, function.__name__ = __name__, cls.name if faults else f"heal {cls.name}"
     function.faults, function.needs_of, function.reads = faults, needs, reads(cls, says, kind)
     return function
 

@@ -49,7 +49,7 @@ def _general() -> list[tuple[str, str]]:
                              "`node rs-01`"),
         ("NETWORK", "all networks of a role, `heartbeat network`, `service network`, `storage network`, "
                     "`management network`; or one by its name: `network \"ring-a\"`"),
-        ("SERVICE, LUN, DRBD, TOPOLOGY, PINGED", "a name in the topology; a topology that is shipped, or a path"),
+        ("SERVICE, LUN, RESOURCE, TOPOLOGY, PINGED", "a name in the topology; a topology that is shipped, or a path"),
         ("DAEMON", "; ".join(f"{stack}: {_code(names)}" for stack, names in DAEMONS.items())),
         ("PROMISE", _code(INVARIANTS)),
         ("MOMENT", _code(MOMENTS)),

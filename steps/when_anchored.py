@@ -12,8 +12,12 @@ from fenceline.scenario.scene import Scene
 from fenceline.steps.words import given, phrase, when
 
 
-def _action(scene: Scene, sentence: str) -> Callable[[], Any]:
-    """The When-step ``sentence`` as something to be called."""
+def step_for(scene: Scene, sentence: str) -> Callable[[], Any]:
+    """The When-step ``sentence`` as something to be called.
+
+    Raises:
+        FaultError: nobody says so.
+    """
     for context in step_function_context_registry.values():
         if context.type == "when" and context.parser.is_matching(sentence):
             arguments = context.parser.parse_arguments(sentence) or {}
@@ -24,7 +28,7 @@ def _action(scene: Scene, sentence: str) -> Callable[[], Any]:
 @given(phrase(r"(?P<delay>\d+) ms after (?P<moment>[^:]+): (?P<sentence>.+)"))
 @when(phrase(r"(?P<delay>\d+) ms after (?P<moment>[^:]+): (?P<sentence>.+)"))
 def anchored(scene: Scene, delay: str, moment: str, sentence: str) -> None:
-    scene.anchor(moment, int(delay) / 1000, _action(scene, sentence), f"{delay} ms after {moment}: {sentence}")
+    scene.anchor(moment, int(delay) / 1000, step_for(scene, sentence), f"{delay} ms after {moment}: {sentence}")
 
 
 @when(phrase(r"all that was to come has come within <seconds>"))

@@ -7,7 +7,7 @@ import pytest
 from fenceline.core.errors import ClusterError
 from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
-from fenceline.steps import when, when_node
+from fenceline.steps.when_anchored import step_for
 from tests.fakes import make_cluster, make_scene
 from tests.meanwhile import meanwhile
 
@@ -99,7 +99,7 @@ def test_steps_and_roles_take_who_answers(cluster, tmp_path, monkeypatch):
         scene = make_scene(cluster, tmp_path, "web")
         asked = []
         monkeypatch.setattr(scene, "inject", lambda name, **parameters: asked.append((name, parameters["node"])))
-        when.service_killed(scene, "web")
-        when_node.service_hangs(scene, "web")
+        step_for(scene, 'the process of "web" is killed')()
+        step_for(scene, 'the process of "web" hangs')()
     assert asked == [("service-kill", "rs-02"), ("service-stop", "rs-02")]
     assert scene.node("the active node") == "rs-02" and scene.node("the standby") == "rs-01"
