@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
+from collections.abc import Iterable
 
 from fenceline.commands.faults import parameter_help
 from fenceline.faults import FAULTS
@@ -36,10 +37,11 @@ Any `When` below can be anchored: `200 ms after fencing starts: the power of the
 """
 
 
-def families() -> dict[tuple[str, str, str], list[type]]:
-    """The faults by what their module says of them as its FAMILY: title, where they are made, and what undoes them."""
+def families(faults: Iterable[type] | None = None) -> dict[tuple[str, str, str], list[type]]:
+    """``faults``, or all that there are, by what their module says of them as its FAMILY: title, where they
+    are made, and what undoes them."""
     found: dict[tuple[str, str, str], list[type]] = {}
-    for cls in FAULTS.values():
+    for cls in FAULTS.values() if faults is None else faults:
         module = sys.modules[cls.__module__]
         family = getattr(module, "FAMILY", (cls.__module__, "as its code says", "likewise"))
         found.setdefault(family, []).append(cls)
@@ -56,12 +58,12 @@ def sentences() -> dict[str, set[str]]:
     return found
 
 
-def page() -> str:
-    """The whole page."""
+def page(faults: Iterable[type] | None = None) -> str:
+    """The whole page, of ``faults``, or of all that there are here."""
     from fenceline.scenario.anchors import MOMENTS
     said, known = sentences(), load()
     lines = [_HEAD + ", ".join(f"`{words}`" for words in MOMENTS) + "."]
-    for (title, where, undo), members in families().items():
+    for (title, where, undo), members in families(faults).items():
         lines += ["", f"## {title}", "", f"Made {where}. Healed: {undo}.", ""]
         for cls in members:
             own = [f"{field.name} ({parameter_help(field) or 'a node of the cluster'}"

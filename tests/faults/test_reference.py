@@ -17,7 +17,7 @@ OWN = {name: cls for name, cls in FAULTS.items() if cls.__module__.startswith("f
 
 def test_the_page_is_up_to_date():
     written = Path(__file__).parents[2] / "docs" / "faults.md"
-    assert written.read_text() == page(), "make it again: python -m fenceline.steps.fault_reference > docs/faults.md"
+    assert written.read_text() == page(OWN.values()), "python -m fenceline.steps.fault_reference > docs/faults.md"
 
 
 @pytest.mark.parametrize("name", sorted(OWN))
