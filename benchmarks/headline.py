@@ -55,8 +55,8 @@ def measure(driver: str) -> dict[str, float] | None:
         usage = Path(scratch) / "usage.json"
         begun_ns = time.monotonic_ns()
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "benchmarks.headline", "-q", f"--driver={driver}",
-             f"--runs-dir={scratch}/runs", *SCENARIO[driver]],
+            [sys.executable, "-m", "pytest", "-p", "benchmarks.headline", "-q", f"--fenceline-driver={driver}",
+             f"--fenceline-runs-dir={scratch}/runs", *SCENARIO[driver]],
             cwd=ROOT, env={**os.environ, "FENCELINE_BENCH_USAGE": str(usage)}, capture_output=True, text=True,
             check=False)
         whole = (time.monotonic_ns() - begun_ns) / 1e9

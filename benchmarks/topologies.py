@@ -25,7 +25,6 @@ from fenceline.model.load import TOPOLOGY_DIR, TopologyError, load_topology
 from fenceline.model.topology import Topology
 from fenceline.stacks.offers import offers
 
-ROOT = Path(__file__).resolve().parents[1]
 BRING_UP = "bring-up"
 RELOCATES = '"{service}" relocates to the standby within 60 seconds'
 FAULTS = {"service kill": 'the process of "{service}" is killed',
@@ -128,9 +127,9 @@ def measure(topology: Topology, driver: str, figures: Figures) -> None:
         feature = Path(scratch, "figures.feature")
         feature.write_text("Feature: Figures\n\n" + "\n".join(scenarios))
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", f"--rootdir={ROOT}", "-c", f"{ROOT}/pyproject.toml",
-             f"--confcutdir={ROOT}", "-p", "conftest", f"--driver={driver}", f"--runs-dir={scratch}/runs",
-             str(feature)], cwd=ROOT, capture_output=True, text=True, check=False)
+            [sys.executable, "-m", "pytest", "-q", f"--fenceline-driver={driver}",
+             f"--fenceline-runs-dir={scratch}/runs", str(feature)], cwd=scratch, capture_output=True, text=True,
+            check=False)
         folders = sorted(Path(scratch, "runs").glob("*/verdict.json"))
         if not folders:
             print(done.stdout[-3000:], done.stderr[-3000:], sep="\n", file=sys.stderr)

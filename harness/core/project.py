@@ -53,7 +53,7 @@ def project_here(start: Path | None = None) -> Project:
 
 
 def _named_topologies(root: Path) -> list[str]:
-    """What the ini option says, in the two files that pytest reads first."""
+    """What the ini option says in pytest.ini, or else in pyproject.toml."""
     ini, toml = root / "pytest.ini", root / "pyproject.toml"
     try:
         if ini.is_file():
