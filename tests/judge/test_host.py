@@ -110,6 +110,15 @@ def test_who_waited_in_small_pieces_and_ticked_all_the_time_was_not_silent():
     assert silent.finding("healthy cluster fences nobody").verdict is UNKNOWN
 
 
+def test_who_was_silent_at_another_time_than_it_waited_was_not_kept_from_running_by_the_host():
+    """A director waits for the host while it boots, and is frozen by a fault 2 s later."""
+    def silent(begin_s: float, end_s: float) -> Log:
+        log = waited(waited(fenced_for_nothing(base()), 3, 6, 0.0, 0.9), 6, 12, 0.0, 0.1)
+        return log.ticks(0, 12, A).ticks(0, begin_s, B).ticks(end_s, 12, B)
+    assert silent(3.5, 6).finding("healthy cluster fences nobody").verdict is UNKNOWN
+    assert silent(7.5, 11).finding("healthy cluster fences nobody").verdict is FAIL
+
+
 def test_who_is_off_or_boots_is_not_taken_for_lost_for_its_silence():
     def goes_back(log: Log) -> Log:
         log.ticks(0, 3, A).ticks(6, 40, A).ticks(0, 40, B).off(3, A, "power_off").power(3.5, A, "on").agent(5.9, A)
