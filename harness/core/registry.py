@@ -19,6 +19,7 @@ group's folder, and there is no list of them anywhere.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
@@ -119,7 +120,8 @@ def import_whole(name: str) -> ModuleType:
     return module
 
 
-def modules(kind: str) -> list[str]:
+@functools.cache
+def modules(kind: str) -> tuple[str, ...]:
     """The names of all modules that the entry points of ``kind`` (a key of GROUPS) name, imported; for what registers
     with somebody else, as steps do with pytest-bdd.
 
@@ -134,7 +136,7 @@ def modules(kind: str) -> list[str]:
             raise _broken(kind, entry, error) from error
         parts = pkgutil.walk_packages(getattr(whole, "__path__", ()), f"{entry.value}.")
         found |= dict.fromkeys([entry.value, *(part.name for part in parts)])
-    return list(found)
+    return tuple(found)
 
 
 def _source(entry: EntryPoint) -> str:

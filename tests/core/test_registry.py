@@ -20,6 +20,7 @@ def plug_in(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def make(points=("coffee",), **modules: str) -> Registry:
+        registry.modules.cache_clear()
         for name, text in {"__init__": "", **modules}.items():
             (folder / f"{name}.py").write_text(text)
         found = Registry("fault")
@@ -29,6 +30,7 @@ def plug_in(tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "coffee_registry", module)
         return found
     yield make
+    registry.modules.cache_clear()
     for name in [name for name in sys.modules if name.split(".")[0] == "coffee"]:
         del sys.modules[name]
 
@@ -70,7 +72,7 @@ def test_an_unknown_name_gets_the_nearest_ones(plug_in):
 
 def test_modules_are_named_and_imported(plug_in):
     plug_in(one="", two="")
-    assert registry.modules("step") == ["coffee", "coffee.one", "coffee.two"]
+    assert registry.modules("step") == ("coffee", "coffee.one", "coffee.two")
     assert "coffee.two" in sys.modules
 
 
