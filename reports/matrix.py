@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fenceline.judge import judge, load_run
-from fenceline.judge.invariants import INVARIANTS
+from fenceline.judge.promise import promises
 from fenceline.model.load import TopologyError
 from fenceline.model.verdict import Verdict
 
 TAG = "known_bad"
 #: What tells of a defect; the rest tells of the run itself.
-CHECKS = tuple(name for name in INVARIANTS if name != "evidence")
+CHECKS = tuple(one.name for one in promises())
 
 
 @dataclass

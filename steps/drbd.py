@@ -103,12 +103,6 @@ def is_outdated(scene: Scene, drbd: str, node: str, seconds: str) -> None:
     scene.expect(_of("drbd.disk", drbd, name, disk="Outdated"), float(seconds), f"{name}'s replica of {drbd} outdated")
 
 
-@then("no replica had a history of its own")
-@needs("DRBD")
-def no_split_brain(scene: Scene) -> None:
-    assert_promise(scene, "no split brain")
-
-
 def _lost(scene: Scene, service: str) -> list[Event]:
     assert scene.cluster.ledger.read_back(service), f"the ledger of {service} could not be read"
     lost = lost_records(build_history(scene.run.log.events(), scene.cluster.topology), service)

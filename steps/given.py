@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 
 from fenceline.core.errors import FaultError
-from fenceline.judge.invariants import INVARIANTS
+from fenceline.judge.promise import PROMISES
 from fenceline.scenario.scene import Scene
 from fenceline.steps.words import given, phrase
 
@@ -28,8 +28,8 @@ def changed_topology_is_up(scene: Scene, topology: str, service: str, docstring:
 
 @given(phrase(r'the promise "(?P<promise>[^"]+)" is expected to break'))
 def expected_to_break(scene: Scene, promise: str) -> None:
-    if promise not in INVARIANTS:
-        raise FaultError(f"no promise {promise!r}; there are {', '.join(INVARIANTS)}")
+    if promise not in PROMISES:
+        raise FaultError(PROMISES.unknown(promise))
     scene.run.log.record("scenario", None, "expect", {"break": promise})
 
 

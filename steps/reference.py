@@ -13,7 +13,7 @@ from typing import Any
 from pytest_bdd.steps import step_function_context_registry
 
 import fenceline.steps
-from fenceline.judge.invariants import INVARIANTS
+from fenceline.judge.promise import promises
 from fenceline.scenario.anchors import MOMENTS
 from fenceline.stacks.offers import DAEMONS
 from fenceline.steps.words import NETWORK, NODE, SECONDS, SERVICE
@@ -51,7 +51,7 @@ def _general() -> list[tuple[str, str]]:
                     "`management network`; or one by its name: `network \"ring-a\"`"),
         ("SERVICE, LUN, RESOURCE, TOPOLOGY, PINGED", "a name in the topology; a topology that is shipped, or a path"),
         ("DAEMON", "; ".join(f"{stack}: {_code(names)}" for stack, names in DAEMONS.items())),
-        ("PROMISE", _code(INVARIANTS)),
+        ("PROMISE", _code(one.name for one in promises())),
         ("MOMENT", _code(MOMENTS)),
         ("SENTENCE", "any `When`"),
         ("N, PERCENT, COUNT, ...", "a number: `20`, `0.5`"),

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from fenceline.core.errors import ClusterSilent
 from fenceline.faults.software import configurations
 from fenceline.guest import audit
-from fenceline.judge.invariants import INVARIANTS
+from fenceline.judge.promise import PROMISES
 from fenceline.machines.protocol import Power
 from fenceline.model.event import Event, is_fencing
 from fenceline.model.verdict import Verdict
@@ -225,43 +225,6 @@ def assert_promise(scene: Scene, promise: str) -> None:
         raise AssertionError(f"{promise}: {finding.reason}")
 
 
-@then("the file system was never mounted on two nodes")
-def single_mount(scene: Scene) -> None:
-    assert_promise(scene, "single mount")
-
-
-@then("the shared disk never had two writers")
-def single_writer(scene: Scene) -> None:
-    assert_promise(scene, "single writer")
-
-
-@then("the VIP never had two owners")
-def single_vip_owner(scene: Scene) -> None:
-    assert_promise(scene, "single VIP owner")
-
-
-@then("no daemon ran on two nodes")
-def one_instance(scene: Scene) -> None:
-    assert_promise(scene, "one instance")
-
-
-@then("the membership settled")
-@needs("quorum")
-def membership_settled(scene: Scene) -> None:
-    assert_promise(scene, "membership settles")
-
-
-@then("no service ran without quorum")
-@needs("quorum")
-def no_service_without_quorum(scene: Scene) -> None:
-    assert_promise(scene, "no service without quorum")
-
-
-@then("nothing was taken over before the fencing")
-def fence_before_takeover(scene: Scene) -> None:
-    assert_promise(scene, "fence before takeover")
-
-
 @then("no node has anything to show that it should not: core files, crashes, full disks, empty logs")
 def audited(scene: Scene) -> None:
     cluster = scene.cluster
@@ -280,12 +243,7 @@ def same_configuration(scene: Scene) -> None:
         f"{node} {digest[:12]}" for node, digest in digests.items())
 
 
-@then("every service was where it belongs")
-def in_place(scene: Scene) -> None:
-    assert_promise(scene, "placement")
-
-
 @then(phrase(r'the promise "(?P<promise>[^"]+)" is broken within <seconds>'))
 def promise_broken(scene: Scene, promise: str, seconds: str) -> None:
-    assert promise in INVARIANTS, f"no promise {promise!r}; there are {', '.join(INVARIANTS)}"
+    assert promise in PROMISES, PROMISES.unknown(promise)
     scene.expect_broken(promise, float(seconds))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fenceline.scenario.needs import needs
 from fenceline.scenario.scene import Scene
-from fenceline.steps.then import assert_promise
 from fenceline.steps.words import phrase, then
 
 #: What a request ends with whose answer was waited for in vain: a pause. Anything else is an error.
@@ -21,11 +20,6 @@ def routed_reply(service: str, since_ns: int):
 def answers_routed(scene: Scene, service: str, seconds: str) -> None:
     scene.expect(routed_reply(service, scene.in_force_ns), float(seconds),
                  f"{service} answering a client behind a router")
-
-
-@then("the new owner announced itself")
-def announced(scene: Scene) -> None:
-    assert_promise(scene, "new owner announces itself")
 
 
 @then(phrase(r"the client of <service> saw no more than a pause of <seconds>"))

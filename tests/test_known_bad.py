@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fenceline.judge.invariants import INVARIANTS
+from fenceline.judge.promise import PROMISES
 from fenceline.reports.matrix import matrix, matrix_text
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -22,7 +22,7 @@ LEAST_TWIN_RUNS = 10
 @pytest.mark.parametrize("feature", sorted((CHECKOUT / "features").rglob("*.feature")), ids=lambda path: path.stem)
 def test_every_promise_that_a_feature_names_is_there(feature):
     named = set(re.findall(r'the promise "([^"]+)"', feature.read_text()))
-    assert named <= set(INVARIANTS)
+    assert named <= set(PROMISES)
 
 
 @pytest.mark.slow

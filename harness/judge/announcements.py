@@ -9,6 +9,7 @@ from __future__ import annotations
 from fenceline.judge.findings import CLEAN_GAP_NS, TRUSTED_LATE_NS, Tally
 from fenceline.judge.history import SECOND, Edge, Ended, History, Interval
 from fenceline.judge.host import LITTLE, host_took
+from fenceline.judge.promise import promise
 from fenceline.model.event import Event
 from fenceline.model.verdict import Finding, Verdict
 
@@ -18,6 +19,11 @@ from fenceline.model.verdict import Finding, Verdict
 WITHIN_NS = 2 * SECOND
 
 
+@promise("new owner announces itself", order=220, says="the new owner announced itself",
+         breaks="who took a VIP over from another node, once the cluster was ready, sent no gratuitous ARP within"
+                " 2 s (VRRP sends it at once, RFC 5798; all five of IPaddr2 are out after 1 s). Seen on its own "
+                "cable, before any rule of the switch: an announcement that is dropped on its way was made. "
+                "UNKNOWN where the cable was not watched")
 def announces(history: History) -> Finding:
     """Who takes a VIP over from another node, once the cluster is ready, announces it within ``WITHIN_NS``.
 

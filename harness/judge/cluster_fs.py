@@ -11,6 +11,7 @@ from fenceline.judge.faultlog import fault_records
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import OFF, SECOND, Ended, History
 from fenceline.judge.ledger import without_records
+from fenceline.judge.promise import promise
 from fenceline.model.event import Event
 from fenceline.model.verdict import Finding, Verdict
 
@@ -63,6 +64,11 @@ def losses(history: History) -> list[Loss]:
     return sorted(found, key=lambda loss: loss.seen.t_ns)
 
 
+@promise("cluster file system freezes", order=120, safety=True,
+         breaks="a node that lost another one, which had the cluster file system mounted, acknowledged a record "
+                "before that one was fenced: really off, and its device or the operator said so, or switched on "
+                "again. Judged by the ledger, each of whose records needs a new lock; records sent within 1 s of "
+                "the loss are left out")
 def freeze_until_fenced(history: History) -> Finding:
     """No record is acknowledged by a node that lost another one before that one was fenced, or switched on again.
 
@@ -167,6 +173,9 @@ def _back(history: History, survivor: str, lost: str, loss: Event) -> int | None
                  and event.t_ns > loss.t_ns and lost in (event.data.get("members") or ())), None)
 
 
+@promise("same on every node", order=130, safety=True,
+         breaks="a shared ledger, read through two nodes, was not the same, or the later reading did not begin "
+                "with the earlier one")
 def same_everywhere(history: History) -> Finding:
     """What was read of a shared ledger through one node is what was read through the others: the earlier reading is the
     beginning of the later one."""

@@ -17,6 +17,7 @@ from fenceline.judge.history import (
     Key,
     action,
 )
+from fenceline.judge.promise import promise
 from fenceline.model.event import Event
 from fenceline.model.verdict import Finding, Verdict
 
@@ -27,6 +28,9 @@ _BMC_ASKED_NS = 5 * SECOND
 CUTTING = frozenset({"off", "cycle", "reset"})
 
 
+@promise("single mount", order=10, safety=True, says="the file system was never mounted on two nodes",
+         breaks="a file system that is not a cluster file system was mounted on two nodes at one instant (a "
+                "paused node still holds its mounts)")
 def single_mount(history: History) -> Finding:
     """A file system that is not a cluster file system is mounted on at most one node at any instant.
 
@@ -43,6 +47,11 @@ def single_mount(history: History) -> Finding:
     return tally.finding(f"never on two nodes at once: {mounts}")
 
 
+@promise("single VIP owner", order=40, safety=True, says="the VIP never had two owners",
+         breaks="two executing nodes had the VIP, two MACs answered for it in turn, or a stranger did. By VRRP "
+                "both may have it for `advert_interval` while it is preempted: the one that takes it says so in "
+                "an advert, and the other lets go on hearing that; or both took it at once, as directors that "
+                "boot together do, and one gives in on the other's first advert")
 def single_vip_owner(history: History) -> Finding:
     """A VIP is configured on at most one executing node, and claimed on the wire by one owner after the other."""
     tally = Tally("single VIP owner")
@@ -86,6 +95,9 @@ def _handover_ns(history: History, interval: Interval) -> float:
     return history.topology.stack.handover * SECOND if interval.key[0] == "address" else 0.0
 
 
+@promise("fence before takeover", order=60, safety=True, says="nothing was taken over before the fencing",
+         breaks="a node took over a mount or VIP that another had not released and had not yet stopped executing;"
+                " or a fencing device said \"off\" and the machine went on, or it cut another node's power")
 def fence_before_takeover(history: History) -> Finding:
     """What a node did not release starts elsewhere only after that node stopped executing.
 

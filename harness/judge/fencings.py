@@ -11,6 +11,7 @@ from fenceline.judge.causes import Causes, Split
 from fenceline.judge.exclusive import BMC_TOLERANCE_NS, CUTTING
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import SECOND, History
+from fenceline.judge.promise import promise
 from fenceline.judge.starving import not_run
 from fenceline.model.event import Event, is_fencing
 from fenceline.model.verdict import Finding, Verdict
@@ -55,6 +56,9 @@ def _asked(history: History, cut: Event) -> Event | None:
                  and event.data.get("action") in CUTTING and max(begin_ns, on_ns) <= event.t_ns <= cut.t_ns), None)
 
 
+@promise("fenced only for cause", order=150,
+         breaks="after the first fault, somebody was fenced (or a fencing device asked to) whom no fault in force"
+                " made a legitimate victim")
 def fenced_only_for_cause(history: History) -> Finding:
     """From the first fault on, nobody is fenced whom no fault in force, or healed just before, made a legitimate
     victim; and no fencing device is asked to. UNKNOWN where the host itself had made it look like one.
@@ -99,6 +103,9 @@ def _why_not(causes: Causes, node: str, ns: int) -> str:
     return f", for which {' and '.join(dict.fromkeys(titles))} is no reason"
 
 
+@promise("one fault, one fencing", order=160,
+         breaks="somebody was fenced twice for one fault, or who had survived the fencing of a split was fenced "
+                "over it")
 def one_fault_one_fencing(history: History) -> Finding:
     """Nobody is fenced again without a fault that began since, and who survived the fencing of a split is not fenced
     over it.

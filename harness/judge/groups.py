@@ -8,6 +8,7 @@ from itertools import combinations
 
 from fenceline.judge.findings import TRUSTED_LATE_NS, Tally
 from fenceline.judge.history import SECOND, History, Interval, Key, action, part_key
+from fenceline.judge.promise import promise
 from fenceline.model.topology import Service
 from fenceline.model.verdict import Finding, Verdict
 
@@ -15,6 +16,8 @@ from fenceline.model.verdict import Finding, Verdict
 APART_NS = SECOND
 
 
+@promise("start order", order=90,
+         breaks="on one node a part of a group started before an earlier part that was started there afterwards")
 def start_order(history: History) -> Finding:
     """On no node does a part of a group start before an earlier part of it that is started there afterwards.
 
@@ -50,6 +53,8 @@ def _judge_order(history: History, tally: Tally, service: str, late: Interval, n
               begin.event, after.start.event)
 
 
+@promise("group together", order=100,
+         breaks="for a second or more one node had only one part of a group and another only another")
 def group_together(history: History) -> Finding:
     """The parts of a group are on one node: never does one node have only the one, and another only the other."""
     tally = Tally("group together")

@@ -75,7 +75,7 @@ class Interval:
         return tuple(edge.event for edge in (self.start, self.end) if edge is not None and edge.event is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class History:
     """A log, sorted and taken apart. ``end_ns`` is where the scenario ended, ``log_end_ns`` the last stamp."""
 

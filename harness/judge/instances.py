@@ -5,10 +5,14 @@ from __future__ import annotations
 from fenceline.judge.exclusive import live_pieces, pairs
 from fenceline.judge.findings import Tally, overlap
 from fenceline.judge.history import History, Interval
+from fenceline.judge.promise import promise
 from fenceline.model.topology import Topology
 from fenceline.model.verdict import Finding, Verdict
 
 
+@promise("one instance", order=50, safety=True, says="no daemon ran on two nodes",
+         breaks="the port of a group's daemon was open on two executing nodes. Not of a service that is active on"
+                " all nodes, nor under keepalived, which moves the address alone")
 def one_instance(history: History) -> Finding:
     """The port of a group's daemon is open on at most one executing node of the cluster.
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import OFF, SECOND, History
+from fenceline.judge.promise import promise
 from fenceline.judge.replicas import allowance
 from fenceline.model.event import Event
 from fenceline.model.verdict import Finding, Verdict
@@ -15,6 +16,9 @@ from fenceline.model.verdict import Finding, Verdict
 SLACK_NS = SECOND // 10
 
 
+@promise("no lost acknowledgement", order=80, safety=True,
+         breaks="a record that the ledger service or the database acknowledged was not there afterwards, exactly "
+                "once and in order")
 def no_lost_acknowledgement(history: History) -> Finding:
     """Every record that was acknowledged before the ledger was read is in it exactly once and in order, no record is in
     it twice or was never written, and none that a node wrote is younger than that node's fencing.

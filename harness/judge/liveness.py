@@ -14,6 +14,7 @@ from fenceline.judge.findings import Tally
 from fenceline.judge.history import SECOND, History
 from fenceline.judge.host import LITTLE, host_took
 from fenceline.judge.outages import outages
+from fenceline.judge.promise import promise
 from fenceline.judge.requests import LONG_GAP_NS, served
 from fenceline.model.topology import Topology
 from fenceline.model.verdict import Finding, Outage, Verdict
@@ -24,17 +25,21 @@ _FRESH_NS = 2 * SECOND
 _BEYOND_NS = SECOND // 2
 
 
-def liveness(history: History, found: Iterable[Outage] | None = None) -> Finding:
+@promise("liveness at the end", order=230,
+         breaks="an outage that the faults in force did not excuse was longer than the service's "
+                "`failover_budget` (and what the faults say that things take longer), or those after one fault "
+                "were so together")
+def liveness(history: History) -> Finding:
     """Every outage was within its service's ``failover_budget``, and what the faults in force then say that things take
     longer, and every service answered at the end, unless too little was left to run it (then it is not demanded, and
     the reason says so) or the scenario expects the outage.
 
-    ``found`` are the outages, where the caller has them already. A service that nothing could run for a while must
+    A service that nothing could run for a while must
     be back, once that is over, within the time that booting and forming the cluster may take plus the budget. The
     outages between one fault (or the healing of one) and the next keep within one budget together.
     """
     tally = Tally("liveness at the end")
-    found = outages(history) if found is None else tuple(found)
+    found = outages(history)
     expected = expected_outages(history)
     when = impairments(history)
     notes = []

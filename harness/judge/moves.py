@@ -10,6 +10,7 @@ from fenceline.judge.demand import hits, obstacle
 from fenceline.judge.faultlog import Impairment, impairments
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import History
+from fenceline.judge.promise import promise
 from fenceline.judge.starving import not_run
 from fenceline.judge.stints import Interruption, Lost, interruptions
 from fenceline.model.event import Event
@@ -26,6 +27,9 @@ class _Used:
     mended: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
 
+@promise("moved only for cause", order=170,
+         breaks="a service was moved, restarted or stopped without a fault that is a reason for it, or once more "
+                "for a fault that had interrupted it already")
 def moved_only_for_cause(history: History) -> Finding:
     """Once the cluster is ready, no service is moved, restarted or stopped without a fault that is a reason for it, and
     none twice for one: it may be mended in place once where a fault hits its node, and leave that node once.

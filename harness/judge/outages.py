@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from fenceline.judge.exclusive import CUTTING
 from fenceline.judge.history import SECOND, Edge, History, Key
@@ -26,13 +27,19 @@ def certain(found: Iterable[Outage]) -> tuple[Outage, ...]:
     return tuple(outage for outage in found if outage.end_ns is None or outage.seconds > outage.plus_minus)
 
 
+#: The outages of histories that are still looked at: several promises ask for them.
+_KNOWN: WeakKeyDictionary[History, tuple[Outage, ...]] = WeakKeyDictionary()
+
+
 def outages(history: History) -> tuple[Outage, ...]:
     """Every outage of every service that the clients met, by its start.
 
     ``start_ns`` is the stamp of the last good reply before, ``end_ns`` that of the first good reply after; what
     counts as an outage is in ``lost_gaps``. Outages that were over before the cluster was ready are left out.
     """
-    return _outages(history, {name: served(history, name) for name in history.topology.services})
+    if history not in _KNOWN:
+        _KNOWN[history] = _outages(history, {name: served(history, name) for name in history.topology.services})
+    return _KNOWN[history]
 
 
 def routed_outages(history: History) -> tuple[Outage, ...]:

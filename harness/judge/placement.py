@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fenceline.judge.findings import Tally, after, overlap
 from fenceline.judge.history import BASELINE_NS, SECOND, Ended, History, Interval, Key, part_key
+from fenceline.judge.promise import promise
 from fenceline.model.topology import Service
 from fenceline.model.verdict import Finding, Verdict
 
@@ -13,6 +14,10 @@ from fenceline.model.verdict import Finding, Verdict
 APART_NS = 5 * SECOND
 
 
+@promise("placement", order=110, says="every service was where it belongs",
+         breaks="a service started while one that it comes `after` did not run, or that one stopped first; two "
+                "that are `apart_from` each other were on one node; two that are `colocated_with` were on two for"
+                " 5 s")
 def placement(history: History) -> Finding:
     """What the topology says of services: ``after`` (it starts only while the other runs, which stops only after it),
     ``apart_from`` (no node ever has both), ``colocated_with`` (not for 5 s on a node of its own while the other runs

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from fenceline.judge.findings import Tally, after
 from fenceline.judge.history import SECOND, History, Interval, action
+from fenceline.judge.promise import promise
 from fenceline.model.verdict import Finding, Verdict
 
 
+@promise("no service without quorum", order=70, safety=True, says="no service ran without quorum", needs=("quorum",),
+         breaks="a node without quorum started a part of a service, or still had one after `stop_within`")
 def no_service_without_quorum(history: History) -> Finding:
     """A node that is not quorate starts no part of a service, and has stopped those it had within
     ``stack.quorum.stop_within`` seconds of executing: while it is paused it can't stop anything.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fenceline.judge.exclusive import pairs
 from fenceline.judge.findings import Tally, overlap
 from fenceline.judge.history import OFF, SECOND, History
+from fenceline.judge.promise import promise
 from fenceline.model.event import Event
 from fenceline.model.shared_storage import Drbd
 from fenceline.model.verdict import Finding, Verdict
@@ -38,6 +39,9 @@ def judge_primaries(history: History, tally: Tally) -> str:
     return "; ".join(seen)
 
 
+@promise("no split brain", order=30, safety=True, says="no replica had a history of its own", needs=("DRBD",),
+         breaks="two replicas of a DRBD resource met with histories of their own: DRBD itself tells (its `split-"
+                "brain` helpers)")
 def no_split_brain(history: History) -> Finding:
     """No two replicas of a DRBD resource ever met with histories of their own: DRBD itself tells when they do.
 

@@ -11,6 +11,7 @@ from fenceline.judge.findings import Tally
 from fenceline.judge.history import SECOND, History
 from fenceline.judge.host import host_took
 from fenceline.judge.outages import outages, routed_outages
+from fenceline.judge.promise import promise
 from fenceline.judge.requests import ROUTED, requests_of
 from fenceline.model.verdict import Finding, Outage, Verdict
 
@@ -19,15 +20,19 @@ from fenceline.model.verdict import Finding, Outage, Verdict
 _AFTER_NS = 3 * SECOND
 
 
-def behind_a_router(history: History, found: Iterable[Outage] | None = None) -> Finding:
+@promise("clients behind a router", order=240,
+         breaks="an outage of a client whose router keeps its neighbour entries for minutes was longer than the "
+                "budget, and than 3 s after the other clients were served again. Dropped announcements excuse "
+                "nothing here")
+def behind_a_router(history: History) -> Finding:
     """An outage of the client behind a router ends within the service's ``failover_budget``, or, where the other
     clients' outage took longer, ``_AFTER_NS`` after that: whether that one was too long is not asked here.
 
-    ``found`` are the outages of the other clients, where the caller has them already. That announcements are dropped
+    That announcements are dropped
     excuses nothing: it is just what such a client must be able to bear, or be known not to.
     """
     tally = Tally("clients behind a router")
-    direct = outages(history) if found is None else tuple(found)
+    direct = outages(history)
     expected = {event.data["outage"] for event in history.kinds("expect") if "outage" in event.data}
     notes = []
     for name, service in history.topology.services.items():

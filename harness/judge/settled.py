@@ -14,6 +14,7 @@ from fenceline.judge.faultlog import fault_records, impairments
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import SECOND, History
 from fenceline.judge.host import host_took
+from fenceline.judge.promise import promise
 from fenceline.model.event import Event
 from fenceline.model.topology import Topology
 from fenceline.model.verdict import Finding, Verdict
@@ -29,6 +30,11 @@ _ASKED_AGAIN_NS = 30 * SECOND
 _BUDGET_S = 45.0
 
 
+@promise("membership settles", order=200, says="the membership settled", needs=("quorum",),
+         breaks="three memberships or more were formed in a row, more than five times token and consensus "
+                "(heartbeat: `deadtime` and `keepalive`) after the last cause: a fault, its healing, a machine, "
+                "its cluster software or a cable that goes or comes. Faults in force give what they cost: their "
+                "seconds, or, where links lose a part or come and go, all the time that they last")
 def membership_settles(history: History) -> Finding:
     """After each cause (a fault, its healing, a machine or its cluster software that goes or comes, a cable) the
     members' views come to rest within ``_ROUNDS`` rounds of what one membership takes to form, longer by what the
@@ -131,6 +137,10 @@ def _slowdown(history: History) -> float:
     return next((float(event.data.get("slowdown", 1)) for event in history.kinds("ready")), 1.0)
 
 
+@promise("cluster answers", order=210,
+         breaks="nobody who was asked could tell the cluster's state for longer than the longest "
+                "`failover_budget`, though a member that could was left and SSH reached it; UNKNOWN where one of "
+                "them could not be reached")
 def cluster_answers(history: History) -> Finding:
     """Whoever asks the members for the cluster's state is told within the longest ``failover_budget``, unless no member
     is left that could tell. What the harness could not ask for is no silence of the cluster's."""

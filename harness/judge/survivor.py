@@ -6,10 +6,14 @@ from fenceline.judge.causes import Causes, Split
 from fenceline.judge.fencings import fencings
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import History
+from fenceline.judge.promise import promise
 from fenceline.judge.stints import interruptions, owner
 from fenceline.model.verdict import Finding, Verdict
 
 
+@promise("serving side survives", order=190,
+         breaks="only where the topology says `survivor: serving`: of a split that either side may survive, the "
+                "side with the services did not")
 def serving_side_survives(history: History) -> Finding:
     """Where ``survivor`` is ``serving``: of a split in which one of several sides may go on, and all services are on
     one of those, no node of that side that has one is fenced over it, and no service there is interrupted."""

@@ -9,11 +9,15 @@ from fenceline.judge.demand import obstacle
 from fenceline.judge.faultlog import Impairment, impairments
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import OFF, History
+from fenceline.judge.promise import promise
 from fenceline.judge.stints import Interruption, Lost, interruptions
 from fenceline.model.event import Event
 from fenceline.model.verdict import Finding, Verdict
 
 
+@promise("standby takes over", order=180,
+         breaks="a service whose machine went off came back only with it, though another node was fit to run it "
+                "all the time, however short that was")
 def standby_takes_over(history: History) -> Finding:
     """A service whose machine went off does not start there again before another node had it, where one was fit
     to run it throughout; however short that was: a real machine needs minutes to boot.

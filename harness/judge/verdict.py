@@ -8,16 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fenceline.judge.evidence import evidence
+from fenceline.judge.expectations import expected
 from fenceline.judge.faultlog import FaultRecord, fault_records
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import SECOND, History, build_history
-from fenceline.judge.invariants import INVARIANTS, SAFETY, expected
 from fenceline.judge.ledger import lost_records
-from fenceline.judge.liveness import liveness
 from fenceline.judge.outages import certain, outages, routed_outages
+from fenceline.judge.promise import PROMISES, promises
 from fenceline.judge.redundancy import redundancy
 from fenceline.judge.requests import requests_of
-from fenceline.judge.routed import behind_a_router
 from fenceline.model.event import Event, is_fencing
 from fenceline.model.load import load_topology
 from fenceline.model.topology import Topology
@@ -29,7 +29,7 @@ def judge(events: Iterable[Event], topology: Topology) -> Judgement:
 
     The first of these that applies is the verdict:
 
-    1. FAIL, if a safety invariant was certainly broken. Two mounts at once stay two mounts, whatever the harness
+    1. FAIL, if a promise of safety was certainly broken. Two mounts at once stay two mounts, whatever the harness
        or the fault did; it must never hide behind a broken run.
     2. BROKEN, 3. INVALID: the rest of the findings then prove nothing. A late service, a failed step or a fence
        without cause may well come from a stalled host or from a fault that was not there.
@@ -39,17 +39,20 @@ def judge(events: Iterable[Event], topology: Topology) -> Judgement:
     """
     history = build_history(events, topology)
     found = outages(history)
-    met = [check(history, found) if check in (liveness, behind_a_router) else check(history)
-           for check in INVARIANTS.values()]
+    met = [evidence(history), *(promise.check(history) for promise in promises())]
     findings = [expected(finding, history) for finding in met] + [_steps(history)]
     # broken before and after the scenario's expectations: one that was only expected to break proves nothing
-    violated = any(finding.check in SAFETY and finding.verdict is after.verdict is Verdict.FAIL
+    violated = any(_is_safety(finding) and finding.verdict is after.verdict is Verdict.FAIL
                    for finding, after in zip(met, findings, strict=False))
     verdict = Verdict.FAIL if violated else _worst(findings)
     # the reason is the first finding with the verdict: a safety violation before what it may have caused
-    findings.sort(key=lambda finding: finding.check not in SAFETY)
+    findings.sort(key=lambda finding: not _is_safety(finding))
     told = certain(found)
     return Judgement(verdict, tuple(findings), told, _figures(history, told))
+
+
+def _is_safety(finding: Finding) -> bool:
+    return finding.check in PROMISES and PROMISES[finding.check].safety
 
 
 def _worst(findings: Iterable[Finding]) -> Verdict:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from fenceline.judge.faultlog import fault_records
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import History
+from fenceline.judge.promise import promise
 from fenceline.model.verdict import Finding, Verdict
 
 
+@promise("whole again", order=250,
+         breaks="the faults were healed and the cluster did not become whole within `boot_time`, `boot_deadline` "
+                "and `form_deadline` together: a member missing, a resource that does not run, a failed action, "
+                "replicas that differ, a configuration that is not the same on all nodes; UNKNOWN where a fault "
+                "could not be healed")
 def whole_again(history: History) -> Finding:
     """At the end of a scenario, its faults healed, the cluster became whole within its time: all members, all
     resources, no failed action, replicas equal, the configuration the same on all nodes.

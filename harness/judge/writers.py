@@ -12,6 +12,7 @@ from collections import defaultdict
 from fenceline.judge.exclusive import CUTTING
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import OFF, SECOND, Edge, Ended, History, Interval
+from fenceline.judge.promise import promise
 from fenceline.judge.replicas import judge_primaries
 from fenceline.model.event import Event
 from fenceline.model.verdict import Finding, Verdict
@@ -26,6 +27,9 @@ UNMOUNTING_NS = 5 * SECOND
 UNHEARD_NS = SECOND
 
 
+@promise("single writer", order=20, safety=True, says="the shared disk never had two writers",
+         breaks="at the storage, two nodes wrote to one LUN or NFS export in turn without a hand-over, or a "
+                "fenced node went on writing; a DRBD resource without `dual_primary` had two primaries at once")
 def single_writer(history: History) -> Finding:
     """No two nodes write to a disk by turns unless it was handed over; none writes once it was fenced, or without
     having the file system mounted.

@@ -12,10 +12,10 @@ from typing import Any
 from fenceline.cluster.cluster import Cluster
 from fenceline.core.errors import ClusterError, ClusterSilent, FaultError, FencelineError, Timeout, Undecided
 from fenceline.faults import ActiveFault, lasts, make_fault
+from fenceline.judge.expectations import check
 from fenceline.judge.faultlog import impairments
 from fenceline.judge.history import build_history
 from fenceline.judge.host import LITTLE, host_took
-from fenceline.judge.invariants import check
 from fenceline.judge.settled import silent_for
 from fenceline.judge.verdict import judge
 from fenceline.model.event import Event, now_ns

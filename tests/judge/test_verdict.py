@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from fenceline.judge import INVARIANTS, judge, judge_folder, judgement_to_json, load_run
+from fenceline.judge import PROMISES, judge, judge_folder, judgement_to_json, load_run
 from fenceline.model.load import dump_topology
 from fenceline.model.verdict import Judgement, Verdict
 from tests.judge.logs import A, B, Log, green, ns, topology
@@ -57,7 +57,7 @@ def test_the_green_run_is_green():
     judgement = judged(green())
     assert judgement.verdict is PASS, judgement.reason
     assert judgement.reason == "every promise was kept"
-    assert set(verdicts(judgement)) == {*INVARIANTS, "steps"}
+    assert set(verdicts(judgement)) == {"evidence", *PROMISES, "steps"}
     assert set(verdicts(judgement).values()) == {PASS}
 
 
@@ -168,7 +168,7 @@ def test_precedence(mutations, verdict, reason):
     assert reason in judgement.reason
 
 
-@pytest.mark.parametrize("check", [name for name in INVARIANTS if name != "evidence"])
+@pytest.mark.parametrize("check", list(PROMISES))
 def test_a_break_that_is_expected_and_does_not_come_fails(check):
     judgement = judged(green().expect_break(check))
     assert judgement.verdict is FAIL

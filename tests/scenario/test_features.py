@@ -126,7 +126,7 @@ def test_a_step_that_two_would_take(check, monkeypatch):
         Feature: F
           Scenario: S
             When the active node hangs
-    """) == ["3: ambiguous (also_hangs, hangs): When the active node hangs"]
+    """) == ["3: ambiguous (also_hangs, hang): When the active node hangs"]
 
 
 def test_a_background_is_looked_at(check):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fenceline.core.errors import ClusterError, ClusterSilent
+from fenceline.judge.expectations import check
 from fenceline.judge.history import build_history
-from fenceline.judge.invariants import check
 from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
 from fenceline.model.verdict import Verdict

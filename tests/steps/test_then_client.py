@@ -7,7 +7,7 @@ import pytest
 from fenceline.model.event import now_ns
 from fenceline.steps import then_client
 from tests.judge import logs
-from tests.steps.test_then import green, judged, red  # noqa: F401 - a fixture
+from tests.steps.test_then import green, judged, promise, red  # noqa: F401 - a fixture
 
 
 def log(error: str = "no answer within 2 s", kind: str = "append") -> logs.Log:
@@ -36,8 +36,8 @@ def test_a_new_owner_announced_itself(judged):  # noqa: F811 - the fixture
     def moved():
         log = logs.Log().watched(0.05).baseline().ready(2).ticks(0.1, 40, logs.A, logs.B)
         return log.vip(9.5, logs.A, False).vip(10, logs.B)
-    green(then_client.announced, judged(moved().sent(10.2, logs.B).end(40)))
-    red(then_client.announced, judged(moved().end(40)), match="new owner announces itself: .*to nobody")
+    green(promise("new owner announces itself"), judged(moved().sent(10.2, logs.B).end(40)))
+    red(promise("new owner announces itself"), judged(moved().end(40)), match="new owner announces itself: .*to nobody")
 
 
 def test_clients_behind_a_router_are_answered(stage):
