@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from fenceline.reports.history import Figures, Key, by_key
+from fenceline.reports.history import Figures, Series, by_series
 from fenceline.reports.stats import Distribution, cliffs_delta, distribution, rank_test
 
 ALPHA = 0.05
@@ -22,7 +22,7 @@ class Comparison:
     """One scenario in both sets. ``answer`` is slower, faster, same, or too few. ``changed`` says which versions did;
     ``left_out`` how many runs of each set had other versions than its newest."""
 
-    key: Key
+    series: Series
     before: Distribution | None
     after: Distribution | None
     delta: float
@@ -42,25 +42,25 @@ def compare(before: Iterable[Figures], after: Iterable[Figures], alpha: float = 
     """
     old, new = _newest(before, any_host), _newest(after, any_host)
     found = []
-    for key in old:
-        if key not in new:
+    for series in old:
+        if series not in new:
             continue
-        (was, left_before), (now, left_after) = old[key], new[key]
-        found.append(replace(_compare(key, was, now, alpha, effect), left_out=(left_before, left_after),
+        (was, left_before), (now, left_after) = old[series], new[series]
+        found.append(replace(_compare(series, was, now, alpha, effect), left_out=(left_before, left_after),
                              changed=_changed(was[-1].versions, now[-1].versions)))
     return found
 
 
-def _newest(found: Iterable[Figures], any_host: bool) -> dict[Key, tuple[list[Figures], int]]:
+def _newest(found: Iterable[Figures], any_host: bool) -> dict[Series, tuple[list[Figures], int]]:
     """Per scenario the runs with the software of its last run, and how many others there are."""
-    places: dict[Key, list[Figures]] = {}
-    for runs in by_key(found).values():
-        place = replace(runs[0].key.place, host="") if any_host else runs[0].key.place
+    places: dict[Series, list[Figures]] = {}
+    for runs in by_series(found).values():
+        place = replace(runs[0].series.place, host="") if any_host else runs[0].series.place
         places.setdefault(place, []).extend(runs)
     chosen = {}
     for place, runs in places.items():
-        last = max(runs, key=lambda run: run.begun).key.software
-        kept = [run for run in runs if run.key.software == last]
+        last = max(runs, key=lambda run: run.begun).series.software
+        kept = [run for run in runs if run.series.software == last]
         chosen[place] = kept, len(runs) - len(kept)
     return chosen
 
@@ -70,14 +70,14 @@ def _changed(old: dict[str, object], new: dict[str, object]) -> tuple[str, ...]:
                  if name != "image" and old[name] != new[name])
 
 
-def _compare(key: Key, old: list[Figures], new: list[Figures], alpha: float, effect: float) -> Comparison:
+def _compare(series: Series, old: list[Figures], new: list[Figures], alpha: float, effect: float) -> Comparison:
     was, now = _passed(old), _passed(new)
     failed = sum(run.verdict != "PASS" for run in old), sum(run.verdict != "PASS" for run in new)
     one, other = [run.outage for run in was], [run.outage for run in now]
     first = distribution(one) if one else None
     second = distribution(other) if other else None
     if len(one) < LEAST_RUNS or len(other) < LEAST_RUNS:
-        return Comparison(key, first, second, cliffs_delta(one, other) if one and other else 0.0, 1.0, "too few",
+        return Comparison(series, first, second, cliffs_delta(one, other) if one and other else 0.0, 1.0, "too few",
                           *failed)
     delta, slower, faster = cliffs_delta(one, other), rank_test(one, other), rank_test(other, one)
     noticed = abs(second.median - first.median) > max(run.plus_minus for run in (*was, *now))
@@ -86,7 +86,7 @@ def _compare(key: Key, old: list[Figures], new: list[Figures], alpha: float, eff
         answer = "slower"
     elif noticed and faster < alpha and delta <= -effect:
         answer = "faster"
-    return Comparison(key, first, second, delta, slower, answer, *failed)
+    return Comparison(series, first, second, delta, slower, answer, *failed)
 
 
 def _passed(found: list[Figures]) -> list[Figures]:
@@ -98,7 +98,7 @@ def comparison_text(found: list[Comparison]) -> str:
     lines = [f"{'':8} {'before (s)':>22} {'after (s)':>22} {'delta':>6} {'p':>7}  scenario"]
     for one in found:
         lines.append(f"{one.answer:8} {_words(one.before):>22} {_words(one.after):>22} {one.delta:+6.2f} "
-                     f"{one.p_slower:7.4f}  {one.key}"
+                     f"{one.p_slower:7.4f}  {one.series}"
                      + (f"; not passed: {one.failed_before} before, {one.failed_after} after"
                         if one.failed_before or one.failed_after else "")
                      + (f"; left out, with other versions: {one.left_out[0]} before, {one.left_out[1]} after"

@@ -30,8 +30,8 @@ CREATE INDEX IF NOT EXISTS run_key ON run (topology, scenario, driver, begun);
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """What makes runs alike. ``software`` stands for the versions of kernel and packages in the guests."""
+class Series:
+    """Runs that are alike, and by what. ``software`` stands for the versions of kernel and packages in the guests."""
 
     topology: str
     scenario: str
@@ -40,7 +40,7 @@ class Key:
     software: str = ""
 
     @property
-    def place(self) -> Key:
+    def place(self) -> Series:
         """The same without its software: what a newer version can be compared with."""
         return replace(self, software="")
 
@@ -54,7 +54,7 @@ class Figures:
     """One run. ``outage`` is its longest, s, 0 without one; ``phases`` those of that outage: (name, s); ``is_over``
     whether its end was seen: else it is no failover time."""
 
-    key: Key
+    series: Series
     begun: str
     folder: str
     verdict: str
@@ -168,7 +168,7 @@ def runs(db: sqlite3.Connection) -> list[Figures]:
         phases[run] = tuple((name, seconds) for name, seconds, _ in json.loads(raw))  # of the longest, the last
         is_over[run] = bool(finished)
     names = _Names()
-    return [Figures(Key(topology, scenario, driver, host, names.of(json.loads(versions))), begun, folder, verdict,
+    return [Figures(Series(topology, scenario, driver, host, names.of(json.loads(versions))), begun, folder, verdict,
                     reason, outage, plus_minus, phases.get(identity, ()), host, json.loads(versions),
                     is_over.get(identity, True))
             for identity, topology, scenario, driver, begun, folder, verdict, reason, outage, plus_minus, host, versions
@@ -176,11 +176,11 @@ def runs(db: sqlite3.Connection) -> list[Figures]:
                           "host, versions FROM run ORDER BY begun, folder")]
 
 
-def by_key(found: Iterable[Figures]) -> dict[Key, list[Figures]]:
-    """The runs of each key, in their order."""
-    grouped: dict[Key, list[Figures]] = {}
+def by_series(found: Iterable[Figures]) -> dict[Series, list[Figures]]:
+    """The runs of each series, in their order."""
+    grouped: dict[Series, list[Figures]] = {}
     for figures in found:
-        grouped.setdefault(figures.key, []).append(figures)
+        grouped.setdefault(figures.series, []).append(figures)
     return grouped
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from fenceline.model.verdict import Verdict
 from fenceline.reports import palette
-from fenceline.reports.history import Figures, Key, by_key, versions_text
+from fenceline.reports.history import Figures, Series, by_series, versions_text
 from fenceline.reports.stats import distribution
 from fenceline.reports.tables import table_html
 
@@ -26,8 +26,9 @@ _MARKS = {"PASS": "circle", "FAIL": "cross"}
 
 def history_page(found: Sequence[Figures], base: Path) -> str:
     """The page for the runs ``found``, oldest first; links are relative to the folder ``base``."""
-    groups = by_key(found)
-    body = "".join(_section(key, runs, base) for key, runs in sorted(groups.items(), key=lambda item: str(item[0])))
+    groups = by_series(found)
+    body = "".join(_section(series, runs, base)
+                   for series, runs in sorted(groups.items(), key=lambda item: str(item[0])))
     first, last = (found[0].begun, found[-1].begun) if found else ("", "")
     counts = Counter(run.verdict for run in found)
     return "\n".join([
@@ -49,7 +50,7 @@ def _verdicts(counts: Counter[str]) -> str:
 
 def _software(found: Iterable[Figures]) -> str:
     """What the short names of the software stand for."""
-    names = {run.key.software: versions_text(run.versions) for run in found if run.key.software}
+    names = {run.series.software: versions_text(run.versions) for run in found if run.series.software}
     return "".join(f'<p class="key">[{escape(name)}] {escape(text)}</p>' for name, text in sorted(names.items()))
 
 
@@ -58,9 +59,9 @@ def _times(runs: Iterable[Figures]) -> list[float]:
     return [run.failover for run in runs if run.failover is not None]
 
 
-def _summary(groups: dict[Key, list[Figures]]) -> str:
+def _summary(groups: dict[Series, list[Figures]]) -> str:
     rows = []
-    for key, runs in sorted(groups.items(), key=lambda item: str(item[0])):
+    for series, runs in sorted(groups.items(), key=lambda item: str(item[0])):
         values = _times(runs)
         passed = sum(run.verdict == "PASS" for run in runs)
         figures = ["", "", "", ""]
@@ -68,15 +69,15 @@ def _summary(groups: dict[Key, list[Figures]]) -> str:
             known = distribution(values)
             spread = [f"{known.low:.2f} to {known.high:.2f}", f"{known.p95:.2f}"] if known.n > 1 else ["", ""]
             figures = [f"{known.median:.2f}", *spread, f"{known.most:.2f}"]
-        rows.append([str(key), f"{passed} of {len(runs)}", *figures])
+        rows.append([str(series), f"{passed} of {len(runs)}", *figures])
     return table_html(["scenario", "passed", "median (s)", "95 % interval", "p95 (s)", "longest (s)"], rows)
 
 
-def _section(key: Key, runs: list[Figures], base: Path) -> str:
+def _section(series: Series, runs: list[Figures], base: Path) -> str:
     counts = Counter(run.verdict for run in runs)
     timed = [run for run in runs if run.outage > 0]
-    head = (f"<h2>{escape(key.scenario)}</h2><p class=\"key\">{escape(key.topology)} on {escape(key.driver)}; "
-            f"host {escape(key.host or 'not recorded')}; software [{escape(key.software or 'not recorded')}]</p>"
+    head = (f"<h2>{escape(series.scenario)}</h2><p class=\"key\">{escape(series.topology)} on {escape(series.driver)}; "
+            f"host {escape(series.host or 'not recorded')}; software [{escape(series.software or 'not recorded')}]</p>"
             f"<p>{_verdicts(counts)}</p>")
     if not timed:
         return head + "<p>No outage in any run.</p>" + _links(runs, base)

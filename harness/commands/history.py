@@ -61,7 +61,7 @@ def compare(args: argparse.Namespace) -> int:
     print(comparison_text(found))
     slower = [one for one in found if one.answer == "slower"]
     if slower:
-        say(f"slower: {', '.join(one.key.scenario for one in slower)}")
+        say(f"slower: {', '.join(one.series.scenario for one in slower)}")
     elif all(one.answer == "too few" for one in found):
         say("too few runs to tell anything: at least 4 of each that passed (pytest --repeat)")
         return 3

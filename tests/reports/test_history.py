@@ -44,7 +44,7 @@ def test_a_run_is_remembered_once(tmp_path):
         assert not history.record_run(db, folder)
         assert history.gather(db, tmp_path / "runs") == 0
         run, = history.runs(db)
-    assert (run.key.topology, run.key.scenario, run.key.driver) == ("web", "Power-off", "uml")
+    assert (run.series.topology, run.series.scenario, run.series.driver) == ("web", "Power-off", "uml")
     assert (run.outage, run.verdict, run.host, run.versions) == (
         4.0, "PASS", "box", {"pacemaker": "2.1.5", "image": "1"})
     assert run.phases == (("detect", 2.0), ("fence", 2.0))
@@ -111,7 +111,7 @@ def test_a_package_that_older_runs_said_nothing_of_makes_no_other_software(tmp_p
     make_run(tmp_path, 2, drbd="9.22")
     make_run(tmp_path, 3, drbd="9.23")
     one, two, three = history.load(tmp_path)
-    assert one.key == two.key != three.key
+    assert one.series == two.series != three.series
 
 
 def test_a_mixture_of_versions_is_not_compared(tmp_path):
@@ -121,7 +121,7 @@ def test_a_mixture_of_versions_is_not_compared(tmp_path):
     for number, seconds in enumerate(OLD, 11):
         make_run(tmp_path / "a", number, seconds)
     mixed = history.load(tmp_path / "a")
-    assert {len(runs) for runs in history.by_key(mixed).values()} == {6}
+    assert {len(runs) for runs in history.by_series(mixed).values()} == {6}
     found, = compare(mixed, make_runs(tmp_path / "b", OLD))
     assert (found.answer, found.left_out, found.before.n, found.changed) == ("same", (6, 0), 6, ())
     assert "left out, with other versions: 6 before, 0 after" in comparison_text([found])
@@ -171,7 +171,7 @@ def test_the_page_stands_alone_and_links_into_the_runs(tmp_path):
     assert "Nothing &lt;happens&gt;" in page and "every &lt;promise&gt; was kept" in page
     assert "median 4.25 s" in page
     assert "No outage in any run." in page
-    assert f"[{runs[0].key.software}] pacemaker 2.1.5" in page and "host box" in page
+    assert f"[{runs[0].series.software}] pacemaker 2.1.5" in page and "host box" in page
 
 
 def test_a_page_without_runs(tmp_path):
