@@ -64,19 +64,28 @@ Feature: Mistakes that clusters have
   Scenario: The VIP is also configured by hand on the standby
     Given the topology "web-iscsi" is up and "web" is answering, with
       """
-      nodes: {rs-02: {rc_local: ["(sleep 25; ip addr add 192.168.98.244/24 dev eth1) >/dev/null 2>&1 &"]}}
+      # once the cluster is ready, however long the host takes
+      nodes:
+        rs-02:
+          rc_local:
+            - "(bash -c 'until echo >/dev/tcp/192.168.98.244/80; do sleep 1; done'; sleep 12; ip addr add 192.168.98.244/24 dev eth1) >/dev/null 2>&1 &"
       """
     And the promise "single VIP owner" is expected to break
+    And the promise "new owner announces itself" is expected to break
     And the promise "fence before takeover" is expected to break
     And the promise "healthy cluster fences nobody" is expected to break
     And an outage of "web" is expected: some clients are led to the standby, where nothing listens
     Then the promise "single VIP owner" is broken within 40 seconds
+    And the promise "new owner announces itself" is broken within 45 seconds
 
   @known_bad @storage
   Scenario: Both nodes mount the disk at boot
     Given the topology "web-iscsi" is up and "web" is answering, with
       """
-      nodes: {rs-02: {rc_local: ["(sleep 25; mount /dev/fenceline/www /srv/www) >/dev/null 2>&1 &"]}}
+      nodes:
+        rs-02:
+          rc_local:
+            - "(bash -c 'until echo >/dev/tcp/192.168.98.244/80; do sleep 1; done'; sleep 12; mount /dev/fenceline/www /srv/www) >/dev/null 2>&1 &"
       """
     And the promise "single mount" is expected to break
     And the promise "single writer" is expected to break

@@ -6,6 +6,9 @@ the client behind a router (``fenceline.judge.routed``).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 from fenceline.judge.findings import CLEAN_GAP_NS, TRUSTED_LATE_NS, Tally
 from fenceline.judge.history import SECOND, Edge, Ended, History, Interval
 from fenceline.judge.host import LITTLE, host_took
@@ -31,30 +34,46 @@ def announces(history: History) -> Finding:
     cable, or the log ends too early.
     """
     tally = Tally("new owner announces itself")
-    ready_ns = history.ready_ns() or history.start_ns
     slowest: tuple[float, str] | None = None
     takeovers = 0
-    for key, intervals in history.held("address"):
-        before: Interval | None = None
-        for interval in intervals:
-            if before is not None and before.node != interval.node and interval.start.latest_ns > ready_ns:
-                takeovers += 1
-                took_s = _judge(history, tally, str(key[1]), before, interval)
-                if took_s is not None and (slowest is None or took_s > slowest[0]):
-                    slowest = (took_s, f"{interval.node} {key[1]}")
-            before = interval
+    for ip, before, now in _takeovers(history):
+        takeovers += 1
+        took_s = _judge(history, tally, ip, before, now)
+        if took_s is not None and (slowest is None or took_s > slowest[0]):
+            slowest = (took_s, f"{now.node} {ip}")
     if slowest is None:
         return tally.finding("no address was taken over" if not takeovers else "no takeover lasted until it was due")
     return tally.finding(f"every new owner announced itself, {slowest[1]} after {slowest[0]:.3f} s")
 
 
+def awaited(history: History) -> Iterator[tuple[str, str, int]]:
+    """Announcements that were not seen yet, in a log that goes on: (address, its new owner, due in ns)."""
+    for ip, _, now in _takeovers(history):
+        due_ns = _due_ns(history, now)
+        if _held_until(history, now) >= due_ns and _announcement(history, ip, now) is None:
+            yield ip, now.node, due_ns
+
+
+def _takeovers(history: History) -> Iterator[tuple[str, Interval, Interval]]:
+    """(address, who had it, who has it from then on), once the cluster was ready."""
+    ready_ns = history.ready_ns() or history.start_ns
+    for key, intervals in history.held("address"):
+        for before, now in pairwise(intervals):
+            if before.node != now.node and now.start.latest_ns > ready_ns:
+                yield str(key[1]), before, now
+
+
+def _due_ns(history: History, now: Interval) -> int:
+    return (now.start.latest_ns + round(WITHIN_NS * _slowdown(history))
+            + _starved_ns(history, now.node, now.start))
+
+
 def _judge(history: History, tally: Tally, ip: str, before: Interval, now: Interval) -> float | None:
     """Judges one takeover; returns after how many seconds it was announced, if it was in time."""
     taken = now.start
-    due_ns = taken.latest_ns + round(WITHIN_NS * _slowdown(history)) + _starved_ns(history, now.node, taken)
+    due_ns = _due_ns(history, now)
     words = (f"{now.node} took {ip} at {history.at(taken.latest_ns)}, which {before.node} had had, and announced it")
-    # the kernel may tell the agent of the address after the first announcement has left
-    said = _announcement(history, ip, now.node, taken.earliest_ns - CLEAN_GAP_NS)
+    said = _announcement(history, ip, now)
     held_ns = _held_until(history, now)
     if said is not None and said.t_ns - said.late_ns <= due_ns:
         if said.t_ns > due_ns:
@@ -87,10 +106,14 @@ def _host_took(history: History, taken: Edge, said: Event | None) -> float:
     return host_took(history.kinds("host.waited"), taken.latest_ns, _until(history, said))
 
 
-def _announcement(history: History, ip: str, node: str, since_ns: int) -> Event | None:
-    """The first one of ``node`` that was seen on its cable; in a log of before cables were watched, on the bridge."""
-    return next((event for event in history.kinds("arp.sent", "arp") if event.node == node and event.t_ns >= since_ns
-                 and event.data.get("ip") == ip and event.data.get("how", "gratuitous") == "gratuitous"), None)
+def _announcement(history: History, ip: str, now: Interval) -> Event | None:
+    """The first one of the new owner that was seen on its cable; in a log of before cables were watched, on the
+    bridge."""
+    # the kernel may tell the agent of the address after the first announcement has left
+    since_ns = now.start.earliest_ns - CLEAN_GAP_NS
+    return next((event for event in history.kinds("arp.sent", "arp")
+                 if event.node == now.node and event.t_ns >= since_ns and event.data.get("ip") == ip
+                 and event.data.get("how", "gratuitous") == "gratuitous"), None)
 
 
 def _held_until(history: History, interval: Interval) -> int:

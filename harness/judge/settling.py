@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from fenceline.judge.announcements import awaited
 from fenceline.judge.demand import cut_off, obstacle
 from fenceline.judge.exclusive import CUTTING
 from fenceline.judge.faultlog import (
@@ -36,7 +37,8 @@ SHOWN_NS = 3 * SECOND // 2
 _ACT_S = 2.0
 #: Events that may close a matter, or open one, beside good answers.
 _TELLING = frozenset({"power.on", "power.off", "power.paused", "power.resumed", "bmc.request", "bmc.done", "quorum",
-                      "mount", "address", "listen", "agent.start", "fault.healed", "drbd.role", "drbd.disk"})
+                      "mount", "address", "arp.sent", "listen", "agent.start", "fault.healed", "drbd.role",
+                      "drbd.disk"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ def open_matters(history: History, now_ns: int) -> list[Matter]:
     impaired = impairments(history)[-1][1]
     records = [record for record in fault_records(history) if record.injected_ns is not None and not record.unconfirmed]
     found = [*_timed(history, records), *_unshown(history, records), *_fencings(history, impaired),
-             *_unanswered(history, records, impaired), *_away(history)]
+             *_unanswered(history, records, impaired), *_stopped(history), *_away(history),
+             *(Matter(f"the announcement of {ip} by {node}", due_ns) for ip, node, due_ns in awaited(history))]
     return [matter for matter in found if matter.due_ns > now_ns]
 
 
@@ -156,6 +159,22 @@ def _unanswered(history: History, records: Iterable[FaultRecord], impaired: Impa
             if not _is_answered(history, name, requests, record.injected_ns, out):
                 seconds = service.failover_budget + impaired.cost.slower_s
                 yield Matter(f"an answer of {name}, which {owner} had", record.injected_ns + round(seconds * SECOND))
+
+
+def _stopped(history: History) -> Iterable[Matter]:
+    """Machines that have stopped so lately that a client of theirs may wait for its answer still."""
+    excused = expected_outages(history)
+    for event in history.kinds("power.off", "power.paused"):
+        due_ns = event.t_ns + SHOWN_NS
+        if due_ns <= history.log_end_ns:
+            continue
+        for name, service in history.topology.services.items():
+            if not serves_clients(service) or name in excused:
+                continue
+            requests, out = served(history, name), frozenset({event.node})
+            if (_owner(history, name, requests, event.t_ns) == event.node
+                    and not _is_answered(history, name, requests, event.t_ns, out)):
+                yield Matter(f"the end of {event.node}, which may not have shown yet", due_ns)
 
 
 def _owner(history: History, name: str, requests: list[Request], ns: int) -> str | None:

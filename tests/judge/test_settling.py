@@ -7,7 +7,7 @@ import pytest
 from fenceline.judge.history import build_history
 from fenceline.judge.settling import detection_s, open_matters, tells
 from fenceline.model.load import load_topology
-from tests.judge.logs import SAN, A, B, Log, farm, green, ns, topology
+from tests.judge.logs import SAN, VIP, A, B, Log, farm, green, ns, topology
 
 #: Neither hears the other.
 APART = [("heartbeat", A, B), ("heartbeat", B, A)]
@@ -45,7 +45,18 @@ def test_a_failover_that_is_over_has_settled():
     # seen: PASS 40 ms after the active node was shot, "no outage was seen"
     ("the active node was shot a moment ago", costs(base().good(0, 5, A), 5, "power-off", A, lost=[A]).off(
         5.01, A, "power_off"), 5.5,
-     [("power-off on rs-01, which may not have shown yet", 9.22), ("an answer of web, which rs-01 had", 15.02)]),
+     [("power-off on rs-01, which may not have shown yet", 9.22), ("an answer of web, which rs-01 had", 15.02),
+      ("the end of rs-01, which may not have shown yet", 6.51)]),
+    # seen: somebody's script had it shot, the promise was broken, and 1 s later the log was closed on an open outage
+    ("it was shot for nothing", base().good(0, 11.5, A).off(11.5, A), 12,
+     [("the end of rs-01, which may not have shown yet", 13.0)]),
+    ("and another one has answered", base().good(0, 11.5, A).off(11.5, A).good(11.6, 12, B), 12, []),
+    ("who was shot did not serve", base().good(0, 12, A).off(11.5, B), 12, []),
+    # seen: an address was added by hand, and the log closed 0.3 s later: whether it would be announced nobody knew
+    ("an address was taken a moment ago", base().good(0, 12, A).vip(11.5, B), 12,
+     [(f"the announcement of {VIP} by rs-02", 13.5)]),
+    ("and announced", base().good(0, 12, A).vip(11.5, B).sent(11.6, B), 12, []),
+    ("and given up again", base().good(0, 12, A).vip(11.5, B).vip(11.8, B, False), 12, []),
     ("nobody has answered since, long after", costs(base().good(0, 5, A), 5, "power-off", A, lost=[A]).off(
         5.01, A, "power_off"), 12, [("an answer of web, which rs-01 had", 15.02)]),
     ("the lost one itself has answered", costs(base().good(0, 12, A), 5, "cut-off", A, lost=[A]), 12,
