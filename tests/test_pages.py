@@ -48,6 +48,8 @@ from fenceline.scenario.features import known_contexts, problems
 from pathlib import Path
 from pytest_bdd.feature import get_feature
 from tests.fakes import make_cluster
+from tests.judge.logs import green
+from fenceline.judge.verdict import judge
 from fenceline.model.load import load_topology
 path = Path("blink.feature")
 assert problems(path, get_feature(".", path.name), ()) == []
@@ -55,6 +57,10 @@ with make_cluster(load_topology("web-iscsi"), Path.cwd()) as cluster:
     active = cluster.faults.inject(make_fault("blink", node="rs-01"))
     cluster.faults.heal(active)
     print(json.dumps(active.evidence))
+for seconds, wanted in ((0.2, "PASS"), (2, "FAIL")):
+    log = green().add(2, "machine", "rs-01", "power.paused").add(2 + seconds, "machine", "rs-01", "power.resumed")
+    finding, = (one for one in judge(log.events, log.topology).findings if one.check == "short blinks")
+    assert finding.verdict == wanted, finding
 """
 
 
