@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import sys
 from collections.abc import Iterable
 
-from fenceline.commands.faults import parameter_help
 from fenceline.faults import FAULTS
+from fenceline.faults.parameters import default_of, help_of, types_of
 from fenceline.scenario.needs import injected
 from fenceline.steps.fault_evidence import load, words
 from fenceline.steps.reference import load_steps, read
@@ -66,13 +65,11 @@ def page(faults: Iterable[type] | None = None) -> str:
     for (title, where, undo), members in families(faults).items():
         lines += ["", f"## {title}", "", f"Made {where}. Healed: {undo}.", ""]
         for cls in members:
-            own = [f"{field.name} ({parameter_help(field) or 'a node of the cluster'}"
-                   + (f"; default {field.default:g}" if isinstance(field.default, (int, float)) else
-                      f"; default {field.default}" if field.default is not dataclasses.MISSING else "") + ")"
-                   for field in dataclasses.fields(cls)]
+            own = {name: default_of(cls, name) for name in types_of(cls)}
             first = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
             lines += [f"- **`{cls.name}`**: {re.sub('``', '`', first)}"]
-            lines += [f"  - {text}" for text in own]
+            lines += [f"  - {name} ({help_of(cls, name)}{f'; default {default}' if default is not None else ''})"
+                      for name, default in own.items()]
             lines += [f"  - `{text}`" for text in sorted(said.get(cls.name, ()))]
             lines += [f"  - confirmed on {key.split()[1]} (kernel {seen['kernel']}): {words(seen['evidence'])}"
                       for key, seen in known.items() if key.split()[0] == cls.name]

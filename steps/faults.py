@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fenceline.faults import FAULTS
-from fenceline.faults.fitting import kind_of
+from fenceline.faults.parameters import NETWORK, types_of
 from fenceline.faults.says import Says
 from fenceline.scenario.scene import Scene
 from fenceline.steps.words import NUMBER, given, networks, parsers, when, word_pattern
@@ -43,8 +43,6 @@ _KINDS = {
     "s": _Word(rf"(?P<NAME>{NUMBER}) seconds?", lambda scene, text: float(text), "N seconds"),
     "ms": _Word(rf"(?P<NAME>{NUMBER}) ms", lambda scene, text: float(text) / 1000, "N ms"),
 }
-#: How a thing of a parameter's kind is said (``fenceline.faults.fitting.KINDS``); all else is quoted.
-_SAID = {"node": "node", "network": "network", "pinged": "bare", "": "number"}
 
 
 def word(cls: type, name: str, kind: str) -> _Word:
@@ -53,8 +51,7 @@ def word(cls: type, name: str, kind: str) -> _Word:
         meant = dict((choice.split("=") * 2)[:2] for choice in kind.split("|"))
         return _Word(f"(?P<NAME>{'|'.join(map(re.escape, meant))})", lambda scene, text: meant[text], said=True)
     if not kind:
-        field = next((field for field in dataclasses.fields(cls) if field.name == name), None)
-        kind = _SAID.get(kind_of(field), "quoted") if field is not None else name
+        kind = types_of(cls)[name].said if name in types_of(cls) else name
     if kind not in _KINDS:
         raise TypeError(f"{cls.__name__}: in a sentence of the fault {cls.name!r}, <{name}> is no parameter: say of "
                         f"which kind it is, <{name}:KIND>, one of {', '.join(_KINDS)} or a|b")
@@ -92,15 +89,13 @@ def _words(cls: type, says: Says, texts: dict[str, str]) -> dict[str, _Word]:
 def parameters(cls: type, says: Says, scene: Scene, texts: dict[str, str]) -> dict[str, Any]:
     """The parameters of ``cls`` that the sentence ``says`` gives, whose words are ``texts``."""
     words = {name: one.value(scene, texts[name]) for name, one in _words(cls, says, texts).items()}
-    known = {field.name for field in dataclasses.fields(cls)}
-    return ({name: value for name, value in words.items() if name in known}
+    return ({name: value for name, value in words.items() if name in types_of(cls)}
             | {name: value(scene, words) if callable(value) else value for name, value in says.values.items()})
 
 
 def _for_each_network(cls: type, given: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """``given``, once for each of the networks that a role means, where the fault is in one of them."""
-    single = [field.name for field in dataclasses.fields(cls)
-              if kind_of(field) == "network" and field.type == "str" and isinstance(given.get(field.name), tuple)]
+    single = [name for name, kind in types_of(cls).items() if kind is NETWORK and name in given]
     if not single:
         yield given
         return

@@ -13,11 +13,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from fenceline.core.errors import ClusterError, FaultError, MachineError
 from fenceline.faults import FaultControl
-from fenceline.faults.base import FAULTS
+from fenceline.faults.base import fault
+from fenceline.faults.parameters import Node, Seconds
 from fenceline.lab import supervisor
 from fenceline.machines.protocol import Power
 from fenceline.model.cost import Cost
@@ -32,17 +33,14 @@ COMMAND = (
 )
 
 
+@fault
 @dataclass(frozen=True)
 class Itch:
     """The ``node`` itches for ``seconds``."""
 
-    node: str
-    seconds: float = 1.0
+    node: Node
+    seconds: Annotated[float, Seconds(0, 600), "of itching"] = 1.0
     name: ClassVar[str] = "itch"
-
-    def __post_init__(self) -> None:
-        if float(self.seconds) > 600:
-            raise ValueError(f"seconds: {self.seconds} is more than 600")
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -63,12 +61,9 @@ class Itch:
         pass
 
     def confirm_healed(self, cluster: Any) -> dict[str, Any]:
-        if float(self.seconds) == 600:
+        if self.seconds == 600:
             raise FaultError("it goes on")
         return {"itching": False}
-
-
-FAULTS.register("itch", Itch)
 
 
 class FakeCluster:

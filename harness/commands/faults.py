@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import re
 from collections.abc import Sequence
@@ -12,48 +11,26 @@ from typing import Any
 from fenceline.commands.cluster import say
 from fenceline.commands.show import fault_text
 from fenceline.core.errors import FaultError
+from fenceline.faults.parameters import default_of, help_of, read, types_of
 from fenceline.lab import control
 
 _FAULT_WITHIN = 900.0  # s: healing may wait for an emulated machine to boot
 
-#: What may stand for a parameter, by its name: the faults' own checks are the authority.
-PARAMETERS = {
-    "node": "a node of the cluster",
-    "networks": "networks that the node is plugged into, separated by commas",
-    "network": "a network of the topology",
-    "service": "a service of the topology",
-    "percent": "% of the packets, above 0 and at most 100",
-    "seconds": "s (or 500ms, 20s, 2min), above 0 and at most 600",
-}
-
 
 def describe(cls: type) -> list[str]:
     """A fault for ``fault list``: how to write it, what it does, what its parameters take."""
-    fields = dataclasses.fields(cls)
+    defaults = {name: default_of(cls, name) for name in types_of(cls)}
     words = [
-        f"{field.name}={field.name.upper()}"
-        if field.default is dataclasses.MISSING
-        else f"[{field.name}={field.default:g}]"
-        if isinstance(field.default, float)
-        else f"[{field.name}={field.default}]"
-        for field in fields
+        f"{name}={name.upper()}" if default is None else f"[{name}={default}]"
+        for name, default in defaults.items()
     ]
     first = (cls.__doc__ or "").strip().splitlines()[0]
     summary = re.sub(r"``(\w+)``", lambda match: match[1].upper(), first)
     return [
         " ".join([cls.name, *words]),
         f"    {summary}",
-        *[f"      {field.name}: {parameter_help(field)}" for field in fields],
+        *[f"      {name}: {help_of(cls, name)}" for name in defaults],
     ]
-
-
-def parameter_help(field: dataclasses.Field) -> str:
-    """What ``field`` takes; "" where nothing is known of it."""
-    if field.name == "daemon":
-        from fenceline.stacks.offers import DAEMONS
-
-        return "one of " + "; ".join(f"{stack}: {', '.join(names)}" for stack, names in DAEMONS.items())
-    return field.metadata.get("help") or PARAMETERS.get(field.name, "")
 
 
 def parameters_of(cls: type, pairs: Sequence[str]) -> dict[str, Any]:
@@ -62,41 +39,23 @@ def parameters_of(cls: type, pairs: Sequence[str]) -> dict[str, Any]:
     Raises:
         FaultError: not such a word, or not a parameter of this fault, or one is missing.
     """
-    fields = {field.name: field for field in dataclasses.fields(cls)}
+    types = types_of(cls)
     usage = describe(cls)[0]
-    found: dict[str, Any] = {}
+    found: dict[str, str] = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
-        if not separator or key not in fields or not value:
+        if not separator or key not in types or not value:
             raise FaultError(f"{pair!r} is not key=value with a parameter of {cls.name}; write: {usage}")
         if key in found:
             raise FaultError(f"{key} is given twice; write: {usage}")
-        found[key] = _convert(str(fields[key].type), key, value)
-    missing = [
-        name
-        for name, field in fields.items()
-        if name not in found
-        and field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
-    ]
+        found[key] = value
+    missing = [name for name in types if name not in found and default_of(cls, name) is None]
     if missing:
         raise FaultError(f"{cls.name} needs {', '.join(missing)}; write: {usage}")
-    return found
-
-
-def _convert(kind: str, key: str, value: str) -> Any:
-    if kind.startswith("tuple"):
-        return value.split(",")
-    if kind.startswith("bool"):
-        if value not in ("yes", "no", "true", "false"):
-            raise FaultError(f"{key}={value}: say yes or no")
-        return value in ("yes", "true")
-    if kind.startswith("int"):
-        try:
-            return int(value)
-        except ValueError as error:
-            raise FaultError(f"{key}={value}: not a whole number") from error
-    return value  # numbers may have a unit: the fault itself reads them
+    try:
+        return read(cls, found)
+    except ValueError as error:
+        raise FaultError(f"fault {cls.name}: {error}; write: {usage}") from error
 
 
 def fault_class(name: str) -> type:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import socket
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError
 from fenceline.faults.background import start_worker, stop_worker, worker_of
 from fenceline.faults.base import OnCluster, fault, observed
 from fenceline.faults.bridge_rule import BridgeRule
 from fenceline.faults.claims import Claim
-from fenceline.faults.parameters import parameter
+from fenceline.faults.parameters import Service
 from fenceline.faults.says import Says
 from fenceline.machines.fabric import _ETH_P_ARP
 from fenceline.model.cost import Cost
@@ -28,12 +28,11 @@ FAMILY = ("Network service", "outside: in the fabric", "the stranger leaves, the
 STRANGER_MAC = "02:fe:0b:ad:ca:fe"
 _ANNOUNCE = 1.0  # s between two gratuitous ARPs of a stranger
 _ASKED_AGAIN = 2.0  # s after which a client's host asks anew for the owner of an address (see machines/fabric.py)
-_SERVICE = "a service of the topology that has an address"
 
 
 @dataclass(frozen=True)
 class _AddressFault(OnCluster):
-    service: str = parameter(_SERVICE)
+    service: Annotated[Service, "that has an address"]
 
     def _vip(self, cluster: Cluster) -> tuple[str, str]:
         """The address, and its network."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError
 from fenceline.faults.base import OnCluster, OnNode, fault
 from fenceline.faults.claims import Claim, Once
-from fenceline.faults.parameters import check_names, parameter
+from fenceline.faults.parameters import SERVICE, Node, Service, Several, Text
 from fenceline.faults.says import Says, Stage
 from fenceline.model import damage
 from fenceline.model.cost import Cost
@@ -44,8 +44,8 @@ def property_cost(topology: Topology, key: str, value: str) -> Cost:
 class Move:
     """``service`` is relocated to ``node`` by the cluster's own command."""
 
-    service: str
-    node: str
+    service: Service
+    node: Node
     name: ClassVar[str] = "move"
     needs: ClassVar[tuple[str, ...]] = ("move",)
     says: ClassVar[tuple[Says, ...]] = (Says("<service> is moved to <node>"),)
@@ -112,8 +112,8 @@ class Ban(Move):
 class ConfigChange(OnCluster):
     """Somebody changes the cluster's configuration: the property ``key`` gets another ``value``, on all nodes."""
 
-    key: str = parameter("a property of the cluster", "cluster-recheck-interval")
-    value: str = parameter("its new value", "73s")
+    key: Annotated[str, Text("a property of the cluster")] = "cluster-recheck-interval"
+    value: Annotated[str, Text("its new value")] = "73s"
     name: ClassVar[str] = "config-change"
     needs: ClassVar[tuple[str, ...]] = ("configuration",)
     says: ClassVar[tuple[Says, ...]] = (Says("the property <key> of the cluster is changed to <value>"),)
@@ -253,7 +253,7 @@ def _services_there(stage: Stage, words: Mapping[str, Any]) -> tuple[str, ...]:
 class NodeMaintenance(OnNode):
     """``node`` is put into maintenance: the cluster leaves alone what runs there, and the other nodes go on as ever."""
 
-    services: tuple[str, ...] = parameter("what runs there, separated by commas; *: whatever may run there", ("*",))
+    services: Annotated[tuple[str, ...], Several(SERVICE, least=0), "that run there (*: that may)"] = ("*",)
     name: ClassVar[str] = "node-maintenance"
     needs: ClassVar[tuple[str, ...]] = ("node maintenance",)
     says: ClassVar[tuple[Says, ...]] = (Says("<node> is put into maintenance", services=_services_there),)
@@ -261,10 +261,6 @@ class NodeMaintenance(OnNode):
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({Claim(f"the maintenance of {self.node}")})
-
-    def __post_init__(self) -> None:
-        if self.services:
-            check_names(self, "services")
 
     def inject(self, cluster: Cluster) -> None:
         if not hasattr(cluster.stack, "node_maintenance"):
@@ -314,7 +310,7 @@ class FencingOff(_ClusterProperty):
 class ManualFencing(Once, OnNode):
     """The operator tells ``by`` that ``node`` is off, which may be true: the cluster takes it for a fencing."""
 
-    by: str = parameter("the member that is told", kind="node")
+    by: Annotated[Node, ", the member that is told"]
     name: ClassVar[str] = "manual-fencing"
     needs: ClassVar[tuple[str, ...]] = ("fencing by hand",)
     says: ClassVar[tuple[Says, ...]] = (Says("the operator tells <by> by hand that <node> is off"),)

@@ -6,13 +6,13 @@ from __future__ import annotations
 import contextlib
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError, FencelineError
 from fenceline.faults.base import fault
 from fenceline.faults.claims import Claim, inside
 from fenceline.faults.node import InGuest
-from fenceline.faults.parameters import check_choice, check_seconds, parameter
+from fenceline.faults.parameters import Choice, Seconds, Service
 from fenceline.faults.says import Says
 from fenceline.model.cost import Cost
 from fenceline.stacks.offers import agent_file
@@ -28,7 +28,6 @@ FAMILY = (
     "the agent is its own again, what kept the mount busy is killed; a reboot does it too")
 
 _ACTIONS = ("start", "stop")
-_SERVICE = "a service of the topology"
 _PROBED = 42  # what the agent in the other's place ends with when it is only asked whether it is there
 _PATIENCE = 2  # s that a probe waits for an agent that takes its time
 _KILLED = 5.0  # s that an agent needs to find and kill a process that keeps a mount busy
@@ -41,14 +40,11 @@ class _Agent(InGuest):
 
     heal_says: ClassVar[tuple[Says, ...]] = (Says("<service> does what it is told again on <node>"),)
 
-    service: str = parameter(_SERVICE)
-    action: str = parameter(f"one of {', '.join(_ACTIONS)}", "stop")
+    service: Service
+    action: Annotated[str, Choice(_ACTIONS)] = "stop"
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({inside(f"the agent of {self.service}", self.node)})
-
-    def __post_init__(self) -> None:
-        check_choice(self, "action", _ACTIONS)
 
     def _effect(self) -> str:
         """What becomes of the action, in shell; $r is what the program would end with."""
@@ -145,17 +141,13 @@ class AgentFails(_Agent):
 class AgentSlow(_Agent):
     """The ``action`` of ``service``'s daemon takes ``seconds`` longer on ``node``."""
 
-    seconds: float = parameter("s (or 500ms, 2min) that it takes longer, from 0.5 to 600", 10.0)
+    seconds: Annotated[float, Seconds(0.5, 600), "by which it takes longer"] = 10.0
     name: ClassVar[str] = "agent-slow"
     says: ClassVar[tuple[Says, ...]] = (
-        Says("the <action:start|stop> of <service> begins to take <seconds:s> longer on <node>",
-             given="the <action:start|stop> of <service> takes <seconds:s> longer on <node>"),
+        Says("the <action:start|stop> of <service> begins to take <seconds> longer on <node>",
+             given="the <action:start|stop> of <service> takes <seconds> longer on <node>"),
     )
     needs: ClassVar[tuple[str, ...]] = ("agent {service}",)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_seconds(self, "seconds", 0.5, 600)
 
     def _effect(self) -> str:
         return f"sleep {self.seconds:g}"
@@ -200,8 +192,8 @@ class MountBusy(InGuest):
     """Something outside of the cluster keeps the mount of ``service`` on ``node`` busy: a process, which the cluster's
     agent finds and kills, or the kernel itself, as for an export or a loop device, which it can't."""
 
-    service: str = parameter("a service of the topology, with a file system")
-    by: str = parameter("process or kernel", "process", kind="text")
+    service: Annotated[Service, "with a file system"]
+    by: Annotated[str, Choice(("process", "kernel"))] = "process"
     name: ClassVar[str] = "mount-busy"
     says: ClassVar[tuple[Says, ...]] = (
         Says("a process keeps the mount of <service> busy on <node>"),
@@ -212,9 +204,6 @@ class MountBusy(InGuest):
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({inside(f"the mount of {self.service}", self.node)})
-
-    def __post_init__(self) -> None:
-        check_choice(self, "by", ("process", "kernel"))
 
     def _mountpoint(self, cluster: Cluster) -> str:
         settings = cluster.topology.services.get(self.service)

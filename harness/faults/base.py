@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from fenceline.core.errors import FaultError, FencelineError, Timeout
 from fenceline.core.registry import Registry
 from fenceline.faults.claims import Claim, Claims
+from fenceline.faults.parameters import Node, read, types_of
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
@@ -45,7 +46,7 @@ class Fault(Protocol):
 class OnNode:
     """What every fault of one machine has: the machine, which is what it hits."""
 
-    node: str
+    node: Node
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -84,13 +85,14 @@ def fault(cls: type) -> type:
     """Registers a fault class under its ``name``.
 
     Raises:
-        TypeError: it is no dataclass, its name is taken, or it does not say what it costs.
+        TypeError: it is no dataclass, its name is taken, or it does not say what it costs or what a parameter takes.
     """
     if not is_dataclass(cls):
         raise TypeError(f"{cls.__name__}: the fault {cls.name!r} is no dataclass")
     if not callable(getattr(cls, "costs", None)):
         raise TypeError(f"{cls.__name__}: the fault {cls.name!r} does not say what it costs (costs(topology) -> Cost): "
                         "what may be demanded of the cluster meanwhile would not be known")
+    types_of(cls)  # or its error
     return FAULTS.register(cls.name, cls)
 
 
@@ -108,7 +110,7 @@ def make_fault(name: str, **parameters: Any) -> Fault:
     if unknown:
         raise FaultError(f"fault {name}: no parameter {', '.join(unknown)}; there are {', '.join(known)}")
     try:
-        return cls(**parameters)
+        return cls(**read(cls, parameters))
     except (TypeError, ValueError) as error:
         raise FaultError(f"fault {name}: {error}") from error
 

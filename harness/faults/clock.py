@@ -6,12 +6,12 @@ import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError
 from fenceline.faults.base import fault
 from fenceline.faults.node import InGuest
-from fenceline.faults.parameters import check_seconds, check_signed_seconds, parameter
+from fenceline.faults.parameters import Number, Seconds
 from fenceline.faults.says import Says, Stage
 from fenceline.model.cost import Cost
 
@@ -107,16 +107,11 @@ def _forward_or_back(stage: Stage, words: Mapping[str, Any]) -> float:
 class ClockStep(_Clock):
     """The clock of ``node`` jumps by ``seconds``, forward or (negative) back."""
 
-    seconds: float = parameter("s (or 500ms, -20s, 2min), from -1 day to 1 day, at least 2 s either way", 60.0)
+    seconds: Annotated[float, Seconds(2, 86400, signed=True), "by which it jumps"] = 60.0
     name: ClassVar[str] = "clock-step"
     says: ClassVar[tuple[Says, ...]] = (
-        Says("the clock of <node> jumps <way:forward|back> by <seconds:s>", seconds=_forward_or_back),
+        Says("the clock of <node> jumps <way:forward|back> by <seconds>", seconds=_forward_or_back),
     )
-
-    def __post_init__(self) -> None:
-        check_signed_seconds(self, "seconds", 86400)
-        if abs(self.seconds) < 2:
-            raise ValueError(f"seconds: a step of {self.seconds:g} s could not be told from none; take 2 s or more")
 
     def inject(self, cluster: Cluster) -> None:
         self._run(cluster, self._shift(cluster, self.seconds))
@@ -138,16 +133,11 @@ def _fast_or_slow(stage: Stage, words: Mapping[str, Any]) -> float:
 class ClockDrift(_Clock):
     """The clock of ``node`` runs ``percent`` too fast, or (negative) too slow."""
 
-    percent: float = parameter("% that it is too fast, from -10 to 10 (the kernel's limit), at least 2 either way", 5.0)
+    percent: Annotated[float, Number(2, 10, "%", signed=True), "by which it is too fast"] = 5.0
     name: ClassVar[str] = "clock-drift"
     says: ClassVar[tuple[Says, ...]] = (
         Says("the clock of <node> runs <percent> % too <way:fast|slow>", percent=_fast_or_slow),
     )
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "percent", float(self.percent))
-        if not 2 <= abs(self.percent) <= 10:
-            raise ValueError(f"percent: {self.percent:g} is not from 2 to 10, or from -10 to -2")
 
     def _set_tick(self, cluster: Cluster, tick: int) -> None:
         cluster.session(self.node).run(["python3", "-S", "-", str(tick)], within=20, text=_SET_TICK)
@@ -199,16 +189,12 @@ class ClockDrift(_Clock):
 class ClockStrobe(_Clock):
     """The clock of ``node`` jumps ahead by ``seconds`` and back again, every ``period``."""
 
-    seconds: float = parameter("s (or 500ms, 20s, 2min) by which it jumps, from 3 to 3600", 60.0)
-    period: float = parameter("s (or 500ms) between two jumps, from 0.1 to 30", 0.5)
+    seconds: Annotated[float, Seconds(3, 3600), "by which it jumps"] = 60.0
+    period: Annotated[float, Seconds(0.1, 30), "between two jumps"] = 0.5
     name: ClassVar[str] = "clock-strobe"
     says: ClassVar[tuple[Says, ...]] = (
-        Says("the clock of <node> jumps ahead by <seconds:s> and back, every <period:s>"),
+        Says("the clock of <node> jumps ahead by <seconds> and back, every <period>"),
     )
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "seconds", 3, 3600)
-        check_seconds(self, "period", 0.1, 30)
 
     def inject(self, cluster: Cluster) -> None:
         self._run(cluster, f"[ ! -e {_STROBE_PID} ] || exit 3; setsid python3 -S -c {shlex.quote(_STROBE)} "

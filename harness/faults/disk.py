@@ -4,12 +4,12 @@ those of a real array."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError
 from fenceline.faults.base import OnCluster, fault
 from fenceline.faults.claims import Claim
-from fenceline.faults.parameters import check_choice, check_seconds, parameter
+from fenceline.faults.parameters import Choice, Lun, Seconds
 from fenceline.faults.says import Says
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
@@ -26,7 +26,6 @@ FAMILY = (
     "Storage, the disk behind a LUN", "outside: on the storage host, under what it exports",
     "the disk is what it was; what a cache held is written back")
 
-_LUN = "a LUN of storage.iscsi"
 _WRITTEN = 30.0  # s within which something is written to a LUN that is in use
 _ERRORS = {"all": "", "reads": " 1 error_reads", "writes": " 1 error_writes"}
 
@@ -50,7 +49,7 @@ class _Disk(OnCluster):
 
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the disk behind the LUN <lun> works again"),)
 
-    lun: str = parameter(_LUN)
+    lun: Lun
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         # its storage machine boots with a disk that is all right
@@ -115,16 +114,13 @@ class _Disk(OnCluster):
 class DiskErrors(_Disk):
     """Every read, every write, or both of the disk behind ``lun`` fail with an I/O error."""
 
-    what: str = parameter(f"one of {', '.join(_ERRORS)}", "all")
+    what: Annotated[str, Choice(tuple(_ERRORS))] = "all"
     name: ClassVar[str] = "disk-errors"
     requires: ClassVar[tuple[str, ...]] = ("guest module dm-flakey",)
     says: ClassVar[tuple[Says, ...]] = (
         Says("the disk behind the LUN <lun> fails"),
         Says("all <what:reads|writes> of the disk behind the LUN <lun> fail"),
     )
-
-    def __post_init__(self) -> None:
-        check_choice(self, "what", tuple(_ERRORS))
 
     def costs(self, topology: Topology) -> Cost:
         return (damage.storage_out(topology, damage.services_on(topology, self.lun))
@@ -149,13 +145,10 @@ class DiskErrors(_Disk):
 class DiskDelay(_Disk):
     """The disk behind ``lun`` needs ``delay`` more for every read and write."""
 
-    delay: float = parameter("s (or 100ms), from 0.01 to 30", 0.2)
+    delay: Annotated[float, Seconds(0.01, 30)] = 0.2
     name: ClassVar[str] = "disk-delay"
     requires: ClassVar[tuple[str, ...]] = ("guest module dm-delay",)
     says: ClassVar[tuple[Says, ...]] = (Says("the disk behind the LUN <lun> is <delay:ms> late"),)
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "delay", 0.01, 30)
 
     def costs(self, topology: Topology) -> Cost:
         return damage.disk_late(topology, damage.services_on(topology, self.lun), self.delay)

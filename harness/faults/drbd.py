@@ -12,7 +12,7 @@ from fenceline.core.errors import FaultError
 from fenceline.faults.base import OnCluster, OnNode, fault, observed
 from fenceline.faults.bridge_rule import BridgeRule
 from fenceline.faults.claims import Claim, Once, inside
-from fenceline.faults.parameters import parameter
+from fenceline.faults.parameters import DrbdResource
 from fenceline.faults.says import Says
 from fenceline.judge.replicas import SPLIT_BRAIN
 from fenceline.model import damage
@@ -29,7 +29,6 @@ FAMILY = (
     "DRBD", "inside: by DRBD's own commands and its fault injection; the link outside, in the fabric",
     "the rule is deleted, the disk attached again, a split brain repaired; DRBD then copies what differs")
 
-_RESOURCE = "a resource of storage.drbd"
 _NOTICED = 10.0  # s beyond DRBD's own times within which it says what has become of it
 _SYNCED = 120.0  # s for a whole disk
 #: Data and metadata, written and read, and resync: bits of enable_faults, see drbd_int.h.
@@ -87,7 +86,7 @@ def repair_split_brain(cluster: Cluster, resource: str, victim: str) -> None:
 class DrbdLinkCut(BridgeRule, OnCluster):
     """The replication link of a DRBD ``resource`` is cut; all else on that network passes."""
 
-    resource: str = parameter(_RESOURCE)
+    resource: DrbdResource
     name: ClassVar[str] = "drbd-link-cut"
     says: ClassVar[tuple[Says, ...]] = (
         Says("the replication link of <resource> is cut",
@@ -151,7 +150,7 @@ def _without_replica(topology: Topology, node: str, resource: str) -> Cost:
 
 @dataclass(frozen=True)
 class _OneReplica(OnNode):
-    resource: str = parameter(_RESOURCE)
+    resource: DrbdResource
 
     def _run(self, cluster: Cluster, line: str) -> None:
         cluster.session(self.node).run(line, within=30)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError, Timeout
 from fenceline.faults.base import OnNode, fault, observed
 from fenceline.faults.claims import Claim
 from fenceline.faults.node import switch_on, wait_tick
-from fenceline.faults.parameters import check_seconds, parameter
+from fenceline.faults.parameters import Node, Seconds
 from fenceline.faults.says import Says
 from fenceline.fencing.bmc import BmcMode
 from fenceline.fencing.client import IpmiAnswer, ask_bmc
@@ -106,15 +106,12 @@ class FenceDeviceDead(_DeviceFault):
 class FenceDeviceSlow(_DeviceFault):
     """The BMC of ``node`` does each command ``seconds`` late, and answers only then."""
 
-    seconds: float = parameter("s by which each command is late (or 500ms, 20s, 2min), from 0.1 to 120", 10.0)
+    seconds: Annotated[float, Seconds(0.1, 120), "by which each command is late"] = 10.0
     name: ClassVar[str] = "fence-device-slow"
     says: ClassVar[tuple[Says, ...]] = (
-        Says("the fencing device of <node> becomes <seconds:s> slow",
-             given="the fencing device of <node> is <seconds:s> slow"),
+        Says("the fencing device of <node> becomes <seconds> slow",
+             given="the fencing device of <node> is <seconds> slow"),
     )
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "seconds", 0.1, 120)
 
     @property
     def mode(self) -> BmcMode:
@@ -185,15 +182,12 @@ class FenceDeviceLies(_DeviceFault):
 class FenceDeviceEarly(_DeviceFault):
     """The BMC of ``node`` says at once that it did what it was told, and does it ``seconds`` later."""
 
-    seconds: float = parameter("s by which each answer comes before the deed (or 500ms, 20s), from 1 to 120", 10.0)
+    seconds: Annotated[float, Seconds(1, 120), "by which each answer comes before the deed"] = 10.0
     name: ClassVar[str] = "fence-device-early"
     says: ClassVar[tuple[Says, ...]] = (
-        Says('the fencing device of <node> begins to answer "off" <seconds:s> before it cuts the power',
-             given='the fencing device of <node> answers "off" <seconds:s> before it cuts the power'),
+        Says('the fencing device of <node> begins to answer "off" <seconds> before it cuts the power',
+             given='the fencing device of <node> answers "off" <seconds> before it cuts the power'),
     )
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "seconds", 1, 120)
 
     @property
     def mode(self) -> BmcMode:
@@ -241,15 +235,12 @@ class FenceDeviceGentle(_Behaves):
     """The BMC of ``node`` presses the power button (ACPI) when it is to cut the power, and cuts it only if the node has
     not switched itself off ``seconds`` later."""
 
-    seconds: float = parameter("s (or 2min) that the node is given to shut itself down, from 1 to 600", 30.0)
+    seconds: Annotated[float, Seconds(1, 600), "that the node is given to shut itself down"] = 30.0
     name: ClassVar[str] = "fence-device-gentle"
     says: ClassVar[tuple[Says, ...]] = (
-        Says("the fencing device of <node> begins to shut it down gently, and to cut its power after <seconds:s>",
-             given="the fencing device of <node> shuts it down gently, and cuts its power after <seconds:s>"),
+        Says("the fencing device of <node> begins to shut it down gently, and to cut its power after <seconds>",
+             given="the fencing device of <node> shuts it down gently, and cuts its power after <seconds>"),
     )
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "seconds", 1, 600)
 
     @property
     def mode(self) -> BmcMode:
@@ -310,7 +301,7 @@ class FenceDeviceLeavesOff(_Behaves):
 class FenceDeviceWrongNode(_DeviceFault):
     """The BMC of ``node`` is wired to the power of ``other``: whoever fences ``node`` switches that one off."""
 
-    other: str = parameter("a node of the cluster, another one", kind="node")
+    other: Annotated[Node, ", another one"]
     name: ClassVar[str] = "fence-device-wrong-node"
     says: ClassVar[tuple[Says, ...]] = (
         Says("the fencing device of <node> is rewired to the power of <other>",

@@ -4,35 +4,12 @@ fault needs. Known from the topology alone, before anything is done or written i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from fenceline.model.addressing import CLIENT_NAME
+from fenceline.faults.parameters import NETWORK, NODE, Thing, types_of
 from fenceline.model.topology import Topology
-from fenceline.stacks.offers import daemons, lacking
-
-#: What a parameter may name, by its kind: how that is called, and which there are.
-KINDS: dict[str, tuple[str, Callable[[Topology], Iterable[str]]]] = {
-    "node": ("node", lambda topology: topology.nodes),
-    "network": ("network", lambda topology: topology.networks),
-    "service": ("service", lambda topology: topology.services),
-    "daemon": ("daemon", daemons),
-    "lun": ("LUN", lambda topology: [lun.name for lun in topology.storage.iscsi.luns] if topology.storage.iscsi
-            else ()),
-    "resource": ("DRBD resource", lambda topology: [one.name for one in topology.storage.drbd]),
-    "pinged": ("machine", lambda topology: (CLIENT_NAME, *topology.nodes)),
-}
-#: A parameter that names nothing of the topology: one of the fault's own words, or any text.
-TEXT = "text"
-
-
-def kind_of(field: dataclasses.Field) -> str:
-    """What the parameter ``field`` of a fault names: one of KINDS, TEXT, or "" for a number. It is declared, or is the
-    parameter's own name (several of them: with an s)."""
-    if "str" not in str(field.type):
-        return ""
-    names = (field.metadata.get("kind"), field.name, field.name.removesuffix("s"))
-    return next((name for name in names if name in KINDS or name == TEXT), TEXT)
+from fenceline.stacks.offers import lacking
 
 
 def _flat(value: Any) -> Iterator[str]:
@@ -43,22 +20,27 @@ def _flat(value: Any) -> Iterator[str]:
             yield from _flat(part)
 
 
-def names_in(fault: Any, kind: str) -> list[str]:
-    """What the parameters of ``fault`` name of ``kind``, those in groups too, each once; "*", for all that there are,
-    names none."""
-    return list(dict.fromkeys(name for field in dataclasses.fields(fault) if kind_of(field) == kind
-                              for name in _flat(getattr(fault, field.name)) if name != "*"))
+def things_in(fault: Any) -> dict[Thing, list[str]]:
+    """What of a topology the parameters of ``fault`` name, those in groups too, each once; "*", for all that there
+    are, names none."""
+    found: dict[Thing, list[str]] = {}
+    for parameter, kind in types_of(type(fault)).items():
+        if kind.thing is not None:
+            names = found.setdefault(kind.thing, [])
+            names += [name for name in _flat(getattr(fault, parameter)) if name not in (*names, "*")]
+    return found
 
 
 def misfit(fault: Any, topology: Topology) -> str | None:
     """Why ``fault`` can't be injected into a cluster of ``topology``, in words; None if nothing speaks against it."""
-    for kind, (word, there) in KINDS.items():
-        known = list(there(topology))
-        for name in names_in(fault, kind):
+    named = things_in(fault)
+    for thing, names in named.items():
+        known = list(thing.there(topology))
+        for name in names:
             if name not in known:
-                return f"no {word} {name!r} in {topology.name}; there are {', '.join(known) or 'none'}"
-    for node in names_in(fault, "node"):
-        for network in names_in(fault, "network"):
+                return f"no {thing.word} {name!r} in {topology.name}; there are {', '.join(known) or 'none'}"
+    for node in named.get(NODE, ()):
+        for network in named.get(NETWORK, ()):
             plugged = topology.networks_of(node)
             if network not in plugged:
                 return f"{node} is not plugged into {network!r}; it is into {', '.join(plugged)}"

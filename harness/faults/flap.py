@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError, Timeout
 from fenceline.faults.background import start_worker, stop_worker
 from fenceline.faults.base import fault, is_event
 from fenceline.faults.claims import Claim, cable
 from fenceline.faults.network import NetworkCut
-from fenceline.faults.parameters import check_seconds, parameter
+from fenceline.faults.parameters import Seconds
 from fenceline.faults.says import Says
 
 if TYPE_CHECKING:
@@ -48,18 +48,13 @@ class Phases:
 class LinkFlap(NetworkCut):
     """The cables of ``node`` in ``networks`` are pulled and put back, again and again."""
 
-    down: float = parameter("s (or 500ms) without the cable, from 0.1 to 60", 0.5)
-    up: float = parameter("s (or 500ms) with it, from 0.1 to 60", 0.5)
+    down: Annotated[float, Seconds(0.1, 60), "without the cable"] = 0.5
+    up: Annotated[float, Seconds(0.1, 60), "with it"] = 0.5
     name: ClassVar[str] = "link-flap"
     says: ClassVar[tuple[Says, ...]] = (
-        Says("the <networks> of <node> is down for <down:s> and up for <up:s>, again and again"),
+        Says("the <networks> of <node> is down for <down> and up for <up>, again and again"),
     )
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the <networks> of <node> stops flapping"),)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_seconds(self, "down", 0.1, 60)
-        check_seconds(self, "up", 0.1, 60)
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset(cable(self.node, network, shared=False) for network in self.networks)

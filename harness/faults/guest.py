@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError, FencelineError
 from fenceline.faults.base import EndsByItself, OnNode, fault, is_event, observed
 from fenceline.faults.claims import Claim, Once, inside
 from fenceline.faults.node import NodeFault, no_ticks, reach, wait_back, wait_tick
-from fenceline.faults.parameters import check_choice, parameter
+from fenceline.faults.parameters import Choice, Daemon, Seconds, Service
 from fenceline.faults.process import daemon_process, service_daemon, signal_service
 from fenceline.faults.says import Says, who_serves
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
 from fenceline.model.cost import Cost
 from fenceline.model.event import now_ns
-from fenceline.model.units import parse_duration
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
@@ -39,14 +38,9 @@ class CpuOverload(EndsByItself, NodeFault):
     load ends by itself: nothing could reach the node to end it.
     """
 
-    seconds: float = 20.0
+    seconds: Annotated[float, Seconds(1, 600), "after which it ends by itself"] = 20.0
     name: ClassVar[str] = "cpu-overload"
-    says: ClassVar[tuple[Says, ...]] = (Says("the CPU of <node> is overloaded for <seconds:s>"),)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "seconds", parse_duration(self.seconds))
-        if not 0 < self.seconds <= 600:
-            raise ValueError(f"seconds: {self.seconds:g} is not above 0 and at most 600")
+    says: ClassVar[tuple[Says, ...]] = (Says("the CPU of <node> is overloaded for <seconds>"),)
 
     def costs(self, topology: Topology) -> Cost:
         return damage.starved(topology, self.node)
@@ -85,17 +79,14 @@ class DaemonKill(Once, OnNode):
     can't.
     """
 
-    daemon: str
-    processes: str = parameter("main or all", "main")
+    daemon: Daemon
+    processes: Annotated[str, Choice(("main", "all"))] = "main"
     name: ClassVar[str] = "daemon-kill"
     says: ClassVar[tuple[Says, ...]] = (
         Says("the daemon <daemon> is killed on <node>"),
         Says("all processes of the daemon <daemon> are killed on <node>", processes="all"),
     )
     needs: ClassVar[tuple[str, ...]] = ("daemon {daemon}",)
-
-    def __post_init__(self) -> None:
-        check_choice(self, "processes", ("main", "all"))
 
     def costs(self, topology: Topology) -> Cost:
         return damage.daemon_out(topology, self.node, self.daemon)
@@ -156,7 +147,7 @@ class ServiceKill(Once, OnNode):
     """The daemon of ``service`` is killed with SIGKILL on ``node``, where it runs; of an NFS server the threads are
     ended."""
 
-    service: str
+    service: Service
     name: ClassVar[str] = "service-kill"
     needs: ClassVar[tuple[str, ...]] = ("process {service}",)
     says: ClassVar[tuple[Says, ...]] = (Says("the process of <service> is killed", node=who_serves),)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError
 from fenceline.faults.base import fault
 from fenceline.faults.claims import Claim, inside
 from fenceline.faults.network import NetworkCut
 from fenceline.faults.node import reach
-from fenceline.faults.parameters import check_choice, parameter
+from fenceline.faults.parameters import Choice
 from fenceline.faults.says import Says
 from fenceline.model.addressing import address, device
 
@@ -30,17 +30,13 @@ class InterfaceDown(NetworkCut):
     """The interfaces of ``node`` in ``networks`` are taken down in the guest; as ``ifdown`` does it, ``addresses``
     "gone", those go with it."""
 
-    addresses: str = parameter("kept or gone", "kept")
+    addresses: Annotated[str, Choice(("kept", "gone"))] = "kept"
     name: ClassVar[str] = "interface-down"
     says: ClassVar[tuple[Says, ...]] = (
         Says("the interface of <node> in the <networks> is taken down"),
         Says("the interface of <node> in the <networks> is taken down, and its addresses with it", addresses="gone"),
     )
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the interface of <node> in the <networks> is brought up again"),)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice(self, "addresses", ("kept", "gone"))
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset(inside(f"the interface in {network}", self.node) for network in self.networks)

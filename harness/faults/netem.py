@@ -7,14 +7,14 @@ what it sends. Which, is in the evidence.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError, HostError
 from fenceline.faults.base import fault
 from fenceline.faults.node import wait_running
-from fenceline.faults.parameters import check_number, check_seconds, parameter
+from fenceline.faults.parameters import Number, Percent, Seconds
 from fenceline.faults.says import Says
-from fenceline.faults.traffic import PERCENT, NodeTraffic
+from fenceline.faults.traffic import NodeTraffic
 from fenceline.guest.ping import Ping, parse_ping, ping_command
 from fenceline.model import damage
 from fenceline.model.addressing import address, device
@@ -116,8 +116,8 @@ class _Netem(NodeTraffic):
 class PacketDelay(_Netem):
     """Packets of ``node`` in ``network`` are ``delay`` late, give or take ``jitter``."""
 
-    delay: float = parameter("s (or 100ms), from 0.001 to 10", 0.1)
-    jitter: float = parameter("s (or 20ms), from 0 to the delay", 0.0)
+    delay: Annotated[float, Seconds(0.001, 10)] = 0.1
+    jitter: Annotated[float, Seconds(0, 10), "more or less, at most the delay"] = 0.0
     name: ClassVar[str] = "packet-delay"
     says: ClassVar[tuple[Says, ...]] = (
         Says("the packets of <node> on the <network> are <delay:ms> late"),
@@ -125,8 +125,8 @@ class PacketDelay(_Netem):
     )
 
     def __post_init__(self) -> None:
-        check_seconds(self, "delay", 0.001, 10)
-        check_seconds(self, "jitter", 0, self.delay)
+        if self.jitter > self.delay:
+            raise ValueError(f"jitter: {self.jitter:g} s is more than the delay, {self.delay:g} s")
 
     def costs(self, topology: Topology) -> Cost:
         return damage.packets_late(topology, self.network, self.node, self.delay + 2 * self.jitter)
@@ -145,10 +145,7 @@ class PacketDelay(_Netem):
 
 @dataclass(frozen=True)
 class _NetemShare(_Netem):
-    percent: float = parameter(PERCENT, 10.0)
-
-    def __post_init__(self) -> None:
-        check_number(self, "percent", 0, 100, " %")
+    percent: Annotated[float, Percent(), "of the packets"] = 10.0
 
     def _is_share(self, seen: int, of: int) -> bool:
         """Whether ``seen`` of ``of`` packets may well be ``percent``."""
@@ -180,11 +177,9 @@ class PacketDuplicate(_NetemShare):
 class PacketReorder(_NetemShare):
     """``percent`` of the packets of ``node`` in ``network`` overtake the others, which are 20 ms late."""
 
+    percent: Annotated[float, Percent(high=99), "of the packets"] = 10.0
     name: ClassVar[str] = "packet-reorder"
     says: ClassVar[tuple[Says, ...]] = (Says("<percent> % of the packets of <node> on the <network> are reordered"),)
-
-    def __post_init__(self) -> None:
-        check_number(self, "percent", 0, 99, " %")
 
     def costs(self, topology: Topology) -> Cost:
         return damage.packets_late(topology, self.network, self.node, _OVERTAKEN)
@@ -223,15 +218,12 @@ class PacketLossBursts(_NetemShare):
     """``percent`` of the packets of ``node`` in ``network`` are lost, ``burst`` in a row on average: a bad line loses
     much at once, and then nothing."""
 
-    burst: float = parameter("packets lost in a row, on average, from 1 to 20", 5.0)
+    percent: Annotated[float, Percent(high=80), "of the packets"] = 10.0
+    burst: Annotated[float, Number(1, 20, "packets"), "lost in a row, on average"] = 5.0
     name: ClassVar[str] = "packet-loss-bursts"
     says: ClassVar[tuple[Says, ...]] = (
         Says("<percent> % of the packets of <node> on the <network> are lost, <burst> in a row"),
     )
-
-    def __post_init__(self) -> None:
-        check_number(self, "percent", 0, 80, " %")
-        check_number(self, "burst", 0.99, 20)
 
     def costs(self, topology: Topology) -> Cost:
         return damage.packets_lost(topology, self.network, self.percent, self.node, self.burst)
@@ -269,14 +261,11 @@ class PacketLossBursts(_NetemShare):
 class PacketHold(_Netem):
     """The packets of ``node`` in ``network`` are queued, and all delivered together every ``period``."""
 
-    period: float = parameter("s (or 500ms) from one delivery to the next, from 0.05 to 5", 0.5)
+    period: Annotated[float, Seconds(0.05, 5), "from one delivery to the next"] = 0.5
     name: ClassVar[str] = "packet-hold"
     says: ClassVar[tuple[Says, ...]] = (
         Says("the packets of <node> on the <network> are held, and delivered every <period:ms>"),
     )
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "period", 0.05, 5)
 
     def costs(self, topology: Topology) -> Cost:
         return damage.packets_late(topology, self.network, self.node, self.period)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError
 from fenceline.faults.base import OnCluster, OnNode, fault
 from fenceline.faults.bridge_rule import BridgeRule, table_of
 from fenceline.faults.claims import Claim, cable
-from fenceline.faults.parameters import check_names, check_seconds, parameter
+from fenceline.faults.parameters import Network, Networks, Nodes, Percent, Seconds
 from fenceline.faults.says import Says, Stage, all_members
 from fenceline.model import damage
 from fenceline.model.cost import Cost
@@ -40,16 +40,13 @@ def _all_networks(stage: Stage, words: Mapping[str, Any]) -> tuple[str, ...]:
 class NetworkCut(OnNode):
     """The cables of ``node`` in ``networks`` are pulled."""
 
-    networks: tuple[str, ...]
+    networks: Annotated[Networks, "that the node is plugged into"]
     name: ClassVar[str] = "network-cut"
     says: ClassVar[tuple[Says, ...]] = (
         Says("the <networks> of <node> is cut"),
         Says("all networks of <node> are cut", networks=_all_networks),
     )
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the networks of <node> are mended"),)
-
-    def __post_init__(self) -> None:
-        check_names(self, "networks")
 
     def costs(self, topology: Topology) -> Cost:
         return damage.cables_cut(topology, self.node, self.networks)
@@ -126,19 +123,14 @@ class CutOneByOne:
     """The cables of ``nodes`` in ``networks`` are pulled one after the other, ``interval`` apart; they are plugged in
     in another order, the last one first."""
 
-    nodes: tuple[str, ...] = parameter("nodes in the order in which they are cut, separated by commas")
-    networks: tuple[str, ...] = parameter("networks that the nodes are plugged into, separated by commas")
-    interval: float = parameter("s (or 500ms) from one cable to the next, from 0.1 to 60", 1.0)
+    nodes: Annotated[Nodes, "in the order in which they are cut"]
+    networks: Annotated[Networks, "that the nodes are plugged into"]
+    interval: Annotated[float, Seconds(0.1, 60), "from one cable to the next"] = 1.0
     name: ClassVar[str] = "cut-one-by-one"
     says: ClassVar[tuple[Says, ...]] = (
-        Says("the <networks> of every node is cut, one by one, <interval:s> apart", nodes=all_members),
+        Says("the <networks> of every node is cut, one by one, <interval> apart", nodes=all_members),
     )
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the cut cables are plugged in again, the last one first"),)
-
-    def __post_init__(self) -> None:
-        check_names(self, "nodes")
-        check_names(self, "networks")
-        check_seconds(self, "interval", 0.1, 60)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -182,15 +174,10 @@ class CutOneByOne:
 class PacketDrop(BridgeRule, OnCluster):
     """``percent`` of the packets that machines send into ``network`` are dropped at random."""
 
-    network: str
-    percent: float
+    network: Network
+    percent: Annotated[float, Percent(), "of the packets"]
     name: ClassVar[str] = "packet-drop"
     says: ClassVar[tuple[Says, ...]] = (Says("<percent> % of the packets on the <network> are dropped"),)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "percent", float(self.percent))
-        if not 0 < self.percent <= 100:
-            raise ValueError(f"percent: {self.percent:g} is not above 0 and at most 100")
 
     @property
     def _table(self) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import socket
 import struct
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError, FencelineError
 from fenceline.faults.base import OnCluster, fault
 from fenceline.faults.bridge_rule import BridgeRule
 from fenceline.faults.claims import Claim
 from fenceline.faults.node import wait_running
-from fenceline.faults.parameters import check_seconds, parameter
+from fenceline.faults.parameters import Seconds
 from fenceline.faults.says import Says
 from fenceline.model import damage
 from fenceline.model.addressing import management_address
@@ -81,15 +81,12 @@ class _ServerFault(OnCluster):
 class NfsRestart(_ServerFault):
     """The NFS server is restarted: it forgets what its clients have open, and lets only former ones in for a while."""
 
-    seconds: float = parameter("s (or 5s) that it is away, from 0 to 300", 0.0)
+    seconds: Annotated[float, Seconds(0, 300), "that it is away"] = 0.0
     name: ClassVar[str] = "nfs-restart"
     says: ClassVar[tuple[Says, ...]] = (
         Says("the NFS server is restarted"),
-        Says("the NFS server is away for <seconds:s>"),
+        Says("the NFS server is away for <seconds>"),
     )
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "seconds", 0, 300)
 
     def costs(self, topology: Topology) -> Cost:
         # one that has just started lets only former clients in for its grace time

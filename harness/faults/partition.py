@@ -6,13 +6,13 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError, FencelineError
 from fenceline.faults import shapes
 from fenceline.faults.base import OnCluster, fault
 from fenceline.faults.bridge_rule import BridgeRule, table_of
-from fenceline.faults.parameters import check_names, check_number, parameter
+from fenceline.faults.parameters import NODE, Groups, Networks, Node, Percent
 from fenceline.faults.says import Says, Stage
 from fenceline.machines.frames import Watch, count_frames
 from fenceline.model import damage
@@ -31,15 +31,11 @@ _ASKING = 2.5  # s for which they are counted where somebody was made to speak: 
 _SHARE_WITHIN = 30.0  # s for which frames are counted until a share can be told
 _ENOUGH_SENT, _ENOUGH_LOST = 60, 5
 _SIGMAS = 4.0
-_NETWORKS = "networks of the topology, separated by commas"
 
 
 @dataclass(frozen=True)
 class _LostLinks(BridgeRule, OnCluster):
     """Frames from some nodes to some others are dropped in ``networks``. Not a dataclass with fields of its own."""
-
-    def __post_init__(self) -> None:
-        check_names(self, "networks")
 
     def costs(self, topology: Topology) -> Cost:
         try:
@@ -170,8 +166,8 @@ MENDED = (Says("the partition is mended"),)
 class Partition(_LostLinks):
     """The network falls into ``groups`` that don't hear each other in ``networks``."""
 
-    groups: tuple[tuple[str, ...], ...] = parameter("groups of nodes: a,b|c", kind="node")
-    networks: tuple[str, ...] = parameter(_NETWORKS)
+    groups: Annotated[tuple[tuple[str, ...], ...], Groups(NODE)]
+    networks: Networks
     name: ClassVar[str] = "partition"
     says: ClassVar[tuple[Says, ...]] = (
         Says("the <networks> splits into <node:node> and the others", groups=_one_and_the_others),
@@ -182,15 +178,7 @@ class Partition(_LostLinks):
     heal_says: ClassVar[tuple[Says, ...]] = MENDED
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        given = self.groups
-        if isinstance(given, str):
-            given = given.split("|")
-        elif isinstance(given, (list, tuple)) and any("|" in part for part in given if isinstance(part, str)):
-            given = ",".join(given).split("|")  # a command line splits at commas first
-        parts = tuple(tuple(part.split(",")) if isinstance(part, str) else tuple(part) for part in given)
-        shapes.groups(parts)
-        object.__setattr__(self, "groups", parts)
+        shapes.groups(self.groups)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -207,15 +195,14 @@ class Partition(_LostLinks):
 class OneWay(_LostLinks):
     """What ``sender`` sends to ``receiver`` in ``networks`` is lost; the other way round it is not."""
 
-    sender: str = parameter("a node", kind="node")
-    receiver: str = parameter("a node, another one", kind="node")
-    networks: tuple[str, ...] = parameter(_NETWORKS)
+    sender: Node
+    receiver: Annotated[Node, ", another one"]
+    networks: Networks
     name: ClassVar[str] = "one-way"
     says: ClassVar[tuple[Says, ...]] = (Says("<sender> is not heard by <receiver> any more on the <networks>"),)
     heal_says: ClassVar[tuple[Says, ...]] = MENDED
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         shapes.one_way(self.sender, self.receiver)
 
     @property
@@ -231,16 +218,12 @@ class OneWay(_LostLinks):
 class LinkLoss(OneWay):
     """``percent`` of what ``sender`` sends to ``receiver`` in ``networks`` are lost at random; nothing else is."""
 
-    percent: float = parameter("% of the frames, above 0 and at most 100", 50.0)
+    percent: Annotated[float, Percent(), "of the frames"] = 50.0
     name: ClassVar[str] = "link-loss"
     says: ClassVar[tuple[Says, ...]] = (
         Says("<percent> % of the packets from <sender> to <receiver> on the <networks> are lost"),
     )
     heal_says: ClassVar[tuple[Says, ...]] = MENDED
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number(self, "percent", 0, 100, " %")
 
     def _chance(self) -> str:
         threshold = round(self.percent * 100)  # nft refuses a comparison that is always true
@@ -276,8 +259,8 @@ class LinkLoss(OneWay):
 class PartitionBridge(_LostLinks):
     """Two halves of the cluster don't hear each other in ``networks``, and ``node`` hears both."""
 
-    node: str = parameter("the node in the middle, of a cluster of three or more")
-    networks: tuple[str, ...] = parameter(_NETWORKS)
+    node: Annotated[Node, ", the one in the middle of three or more"]
+    networks: Networks
     name: ClassVar[str] = "partition-bridge"
     says: ClassVar[tuple[Says, ...]] = (Says("the <networks> splits into two halves that both hear <node>"),)
     heal_says: ClassVar[tuple[Says, ...]] = MENDED
@@ -291,7 +274,7 @@ class PartitionBridge(_LostLinks):
 class PartitionRing(_LostLinks):
     """Every node hears a majority of the cluster in ``networks``, and no two the same one; of four or more nodes."""
 
-    networks: tuple[str, ...] = parameter(_NETWORKS)
+    networks: Networks
     name: ClassVar[str] = "partition-ring"
     says: ClassVar[tuple[Says, ...]] = (Says("every node hears a majority of its own on the <networks>"),)
     heal_says: ClassVar[tuple[Says, ...]] = MENDED

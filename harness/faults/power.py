@@ -9,14 +9,14 @@ import time
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError, MachineError
 from fenceline.faults.background import start_worker, stop_worker
 from fenceline.faults.base import fault, is_event, observed
 from fenceline.faults.claims import Claim, power
 from fenceline.faults.node import PowerOff, no_ticks, switch_on, wait_tick
-from fenceline.faults.parameters import check_names, check_seconds, parameter
+from fenceline.faults.parameters import Nodes, Seconds
 from fenceline.faults.says import Says, all_members
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
@@ -59,12 +59,9 @@ class SlowBoot(PowerOff):
     """``node`` is reset, and needs ``seconds`` longer than usual to boot, that time and every time: its firmware takes
     its time."""
 
-    seconds: float = parameter("s (or 20s, 2min) that the boot takes longer, from 1 to 600", 30.0)
+    seconds: Annotated[float, Seconds(1, 600), "by which the boot takes longer"] = 30.0
     name: ClassVar[str] = "slow-boot"
-    says: ClassVar[tuple[Says, ...]] = (Says("<node> is reset, and takes <seconds:s> longer to boot"),)
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "seconds", 1, 600)
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> is reset, and takes <seconds> longer to boot"),)
 
     def inject(self, cluster: Cluster) -> None:
         machine = cluster.machine(self.node)
@@ -109,18 +106,14 @@ class SlowBoot(PowerOff):
 class PowerOffSeveral:
     """The power of several ``nodes`` is cut: at once, or one by one, ``interval`` apart."""
 
-    nodes: tuple[str, ...] = parameter("machines, separated by commas")
-    interval: float = parameter("s (or 500ms) from one to the next, from 0 (at once) to 300", 0.0)
+    nodes: Nodes
+    interval: Annotated[float, Seconds(0, 300), "from one to the next (0: at once)"] = 0.0
     name: ClassVar[str] = "power-off-several"
     says: ClassVar[tuple[Says, ...]] = (
         Says("the power of all cluster nodes is cut at once", nodes=all_members),
-        Says("the power of the cluster nodes is cut one by one, <interval:s> apart", nodes=all_members),
+        Says("the power of the cluster nodes is cut one by one, <interval> apart", nodes=all_members),
     )
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the cluster nodes are switched on"),)
-
-    def __post_init__(self) -> None:
-        check_names(self, "nodes")
-        check_seconds(self, "interval", 0, 300)
 
     @property
     def targets(self) -> tuple[str, ...]:

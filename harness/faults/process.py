@@ -11,7 +11,7 @@ from fenceline.core.errors import FaultError, MachineError
 from fenceline.faults.base import OnNode, fault, is_event
 from fenceline.faults.claims import Claim, inside
 from fenceline.faults.node import InGuest, reach, wait_back
-from fenceline.faults.parameters import parameter
+from fenceline.faults.parameters import Daemon, Service
 from fenceline.faults.says import Says, who_serves
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
@@ -123,7 +123,7 @@ def signal_service(cluster: Cluster, node: str, service: str, *signals: str) -> 
 class DaemonStop(_Stopped):
     """A cluster daemon of ``node`` hangs: it is stopped with SIGSTOP, and answers nobody."""
 
-    daemon: str
+    daemon: Daemon
     name: ClassVar[str] = "daemon-stop"
     says: ClassVar[tuple[Says, ...]] = (Says("the daemon <daemon> hangs on <node>"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the daemon <daemon> goes on on <node>"),)
@@ -154,7 +154,7 @@ class DaemonStop(_Stopped):
 class DaemonRespawnLoop(InGuest):
     """A cluster daemon of ``node`` dies (SIGKILL) as soon as it has been started again, again and again."""
 
-    daemon: str
+    daemon: Daemon
     name: ClassVar[str] = "daemon-respawn-loop"
     says: ClassVar[tuple[Says, ...]] = (Says("the daemon <daemon> dies again and again on <node>"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the daemon <daemon> is left alone on <node>"),)
@@ -218,7 +218,7 @@ class DaemonRespawnLoop(InGuest):
 class ServiceStop(_Stopped):
     """The daemon of ``service`` hangs on ``node``, where it runs: its port accepts, and nothing answers."""
 
-    service: str = parameter("a service of the topology")
+    service: Service
     name: ClassVar[str] = "service-stop"
     needs: ClassVar[tuple[str, ...]] = ("process {service}",)
     says: ClassVar[tuple[Says, ...]] = (Says("the process of <service> hangs", node=who_serves),)

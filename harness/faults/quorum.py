@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError, FencelineError
 from fenceline.faults.base import OnCluster, fault
 from fenceline.faults.bridge_rule import BridgeRule
 from fenceline.faults.claims import Claim
 from fenceline.faults.node import wait_running
-from fenceline.faults.parameters import check_number, parameter
+from fenceline.faults.parameters import Count, Pinged
 from fenceline.faults.says import Says
 from fenceline.guest.ping import parse_ping, ping_command
 from fenceline.model.addressing import CLIENT_NAME, ping_address
@@ -112,15 +112,11 @@ class QuorumDeviceStop(OnCluster):
 class ExpectedVotes(OnCluster):
     """The cluster is told to expect ``votes`` votes, by mistake: of too many the majority is lost too soon."""
 
-    votes: int = parameter("votes, from 1 to 64; corosync refuses those of which the members are no majority at all")
+    votes: Annotated[int, Count(1, 64, "votes"), "(corosync refuses some of which the members are no majority)"]
     name: ClassVar[str] = "expected-votes"
     needs: ClassVar[tuple[str, ...]] = ("quorum",)
-    says: ClassVar[tuple[Says, ...]] = (Says("the cluster is told to expect <votes:count> votes"),)
+    says: ClassVar[tuple[Says, ...]] = (Says("the cluster is told to expect <votes> votes"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the cluster is told the right number of votes"),)
-
-    def __post_init__(self) -> None:
-        check_number(self, "votes", 0, 64)
-        object.__setattr__(self, "votes", int(self.votes))
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({Claim("the expected votes")})
@@ -159,7 +155,7 @@ class ExpectedVotes(OnCluster):
 class PingLost(BridgeRule):
     """The machine ``pinged`` answers no ping: a ping node is lost, and whatever else it does goes on."""
 
-    pinged: str = parameter(f"a machine that the stack pings, or {CLIENT_NAME}")
+    pinged: Pinged
     name: ClassVar[str] = "ping-lost"
     says: ClassVar[tuple[Says, ...]] = (Says("the ping node <pinged> answers no ping"),)
 

@@ -11,7 +11,7 @@ from fenceline.core.errors import FaultError
 from fenceline.faults.base import OnCluster, fault
 from fenceline.faults.claims import Claim
 from fenceline.faults.disk import lun_number
-from fenceline.faults.parameters import parameter
+from fenceline.faults.parameters import Lun
 from fenceline.faults.says import Says
 from fenceline.model.cost import Cost
 from fenceline.storage.iscsi import disk_path
@@ -61,7 +61,7 @@ def parse_holder(text: str) -> int | None:
 class _Reservation(OnCluster):
     """Something that becomes of the reservation of ``lun``."""
 
-    lun: str = parameter("a LUN of storage.iscsi")
+    lun: Lun
 
     def costs(self, topology: Topology) -> Cost:
         # members are registered, and write: what is lost with it is what keeps others off

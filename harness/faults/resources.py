@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError, FencelineError
 from fenceline.faults.base import EndsByItself, fault
 from fenceline.faults.claims import Claim
 from fenceline.faults.node import InGuest, reach, wait_tick
-from fenceline.faults.parameters import check_choice, check_number, check_seconds, parameter
+from fenceline.faults.parameters import Choice, Count, Percent, Seconds
 from fenceline.faults.says import Says
 from fenceline.model import damage
 from fenceline.model.cost import Cost
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: The module's part of the reference page: its title, where its faults are made, and what undoes them.
 FAMILY = ("Resources", "inside", "load is ended, files are removed, limits put back; a reboot does it too")
 
-_SECONDS = "s (or 500ms, 20s, 2min) after which it ends by itself, from 1 to 600"
+_LASTING, _ENDS = Seconds(1, 600), "after which it ends by itself"
 _FILLER = ".fenceline-full"
 _LOGS = "/var/log"
 _FITS = 50.0  # % of its memory that a machine with a service and its cluster software can spare
@@ -61,14 +61,10 @@ class _Load(InGuest):
 class MemoryPressure(EndsByItself, _Load):
     """``percent`` of the memory of ``node`` is taken, and touched again and again; too much calls the OOM killer."""
 
-    percent: float = parameter("% of the machine's memory, above 0 and at most 100", 80.0)
-    seconds: float = parameter(_SECONDS, 60.0)
+    percent: Annotated[float, Percent(), "of the machine's memory"] = 80.0
+    seconds: Annotated[float, _LASTING, _ENDS] = 60.0
     name: ClassVar[str] = "memory-pressure"
-    says: ClassVar[tuple[Says, ...]] = (Says("<percent> % of the memory of <node> is taken for <seconds:s>"),)
-
-    def __post_init__(self) -> None:
-        check_number(self, "percent", 0, 100, " %")
-        check_seconds(self, "seconds", 1, 600)
+    says: ClassVar[tuple[Says, ...]] = (Says("<percent> % of the memory of <node> is taken for <seconds>"),)
 
     def costs(self, topology: Topology) -> Cost:
         # with what the machine itself needs the rest does not go in
@@ -105,15 +101,10 @@ class MemoryPressure(EndsByItself, _Load):
 class IoLoad(EndsByItself, _Load):
     """``workers`` processes write to the disk of ``node`` and flush all the time."""
 
-    workers: int = parameter("how many, from 1 to 32", 2)
-    seconds: float = parameter(_SECONDS, 60.0)
+    workers: Annotated[int, Count(1, 32, "processes")] = 2
+    seconds: Annotated[float, _LASTING, _ENDS] = 60.0
     name: ClassVar[str] = "io-load"
-    says: ClassVar[tuple[Says, ...]] = (Says("the disk of <node> is kept busy for <seconds:s>"),)
-
-    def __post_init__(self) -> None:
-        check_number(self, "workers", 0, 32)
-        object.__setattr__(self, "workers", int(self.workers))
-        check_seconds(self, "seconds", 1, 600)
+    says: ClassVar[tuple[Says, ...]] = (Says("the disk of <node> is kept busy for <seconds>"),)
 
     def costs(self, topology: Topology) -> Cost:
         return damage.victim(topology, self.node)
@@ -137,12 +128,9 @@ class IoLoad(EndsByItself, _Load):
 class DiskFull(InGuest):
     """The disk of ``node`` that holds its logs, or the service's file system, is full to the last block."""
 
-    disk: str = parameter("one of logs, service", "logs")
+    disk: Annotated[str, Choice(("logs", "service"))] = "logs"
     name: ClassVar[str] = "disk-full"
     says: ClassVar[tuple[Says, ...]] = (Says("the <disk:log=logs|service> disk of <node> is full"),)
-
-    def __post_init__(self) -> None:
-        check_choice(self, "disk", ("logs", "service"))
 
     def costs(self, topology: Topology) -> Cost:
         if self.disk == "logs":
@@ -208,13 +196,10 @@ class DiskFull(InGuest):
 class ProcessExhaustion(EndsByItself, InGuest):
     """No process or thread can be started on ``node`` for ``seconds``: not by root either."""
 
-    seconds: float = parameter(_SECONDS, 20.0)
+    seconds: Annotated[float, _LASTING, _ENDS] = 20.0
     name: ClassVar[str] = "process-exhaustion"
-    says: ClassVar[tuple[Says, ...]] = (Says("no process can be started on <node> for <seconds:s>"),)
+    says: ClassVar[tuple[Says, ...]] = (Says("no process can be started on <node> for <seconds>"),)
     holds: ClassVar[str] = "the table of processes"
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "seconds", 1, 600)
 
     def costs(self, topology: Topology) -> Cost:
         return damage.victim(topology, self.node)

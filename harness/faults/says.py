@@ -5,8 +5,9 @@
     says = (Says("the power of <node> is cut"),)
     heal_says = (Says("<node> is switched on"),)
 
-In a sentence, ``<name>`` stands for what the parameter ``name`` gets, and is said as things of its kind are: a node by
-its role or name, a network by its role or name, all else that has a name in quotes, a number as a number.
+In a sentence, ``<name>`` stands for what the parameter ``name`` gets, and is said as its type says
+(``fenceline.faults.parameters``): a node by its role or name, a network by its role or name, all else that has a name
+in quotes, a number as a number, seconds as so many seconds.
 ``<name:KIND>`` says that it is one of another kind: ``s`` and ``ms`` (so many seconds, milliseconds), ``count`` (a
 whole number), ``number``, ``node``, ``network``, ``quoted``, ``bare`` (a name without quotes), or one of a few words:
 ``start|stop``, ``log=logs|service`` (said "log", given to the fault as "logs"). A word that is no parameter's name

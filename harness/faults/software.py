@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import ClusterError, FaultError, MachineError
 from fenceline.faults.base import OnCluster, OnNode, fault, is_event
 from fenceline.faults.claims import Claim, inside
 from fenceline.faults.node import reach, switch_on
-from fenceline.faults.parameters import check_choice, check_names, check_number, check_seconds, parameter
+from fenceline.faults.parameters import Choice, Count, Nodes, Seconds, Service, Text
 from fenceline.faults.says import Says, all_members, only_node
 from fenceline.model import damage
 from fenceline.model.cost import Cost
@@ -111,7 +111,7 @@ def wait_joined(cluster: Cluster, nodes: Sequence[str]) -> float:
 class SoftwareStop(_Software):
     """The cluster software of ``nodes`` is stopped cleanly, on all of them at once; healed, it is started so."""
 
-    nodes: tuple[str, ...] = parameter("names of members, separated by commas")
+    nodes: Annotated[Nodes, "that are members"]
     name: ClassVar[str] = "software-stop"
     says: ClassVar[tuple[Says, ...]] = (
         Says("the cluster software of <node:node> is stopped", nodes=only_node),
@@ -121,9 +121,6 @@ class SoftwareStop(_Software):
         Says("the cluster software of <node:node> is started again", nodes=only_node),
         Says("the cluster software is started on all nodes at once", nodes=all_members),
     )
-
-    def __post_init__(self) -> None:
-        check_names(self, "nodes")
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -139,8 +136,8 @@ class ComponentStop(OnNode, _Software):
     """One ``component`` of the cluster software of ``node`` is stopped, or killed with all its processes, and stays so;
     the others are left as they are."""
 
-    component: str = parameter("a unit of the cluster software, where it has several: corosync, pacemaker", "pacemaker")
-    how: str = parameter("stop or kill", "stop")
+    component: Annotated[str, Text("a unit of the cluster software, where it has several")] = "pacemaker"
+    how: Annotated[str, Choice(("stop", "kill"))] = "stop"
     name: ClassVar[str] = "component-stop"
     says: ClassVar[tuple[Says, ...]] = (
         Says("<component:corosync|pacemaker> alone is stopped on <node>"),
@@ -148,9 +145,6 @@ class ComponentStop(OnNode, _Software):
     )
     heal_says: ClassVar[tuple[Says, ...]] = (Says("<component:corosync|pacemaker> is started again on <node>"),)
     needs: ClassVar[tuple[str, ...]] = ("component {component}",)
-
-    def __post_init__(self) -> None:
-        check_choice(self, "how", ("stop", "kill"))
 
     def _check(self, cluster: Cluster) -> None:
         there = components(cluster.topology)
@@ -217,15 +211,12 @@ STARTED_AGAIN = (Says("the cluster software of <node> is started again"),)
 class StartInterrupted(OnNode, _Software):
     """The cluster software of ``node`` is restarted, and stopped again ``after`` its first daemon is there."""
 
-    after: float = parameter("s (or 500ms, 2s), from 0 to 60", 0.5)
+    after: Annotated[float, Seconds(0, 60)] = 0.5
     name: ClassVar[str] = "start-interrupted"
     says: ClassVar[tuple[Says, ...]] = (
-        Says("the start of the cluster software of <node> is interrupted after <after:s>"),
+        Says("the start of the cluster software of <node> is interrupted after <after>"),
     )
     heal_says: ClassVar[tuple[Says, ...]] = STARTED_AGAIN
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "after", 0, 60)
 
     def inject(self, cluster: Cluster) -> None:
         _on_all(cluster, self.targets, "stop")
@@ -283,19 +274,14 @@ class NearQuorum(OnCluster, _Software):
     """The cluster software is stopped and started at random, ``rounds`` times, with the partition that is left always
     just above or just below the majority; what is chosen follows from ``seed``."""
 
-    seed: int = parameter("a whole number: the same one, the same nodes", 1)
-    rounds: int = parameter("how often, from 1 to 50", 4)
+    seed: Annotated[int, Count(), ": the same one, the same nodes"] = 1
+    rounds: Annotated[int, Count(1, 50, "rounds")] = 4
     name: ClassVar[str] = "near-quorum"
     says: ClassVar[tuple[Says, ...]] = (
-        Says("the cluster software is stopped and started at random near the quorum point, <rounds:count> times, "
-             "seed <seed:count>"),
+        Says("the cluster software is stopped and started at random near the quorum point, <rounds> times, "
+             "seed <seed>"),
     )
     needs: ClassVar[tuple[str, ...]] = ("quorum",)
-
-    def __post_init__(self) -> None:
-        check_number(self, "rounds", 0, 50)
-        object.__setattr__(self, "seed", int(self.seed))
-        object.__setattr__(self, "rounds", int(self.rounds))
 
     def plan(self, nodes: Sequence[str]) -> list[tuple[str, ...]]:
         """Who runs in each round: one node less than a majority, or a majority, by turns. Somebody runs on from every
@@ -361,7 +347,7 @@ class ConfigurationSpoilt(OnNode):
     """Somebody edits the configuration of ``service``'s nginx on ``node`` and makes a mistake: what runs goes on, and
     can't be started again."""
 
-    service: str = parameter("a service of the topology, with nginx")
+    service: Annotated[Service, "with nginx"]
     name: ClassVar[str] = "configuration-spoilt"
     says: ClassVar[tuple[Says, ...]] = (Says("the configuration of <service> is spoilt on <node>"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the configuration of <service> on <node> is put right"),)

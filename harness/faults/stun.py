@@ -6,13 +6,13 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError, MachineError
 from fenceline.faults.background import start_worker, stop_worker
 from fenceline.faults.base import EndsByItself, fault, is_event, observed
 from fenceline.faults.node import NodeFault, no_ticks
-from fenceline.faults.parameters import check_seconds, parameter
+from fenceline.faults.parameters import Seconds
 from fenceline.faults.says import Says
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
@@ -85,12 +85,9 @@ class _Still(NodeFault):
 class Stun(EndsByItself, _Still):
     """The CPUs of ``node`` stop for ``seconds`` and go on where they were, as in a snapshot or a live migration."""
 
-    seconds: float = parameter("s (or 700ms, 20s) that it stands still, from 0.5 to 600", 5.0)
+    seconds: Annotated[float, Seconds(0.5, 600), "that it stands still"] = 5.0
     name: ClassVar[str] = "stun"
-    says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs for <seconds:s>"),)
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "seconds", 0.5, 600)
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs for <seconds>"),)
 
     def inject(self, cluster: Cluster) -> None:
         cluster.machine(self.node).pause()
@@ -117,15 +114,11 @@ class StunAgain(_Still):
     """The CPUs of ``node`` stop for ``seconds`` and run for ``up``, again and again: a backup that takes one snapshot
     after the other."""
 
-    seconds: float = parameter("s (or 700ms) that it stands still each time, from 0.5 to 60", 0.7)
-    up: float = parameter("s (or 5s) that it runs in between, from 0.5 to 600", 5.0)
+    seconds: Annotated[float, Seconds(0.5, 60), "that it stands still each time"] = 0.7
+    up: Annotated[float, Seconds(0.5, 600), "that it runs in between"] = 5.0
     name: ClassVar[str] = "stun-again"
-    says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs for <seconds:s> and runs for <up:s>, again and again"),)
+    says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs for <seconds> and runs for <up>, again and again"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs no more"),)
-
-    def __post_init__(self) -> None:
-        check_seconds(self, "seconds", 0.5, 60)
-        check_seconds(self, "up", 0.5, 600)
 
     def inject(self, cluster: Cluster) -> None:
         machine = cluster.machine(self.node)

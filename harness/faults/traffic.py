@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError, FencelineError
 from fenceline.faults.base import OnCluster, OnNode, fault
 from fenceline.faults.bridge_rule import BridgeRule
 from fenceline.faults.claims import Claim
 from fenceline.faults.network import PacketDrop
-from fenceline.faults.parameters import check_choice, check_number, parameter
+from fenceline.faults.parameters import Choice, Count, Network, Number, Percent
 from fenceline.faults.says import Says
 from fenceline.guest.ping import parse_ping, ping_command
 from fenceline.machines.frames import flood
@@ -26,15 +26,13 @@ if TYPE_CHECKING:
 #: The module's part of the reference page: its title, where its faults are made, and what undoes them.
 FAMILY = ("Network, packets", "outside: in the fabric", "the queueing discipline or the rules are deleted")
 
-_NETWORK = "a network of the topology that the node is plugged into"
-PERCENT = "% of the packets, above 0 and at most 100"
 
 
 @dataclass(frozen=True)
 class NodeTraffic(OnNode):
     """A queueing discipline on ``node``'s card in ``network``."""
 
-    network: str = parameter(_NETWORK)
+    network: Annotated[Network, "that the node is plugged into"]
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         # a card and its port have one discipline each
@@ -59,13 +57,10 @@ class NodeTraffic(OnNode):
 class RateLimit(NodeTraffic):
     """``node`` receives at most ``kbit`` kbit/s in ``network``; what is more waits, and is then dropped."""
 
-    kbit: float = parameter("kbit/s, above 10 and at most 20000", 1000.0)
+    kbit: Annotated[float, Number(10, 20000, "kbit/s", above=True)] = 1000.0
     name: ClassVar[str] = "rate-limit"
     requires: ClassVar[tuple[str, ...]] = ("program tc",)
     says: ClassVar[tuple[Says, ...]] = (Says("<node> receives at most <kbit> kbit/s on the <network>"),)
-
-    def __post_init__(self) -> None:
-        check_number(self, "kbit", 10, 20000, " kbit/s")
 
     def costs(self, topology: Topology) -> Cost:
         return damage.rate_limited(topology, self.network, self.node, self.kbit)
@@ -117,17 +112,13 @@ KINDS = {
 class PacketKindDrop(PacketDrop):
     """``percent`` of the packets of one ``kind`` that machines send into ``network`` are dropped; no others."""
 
-    percent: float = parameter(PERCENT, 100.0)
-    kind: str = parameter(f"one of {', '.join(KINDS)}", "totem")
+    percent: Annotated[float, Percent(), "of the packets"] = 100.0
+    kind: Annotated[str, Choice(tuple(KINDS))] = "totem"
     name: ClassVar[str] = "packet-kind-drop"
     says: ClassVar[tuple[Says, ...]] = (
         Says("the <kind:totem|arp|iscsi|nfs|ipmi|http|drbd|vrrp|heartbeat> packets on the <network> are dropped"),
     )
     needs: ClassVar[tuple[str, ...]] = ("packets {kind}",)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice(self, "kind", tuple(KINDS))
 
     def costs(self, topology: Topology) -> Cost:
         return damage.kind_lost(topology, self.network, self.kind, self.percent)
@@ -168,14 +159,10 @@ class PacketSizeDrop(BridgeRule, OnCluster):
     """Packets of more than ``size`` bytes that machines send into ``network`` are lost without a word, and smaller ones
     are not: a hole in the path's MTU."""
 
-    network: str
-    size: int = parameter("bytes with the IP header, from 600 to 1400; a path of Ethernet takes 1500", 1000)
+    network: Network
+    size: Annotated[int, Count(600, 1400, "bytes"), "with the IP header (a path of Ethernet takes 1500)"] = 1000
     name: ClassVar[str] = "packet-size-drop"
-    says: ClassVar[tuple[Says, ...]] = (Says("packets of more than <size:count> bytes are lost on the <network>"),)
-
-    def __post_init__(self) -> None:
-        check_number(self, "size", 599, 1400, " bytes")
-        object.__setattr__(self, "size", int(self.size))
+    says: ClassVar[tuple[Says, ...]] = (Says("packets of more than <size> bytes are lost on the <network>"),)
 
     @property
     def _table(self) -> str:

@@ -13,7 +13,8 @@ import pytest
 from fenceline.core.errors import FaultError, FencelineError
 from fenceline.faults import FAULTS, ActiveFault, FaultControl, make_fault
 from fenceline.faults.claims import Claim, Claims, Once, claims_of
-from fenceline.faults.fitting import KINDS, kind_of, misfit
+from fenceline.faults.fitting import misfit
+from fenceline.faults.parameters import default_of, types_of
 from fenceline.fencing.bmc import BmcMode
 from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
@@ -118,12 +119,11 @@ def derived(name: str) -> tuple[str, dict, None] | None:
     """An example of the fault ``name``: the first names that the first topology has which it fits."""
     for topology in map(load_topology, FITS_ALL):
         parameters, used = {}, set()
-        for field in dataclasses.fields(FAULTS[name]):
-            kind = kind_of(field)
-            if field.default is dataclasses.MISSING and kind in KINDS:
-                there = [one for one in KINDS[kind][1](topology) if (kind, one) not in used]
-                parameters[field.name] = there[0] if there else "nowhere"
-                used.add((kind, parameters[field.name]))
+        for field, kind in types_of(FAULTS[name]).items():
+            if default_of(FAULTS[name], field) is None and kind.thing is not None:
+                there = [one for one in kind.thing.there(topology) if (kind.thing, one) not in used]
+                parameters[field] = there[0] if there else "nowhere"
+                used.add((kind.thing, parameters[field]))
         with contextlib.suppress(FaultError):
             if misfit(make_fault(name, **parameters), topology) is None:
                 return topology.name, parameters, None

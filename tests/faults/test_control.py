@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import pytest
 
 from fenceline.core.errors import ClusterError, FaultError
 from fenceline.faults import FAULTS, make_fault
 from fenceline.faults.base import OnCluster, OnNode, fault
+from fenceline.faults.parameters import Text
 from fenceline.journal.journal import open_entries
 from fenceline.model.cost import Cost
 
@@ -18,7 +19,7 @@ from fenceline.model.cost import Cost
 class Trouble:
     """Goes wrong where ``bad`` says, and writes down what it saw."""
 
-    bad: str = ""
+    bad: Annotated[str, Text("which part goes wrong")] = ""
     name: ClassVar[str] = "trouble"
     seen: ClassVar[list] = []
 

@@ -98,7 +98,7 @@ def test_two_partitions_at_once_are_healed_one_by_one(net):
     ("partition", {"groups": "node1|node1", "networks": "heartbeat-a"}, "twice"),
     ("partition", {"groups": "node1|node2", "networks": ""}, "at least one"),
     ("one-way", {"sender": "node1", "receiver": "node1", "networks": "heartbeat-a"}, "itself"),
-    ("link-flap", {"node": "node1", "networks": "heartbeat-a", "down": 0}, "from 0.1 s"),
+    ("link-flap", {"node": "node1", "networks": "heartbeat-a", "down": 0}, "from 0.1"),
     ("rate-limit", {"node": "node1", "network": "heartbeat-a", "kbit": 5}, "above 10"),
     ("packet-kind-drop", {"network": "heartbeat-a", "kind": "smtp"}, "not one of"),
     ("packet-delay", {"node": "node1", "network": "heartbeat-a", "delay": "100ms", "jitter": "200ms"}, "jitter"),
@@ -111,7 +111,7 @@ def test_out_of_range(name, parameters, message):
 
 
 def test_groups_as_a_command_line_gives_them():
-    fault = make_fault("partition", groups=["node1", "node2|node3"], networks="heartbeat-a")
+    fault = make_fault("partition", groups="node1,node2|node3", networks="heartbeat-a")
     assert fault.groups == (("node1", "node2"), ("node3",))
     assert fault.targets == ("node3",)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 
 import pytest
 
-from fenceline.commands.faults import parameter_help
 from fenceline.faults import FAULTS
+from fenceline.faults.parameters import help_of, types_of
 from fenceline.steps.fault_reference import families, page, sentences
 
 OWN = {name: cls for name, cls in FAULTS.items() if cls.__module__.startswith("fenceline.faults.")}
@@ -26,8 +25,7 @@ def test_every_fault_has_a_family_a_sentence_and_words_for_its_parameters(name):
     assert hasattr(sys.modules[cls.__module__], "FAMILY")
     assert (cls.__doc__ or "").strip().split("\n\n")[0].rstrip().endswith(".")
     assert sentences().get(name), f"no step injects {name}"
-    silent = [field.name for field in dataclasses.fields(cls) if not parameter_help(field)]
-    assert not silent, f"no words for {', '.join(silent)}"
+    assert all(help_of(cls, name) for name in types_of(cls))
 
 
 def test_every_fault_is_in_one_family():

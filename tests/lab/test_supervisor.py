@@ -280,7 +280,7 @@ class TestRequests:
             ("manual-fencing", {"node": "rs-01", "by": "rs-08"}, "no node 'rs-08'"),
             ("network-cut", {"node": "san-01", "networks": "heartbeat"}, "san-01 is not plugged into 'heartbeat'"),
             ("quorum-device-stop", {}, "no quorum device"),
-            ("itch", {"node": "rs-01", "seconds": 601}, "more than 600"),
+            ("itch", {"node": "rs-01", "seconds": 601}, "601 s is not from 0 to 600"),
             ("itch", {"hand": "left"}, "no parameter hand"),
             ("nonsense", {}, "no fault 'nonsense'"),
         ],
