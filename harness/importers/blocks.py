@@ -35,6 +35,10 @@ class Directive:
         """The directives in its braces that have one of ``names``."""
         return (one for one in self.body or () if one.name in names)
 
+    def flat(self) -> tuple[str, ...]:
+        """Its words, and those of all that is in its braces."""
+        return self.words + tuple(word for one in self.body or () for word in one.flat())
+
     def unread(self, known: Collection[str]) -> Iterator[Directive]:
         """The directives in its braces that have none of the names in ``known``."""
         return (one for one in self.body or () if one.name not in known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fenceline.core.errors import FencelineError
+from fenceline.importers.blocks import parse_blocks
 from fenceline.importers.cib import import_cib
 from fenceline.importers.draft import Draft
 from fenceline.importers.drbd import import_drbd, mount_alone
@@ -12,6 +13,7 @@ from fenceline.importers.heartbeat import import_heartbeat
 from fenceline.importers.keepalived import import_keepalived
 from fenceline.importers.rhcs import import_cluster_conf
 from fenceline.importers.source import Source, kind_of
+from fenceline.importers.xmltree import parse_xml
 
 #: What tells the cluster software; of these there must be exactly one kind.
 _CLUSTERS = ("ha.cf", "keepalived.conf", "cib", "cluster.conf")
@@ -62,7 +64,9 @@ def _import_cluster(draft: Draft, cluster: str, files: dict[str, list[Source]]) 
     elif cluster == "keepalived.conf":
         import_keepalived(draft, files["keepalived.conf"])
     elif cluster == "cib":
-        import_cib(draft, files["cib"][0], next(iter(files.get("corosync.conf", ())), None))
+        source = files["cib"][0]
+        corosync = [(one, parse_blocks(one, "#", by_line=True)) for one in files.get("corosync.conf", ())]
+        import_cib(draft, source, parse_xml(source), corosync[0] if corosync else None)
     else:
         import_cluster_conf(draft, files["cluster.conf"][0])
 

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from fenceline.importers.blocks import Directive
     from fenceline.importers.source import Source
 
-#: Daemons that a topology has, by the names that people's scripts have.
+#: Daemons that a topology has on nodes of its own, by the names that people's scripts have.
 DAEMONS = {**dict.fromkeys(("httpd", "apache", "apache2", "nginx", "lighttpd"), "nginx"),
-           **dict.fromkeys(("mysql", "mysqld", "mariadb", "mariadbd"), "mariadb")}
+           **dict.fromkeys(("mysql", "mysqld", "mariadb", "mariadbd"), "mariadb"),
+           **dict.fromkeys(("nfsserver", "nfs-server", "nfs-kernel-server", "nfs"), "nfs-server")}
 #: Scripts and agents that start just what a topology's daemon is, by their own name.
-_AGENTS = {"nginx": ("nginx",), "mariadb": ("mariadb",)}
+_AGENTS = {"nginx": ("nginx",), "mariadb": ("mariadb",), "nfs-server": ("nfsserver",)}
+#: The machine that mounts what an nfs-server exports: nobody else can be its client.
+_NFS_CLIENT = "nfs-client"
 _DATABASE_SIZE = "256M"
 _PRIVATE = tuple(ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 _ELSEWHERE = ipaddress.IPv4Network("192.168.99.0/24")
@@ -60,23 +63,42 @@ class Draft:
         found = sorted(self._notes, key=lambda note: (files.index(note[0]), note[1]))
         return [f"{name}{f':{line}' if line else ''}: {text}" for name, line, text in found]
 
+    def refused(self, text: str) -> FencelineError:
+        """What to raise where nothing is left: ``text`` with the reason of everything that was left out."""
+        return FencelineError("\n  - ".join((text, *self.notes)))
+
     def node(self, original: str, place: str) -> str:
-        """The machine that the cluster's own name ``original`` becomes; made when it is new."""
-        if original in self._nodes:
-            return self._nodes[original]
-        name = self._free(identifier(original.split(".")[0], "node"), {*self.raw["nodes"], CLIENT_NAME})
+        """The machine that the cluster's own name ``original`` becomes; made when it is new. A host's short name and
+        its full one are the same."""
+        known = self.known_node(original)
+        if known is not None and (original.lower() in self._nodes or "." not in original
+                                  or not self._nodes_named(original, full=True)):
+            return known
+        short = original if is_address(original) else original.split(".")[0]
+        name = self._free(identifier(short, "node"), {*self.raw["nodes"], CLIENT_NAME})
         if name != original:
             self.note(place, f"the node {original} is called {name}")
-        self._nodes[original] = name
+        self._nodes[original.lower()] = name
         self.raw["nodes"][name] = {}
         return name
 
     def known_node(self, original: str) -> str | None:
-        """The machine of the cluster's node ``original``, if it was named before; also by its short name."""
-        if original in self._nodes:
-            return self._nodes[original]
-        short = original.split(".")[0]
-        return next((name for full, name in self._nodes.items() if full.split(".")[0] == short), None)
+        """The machine of the cluster's node ``original``, if it was named before; by its short name too, where only one
+        has that."""
+        if original.lower() in self._nodes:
+            return self._nodes[original.lower()]
+        found = set(self._nodes_named(original))
+        return found.pop() if len(found) == 1 else None
+
+    def _nodes_named(self, original: str, full: bool = False) -> list[str]:
+        """The machines that have the short name of ``original``; of those that were named ``full`` only, if so."""
+        short = original.lower().split(".")[0]
+        return [name for other, name in self._nodes.items() if not is_address(original) and not is_address(other)
+                and other.split(".")[0] == short and ("." in other or not full)]
+
+    def alias(self, original: str, name: str) -> None:
+        """The machine ``name`` is called ``original``, too: an address of it, or its name on another network."""
+        self._nodes.setdefault(original.lower(), name)
 
     @property
     def cluster_nodes(self) -> list[str]:
@@ -86,12 +108,13 @@ class Draft:
     def helper(self, name: str, role: str) -> str:
         """A machine that serves the cluster; made when it is new."""
         while name in self._nodes.values():
-            name += "-x"
+            name += "-x"  # a member has that name
         self.raw["nodes"].setdefault(name, {"role": role, "memory": "256M"})
         return name
 
     def service(self, original: str, place: str, group: list[dict[str, Any]], domain: dict[str, Any]) -> str | None:
         """Adds a service; None, with a note, where nothing of it could be said."""
+        group = self._nfs(original, place, group)
         if not group:
             self.note(place, f"{original}: nothing of it can be expressed, it is left out")
             return None
@@ -102,8 +125,44 @@ class Draft:
         for part in group:
             if part["kind"] == "daemon" and "real_servers" not in part:
                 self._fit(part, place, name, "filesystem" in kinds)
-        self.raw["services"][name] = {"group": group, "domain": domain}
+        made = self.raw["services"][name] = {"group": group, "domain": domain}
+        if "export" in kinds:
+            made["client"] = {"node": self.helper(_NFS_CLIENT, "client")}
+            self.note(place, f"{name}: its client is the machine {_NFS_CLIENT}, which mounts the export")
         return name
+
+    def _nfs(self, original: str, place: str, group: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """``group`` without an nfs-server and its export where one of what they need is missing."""
+        kinds = {part.get("name", part["kind"]) for part in group}
+        missing = [what for kind, what in (("nfs-server", "nfsserver"), ("export", "exportfs"), ("vip", "address"))
+                   if kind not in kinds]
+        if not missing or not kinds & {"nfs-server", "export"}:
+            return group
+        self.note(place, f"{original}: an NFS server is a nfsserver, an exportfs and an address in one service: there "
+                         f"is no {' and no '.join(missing)}; what there is of it is left out")
+        return [part for part in group if part.get("name", part["kind"]) not in ("nfs-server", "export")]
+
+    def export(self, directory: str, fsid: str, options: str, place: str,
+               group: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """The export of the group's file system; None, with a note, where there is none that it could be of."""
+        disk = next((part for part in group if part["kind"] == "filesystem"), None)
+        if any(part["kind"] == "export" for part in group):
+            self.note(place, f"{directory}: a service has one export, and has it already; left out")
+            return None
+        if disk is None or not any(part.get("name") == "nfs-server" for part in group):
+            self.note(place, f"{directory}: not expressed: an export needs a file system and an nfsserver that start "
+                             "before it")
+            return None
+        if directory != disk["mountpoint"]:
+            self.note(place, f"{directory}: the whole of {disk['mountpoint']} is exported")
+        words = [word for word in re.split(r"[,\s]+", options) if word]
+        for word in words:
+            if word not in ("rw", "sync", "async", "no_root_squash"):
+                self.note(place, f"export option {word}: not expressed")
+        number = int(fsid) if re.fullmatch(r"[1-9]\d{0,8}", fsid) else 1
+        if fsid not in ("", str(number)):
+            self.note(place, f"fsid {fsid}: {number} in its place")
+        return {"kind": "export", "fsid": number, **({"sync": False} if "async" in words else {})}
 
     def _fit(self, part: dict[str, Any], place: str, service: str, has_disk: bool) -> None:
         """Lets a daemon find its data, and room beside those of other services."""
@@ -211,6 +270,9 @@ class Draft:
         """What a script or agent called ``original`` becomes; None, with a note, where a topology has nothing like
         it."""
         name = DAEMONS.get(original.lower())
+        if original.lower() == "haproxy":
+            self.note(place, f"{original}: not expressed: a topology has it with keepalived only")
+            return None
         if name is None:
             self.note(place, f"{original}: not expressed: a topology has no such daemon (there are "
                              f"{', '.join(sorted(set(DAEMONS.values())))})")
@@ -227,6 +289,10 @@ class Draft:
                 self.note(place, f"{original}: not expressed: {why}")
                 return None
             self._enlarge(disk)
+        if name == "nfs-server" and not any(part["kind"] == "filesystem" and "export" not in part for part in group):
+            self.note(place, f"{original}: not expressed: an nfs-server needs a file system that starts before it, on "
+                             "a disk")
+            return None
         if original not in _AGENTS[name]:
             self.note(place, f"{original}: in its place {name}")
             agent = None
@@ -295,6 +361,15 @@ class Draft:
         while found in taken:
             found, number = f"{name[:27]}-{number}", number + 1
         return found
+
+
+def is_address(text: str) -> bool:
+    """Whether ``text`` is an IP address, not a name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def identifier(original: str, otherwise: str) -> str:

@@ -19,6 +19,8 @@ _SILENT = frozenset({"logfile", "debugfile", "logfacility", "use_logd", "conn_lo
 _TIMES = ("keepalive", "warntime", "deadtime", "initdead", "deadping")
 _READ = frozenset({*_TIMES, "node", "udpport", "ucast", "mcast", "bcast", "serial", "ping", "ping_group", "respawn",
                    "auto_failback", "stonith", "stonith_host", "crm"})
+_MEDIA = ("ucast", "mcast", "bcast")
+_MOST_LINKS = 8
 _ON = ("on", "yes", "true", "legacy")
 
 
@@ -45,7 +47,8 @@ def import_heartbeat(draft: Draft, ha_cf: Source, haresources: Source, authkeys:
         raise FencelineError(f"{ha_cf.name} names no node: there must be `node` directives (autojoin can't be "
                              "imported)")
     if not lines:
-        raise FencelineError(f"{haresources.name} has no service")
+        raise FencelineError(f"{haresources.name} names no service")
+    links = _links(draft, settings)
     draft.raw["stack"] = _stack(draft, ha_cf, settings)
     _authkeys(draft, authkeys)
     _fencing(draft, settings)
@@ -70,8 +73,8 @@ def import_heartbeat(draft: Draft, ha_cf: Source, haresources: Source, authkeys:
         order = [first, *(node for node in draft.cluster_nodes if node != first)]
         draft.service(name, place, group, {"nodes": order, "failback": failback})
     if not draft.raw["services"]:
-        raise FencelineError(f"{haresources.name}: nothing of its services can be expressed")
-    return draft.finish()
+        raise draft.refused(f"{haresources.name}: nothing of its services can be expressed")
+    return draft.finish(links)
 
 
 def _directives(source: Source) -> dict[str, list[_Line]]:
@@ -98,6 +101,20 @@ def _resource_lines(source: Source) -> list[tuple[str, str, list[str]]]:
     return found
 
 
+def _links(draft: Draft, settings: dict[str, list[_Line]]) -> int:
+    """The number of networks that carry heartbeats: a device each, whatever the medium on it."""
+    devices: dict[str, str] = {}
+    for word in _MEDIA:
+        for line in settings.get(word, ()):
+            words = line.text.split()
+            # bcast takes several devices; of ucast each node has its line, and reads its own too
+            for device in words if word == "bcast" else words[:1]:
+                devices.setdefault(device, line.place)
+    if len(devices) > _MOST_LINKS:
+        draft.note(list(devices.values())[_MOST_LINKS], f"{len(devices)} links: {_MOST_LINKS} of them are here")
+    return max(1, min(len(devices), _MOST_LINKS))
+
+
 def _stack(draft: Draft, source: Source, settings: dict[str, list[_Line]]) -> dict[str, Any]:
     stack: dict[str, Any] = {"kind": "heartbeat"}
     for key in _TIMES:
@@ -106,7 +123,7 @@ def _stack(draft: Draft, source: Source, settings: dict[str, list[_Line]]) -> di
     _missing_times(draft, source, stack)
     if "udpport" in settings:
         stack["udpport"] = draft.number(settings["udpport"][-1].text, settings["udpport"][-1].place)
-    media = [word for word in settings if word in ("ucast", "mcast", "bcast")]
+    media = [word for word in settings if word in _MEDIA]
     if media:
         stack["media"] = media[0]
         if media[0] == "mcast":
@@ -119,7 +136,7 @@ def _stack(draft: Draft, source: Source, settings: dict[str, list[_Line]]) -> di
                 stack["udpport"] = draft.number(words[2], settings["mcast"][0].place)
     for word in media[1:]:
         for line in settings[word]:
-            draft.note(line.place, f"{word} {line.text}: a second medium is left out; there is {media[0]}")
+            draft.note(line.place, f"{word} {line.text}: heartbeats travel by {media[0]} there, as on the first link")
     for line in settings.get("serial", ()):
         draft.note(line.place, f"serial {line.text}: there are no serial lines between the machines")
     _pings(draft, settings, stack)

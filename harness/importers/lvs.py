@@ -25,14 +25,15 @@ def import_virtual_server(draft: Draft, source: Source, block: Directive) -> dic
     place = source.at(block.line)
     protocol = block.last("protocol")
     servers = [one for one in block.all("real_server") if one.body is not None and len(one.words) > 1]
-    if protocol and protocol.value != "TCP":
+    if protocol and protocol.value.upper() != "TCP":
         draft.note(source.at(protocol.line), f"virtual_server with {protocol.value}: left out, there is TCP only")
         return None
     if not servers:
         draft.note(place, "a virtual_server without a real_server: left out")
         return None
     port = draft.number(block.words[2], place)
-    part: dict[str, Any] = {"kind": "virtual-server", "port": port, "real_servers": []}
+    part: dict[str, Any] = {"kind": "virtual-server", "port": port, "real_servers": [],
+                            "algorithm": "wlc", "forwarding": "nat"}  # keepalived's own defaults
     for one in servers:
         name = draft.helper(f"rs-{one.words[1].replace('.', '-').replace(':', '-')}"[:31], "real-server")
         if name not in part["real_servers"]:
@@ -47,12 +48,12 @@ def import_virtual_server(draft: Draft, source: Source, block: Directive) -> dic
     if algorithm and algorithm.value in _ALGORITHMS:
         part["algorithm"] = algorithm.value
     elif algorithm:
-        draft.note(source.at(algorithm.line), f"{algorithm.name} {algorithm.value}: rr in its place")
+        draft.note(source.at(algorithm.line), f"{algorithm.name} {algorithm.value}: wlc in its place")
     kind = block.last("lb_kind", "lvs_method")
-    if kind and kind.value in ("NAT", "TUN"):
+    if kind and kind.value.upper() in ("NAT", "TUN", "DR"):
         part["forwarding"] = kind.value.lower()
-    elif kind and kind.value != "DR":
-        draft.note(source.at(kind.line), f"{kind.name} {kind.value}: direct routing in its place")
+    elif kind:
+        draft.note(source.at(kind.line), f"{kind.name} {kind.value}: nat in its place")
     loop = block.last("delay_loop")
     if loop:
         part["interval"] = _at_least_a_second(draft, source, loop)

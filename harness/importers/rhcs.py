@@ -4,13 +4,15 @@ cluster.conf(5), rgmanager(8) and the tables of the Cluster Administration guide
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from fenceline.core.errors import FencelineError
+from fenceline.importers.cibvalues import shown
 from fenceline.importers.corosync import QUORUM_HOST
 from fenceline.importers.draft import Draft
-from fenceline.importers.fencedevices import IPMI
+from fenceline.importers.fencedevices import IPMI, REACHED_BY
 from fenceline.importers.source import Source
 from fenceline.importers.xmltree import Element, parse_xml
 from fenceline.model.units import format_duration
@@ -20,6 +22,13 @@ _LEVELS = ("lvm", "fs", "clusterfs", "netfs", "nfsexport", "nfsclient", "ip", "s
 _KNOWN = frozenset({"cman", "clusternodes", "fencedevices", "fence_daemon", "totem", "quorumd", "rm", "logging",
                     "fence_xvmd"})
 _SERVICE = frozenset({"name", "domain", "recovery", "autostart", "exclusive"})
+#: What is read of a resource, or has no bearing: names, and how a file system is found and unmounted.
+_READ = {"ip": {"address", "ref"},
+         "fs": {"name", "ref", "device", "mountpoint", "fstype", "options", "fsid", "self_fence", "force_unmount",
+                "force_fsck"},
+         "netfs": {"name", "ref", "host", "export", "mountpoint", "fstype", "options", "force_unmount"},
+         "script": {"name", "ref", "file"}}
+_READ["clusterfs"] = _READ["fs"]
 _RECOVERY = ("restart", "relocate", "restart-disable", "disable")
 
 
@@ -35,6 +44,7 @@ def import_cluster_conf(draft: Draft, source: Source) -> Draft:
     nodes = [node for block in root.all("clusternodes") for node in block.all("clusternode") if node.get("name")]
     for node in nodes:
         draft.node(node.get("name"), source.at(node.line))
+        _rest(draft, source, node, {"name", "nodeid", "votes"}, node.get("name"))
         if node.get("votes", "1") != "1":
             draft.note(source.at(node.line), f"{node.get('name')} has {node.get('votes')} votes: every node has one")
     if not nodes:
@@ -46,6 +56,8 @@ def import_cluster_conf(draft: Draft, source: Source) -> Draft:
         if section.tag not in _KNOWN:
             draft.note(source.at(section.line), f"<{section.tag}>: not expressed")
     rm = root.first("rm")
+    if rm is not None:
+        _rest(draft, source, rm, {"log_level", "log_facility"}, "rm")
     if rm is None or not any(rm.all("service", "vm")):
         raise FencelineError(f"{source.name} has no service in <rm>")
     domains = {one.get("name"): one for block in rm.all("failoverdomains") for one in block.all("failoverdomain")}
@@ -56,7 +68,7 @@ def import_cluster_conf(draft: Draft, source: Source) -> Draft:
         elif one.tag not in ("failoverdomains", "resources"):
             draft.note(source.at(one.line), f"<{one.tag}> {one.get('name')}: not expressed")
     if not draft.raw["services"]:
-        raise FencelineError(f"{source.name}: nothing of its services can be expressed")
+        raise draft.refused(f"{source.name}: nothing of its services can be expressed")
     return draft.finish(links)
 
 
@@ -83,13 +95,46 @@ def _membership(draft: Draft, source: Source, root: Element, stack: dict[str, An
         quorum.update(policy="qdevice", device=draft.helper(QUORUM_HOST, "quorum-device"), without_quorum="stop")
         draft.note(place, f"quorumd (quorum disk {quorumd.get('label') or quorumd.get('device')}): in its place a "
                           f"quorum device on the machine {QUORUM_HOST}")
+        _quorum_disk(draft, source, quorumd)
         for one in quorumd.all("heuristic"):
             draft.note(source.at(one.line), f"heuristic {one.get('program')}: not expressed: the quorum device decides "
                                             "by whom it hears")
+    votes = sum(int(one.get("votes", "1")) if re.fullmatch(r"\d{1,4}", one.get("votes", "1")) else 1
+                for block in root.all("clusternodes") for one in block.all("clusternode"))
+    expected = cman.get("expected_votes")
+    if expected and not quorumd and quorum["policy"] != "two_node" and expected != str(votes):
+        draft.note(source.at(cman.line), f"cman expected_votes={expected}, and the nodes have {votes}: here each node "
+                                         "has a vote, and all are expected")
     for word in sorted(set(cman.attributes) - {"two_node", "expected_votes", "quorum_dev_poll"}):
         draft.note(source.at(cman.line), f"cman {word}={cman.get(word)}: not expressed")
     for one in cman.children:
         draft.note(source.at(one.line), f"cman <{one.tag}>: heartbeats travel as knet has them")
+
+
+def _quorum_disk(draft: Draft, source: Source, quorumd: Element) -> None:
+    """What else the quorum disk says; above all after how long it takes a node for dead."""
+    place = source.at(quorumd.line)
+    interval, tko = quorumd.get("interval", "1"), quorumd.get("tko", "10")
+    if "interval" in quorumd.attributes or "tko" in quorumd.attributes:
+        dead = draft.number(interval, place) * draft.number(tko, place)
+        draft.note(place, f"quorumd interval={interval} tko={tko}: a node counts as dead after {dead} s: not "
+                          "expressed: here the token alone says so")
+    _rest(draft, source, quorumd, {"label", "device", "interval", "tko"}, "quorumd")
+
+
+def _rest(draft: Draft, source: Source, element: Element, known: Collection[str], name: str) -> None:
+    """Says which attributes of ``element`` are none of ``known``."""
+    for word in sorted(set(element.attributes) - set(known)):
+        draft.note(source.at(element.line), f"{name}: {shown(word, element.get(word))}: not expressed")
+
+
+def _action(used: Sequence[Element], devices: Mapping[str, Element]) -> str:
+    """What the devices of a method, one after the other, do in the end: a node that is switched off by two power
+    supplies and then on again is rebooted. ``option`` is what ``action`` was called before RHEL 6."""
+    words = [word.lower() for one in used for device in [devices.get(one.get("name"), Element("", {}, 1))]
+             if (word := one.get("action") or one.get("option") or device.get("action") or device.get("option"))]
+    off = [index for index, word in enumerate(words) if word in ("off", "poweroff", "powerdown")]
+    return "off" if off and not any(word in ("on", "reboot", "cycle") for word in words[off[0]:]) else "reboot"
 
 
 def _fencing(draft: Draft, source: Source, root: Element, nodes: list[Element]) -> None:
@@ -116,8 +161,15 @@ def _fencing(draft: Draft, source: Source, root: Element, nodes: list[Element]) 
             delay = one.get("delay") or (device.get("delay") if device else "")
             if delay:
                 fencing.setdefault("delay", {})[name] = format_duration(draft.seconds(delay, source.at(one.line)))
-            if one.get("action", device.get("action") if device else "") in ("off", "poweroff"):
-                fencing["action"] = "off"
+            _rest(draft, source, one, {"name", "delay", "action", "option"} | REACHED_BY, f"device {one.get('name')}")
+        if used and (action := _action(used, devices)) != fencing.setdefault("action", action):
+            draft.note(place, f"{node.get('name')} is fenced by {action}, another node by {fencing['action']}: here "
+                              f"all by {fencing['action']}")
+    if fencing.get("action") == "reboot":
+        del fencing["action"]  # the default
+    for device in devices.values():
+        _rest(draft, source, device, {"name", "agent", "delay", "action", "option"} | REACHED_BY,
+              f"fencedevice {device.get('name')}")
     daemon = root.first("fence_daemon")
     for word in ("post_fail_delay", "post_join_delay"):
         if daemon and daemon.get(word, "0") not in ("0", "3"):
@@ -134,7 +186,11 @@ def _service(draft: Draft, source: Source, service: Element, domains: dict[str, 
     place, name = source.at(service.line), service.get("name") or "service"
     group: list[dict[str, Any]] = []
     for one in _in_order(service):
+        if one.tag == "action":
+            continue  # said with its resource
         shared = resources.get((one.tag, one.get("ref"))) if one.get("ref") else one
+        if shared is not one and shared is not None:
+            _rest(draft, source, one, {"ref"}, f"{name}: <{one.tag} ref={one.get('ref')}>")
         if shared is None:
             draft.note(source.at(one.line), f"{name}: <{one.tag} ref={one.get('ref')!r}> is no resource; left out")
             continue
@@ -168,6 +224,11 @@ def _in_order(parent: Element) -> list[Element]:
 
 def _part(draft: Draft, source: Source, one: Element, group: list[dict[str, Any]]) -> dict[str, Any] | None:
     place = source.at(one.line)
+    if one.tag in _READ:
+        _rest(draft, source, one, _READ[one.tag], one.get("name") or one.get("address") or one.tag)
+    for action in one.all("action"):
+        told = " ".join(f"{word}={action.get(word)}" for word in sorted(action.attributes))
+        draft.note(source.at(action.line), f"{one.get('name') or one.get('address')}: action {told}: not expressed")
     if one.tag == "ip":
         return draft.vip(one.get("address"), place, group)
     if one.tag in ("fs", "clusterfs"):
@@ -189,7 +250,8 @@ def _part(draft: Draft, source: Source, one: Element, group: list[dict[str, Any]
 
 
 def _domain(draft: Draft, source: Source, service: Element, domains: dict[str, Element]) -> dict[str, Any]:
-    """rgmanager's failover domain; fail-back is its default in an ordered one."""
+    """rgmanager's failover domain. Fail-back is its default: to an earlier node of an ordered one, and into one that is
+    not restricted from a node outside of it."""
     name = service.get("domain")
     domain = domains.get(name)
     if domain is None:
@@ -207,6 +269,7 @@ def _domain(draft: Draft, source: Source, service: Element, domains: dict[str, E
     ordered = domain.get("ordered") in ("1", "yes")
     if ordered:
         nodes.sort(key=lambda pair: pair[0])
-    return {"nodes": [node for _, node in nodes], "ordered": ordered,
-            "restricted": domain.get("restricted") in ("1", "yes") and bool(nodes),
-            "failback": ordered and domain.get("nofailback", "0") in ("0", "no")}
+    restricted = domain.get("restricted") in ("1", "yes") and bool(nodes)
+    leads_back = ordered or (not restricted and 0 < len(nodes) < len(draft.cluster_nodes))
+    return {"nodes": [node for _, node in nodes], "ordered": ordered, "restricted": restricted,
+            "failback": leads_back and domain.get("nofailback", "0") in ("0", "no")}

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from fenceline.importers.source import Source
 
 
+_DEEPEST = 100
+
+
 @dataclass
 class Element:
     """An element with its attributes, its line and its children."""
@@ -30,6 +33,12 @@ class Element:
         """The children called one of ``tags``, in their order."""
         return (child for child in self.children if child.tag in tags)
 
+    def walk(self) -> Iterator[Element]:
+        """This element and all below it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
     def first(self, path: str) -> Element | None:
         """The first element at ``path`` (``a/b``) below this one."""
         here: Element | None = self
@@ -44,12 +53,16 @@ def parse_xml(source: Source) -> Element:
     Raises:
         FencelineError: it is not XML, ends too early, or has a document type (which may read other files).
     """
-    parser = expat.ParserCreate()
+    # the text was decoded already, whatever encoding its first line names
+    parser = expat.ParserCreate("utf-8")
     root: list[Element] = []
     open_elements: list[Element] = []
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         element = Element(tag, attributes, parser.CurrentLineNumber)
+        if len(open_elements) > _DEEPEST:
+            raise FencelineError(f"{source.at(element.line)}: <{tag}> is in {_DEEPEST} others: no configuration is so "
+                                 "deep")
         (open_elements[-1].children if open_elements else root).append(element)
         open_elements.append(element)
 

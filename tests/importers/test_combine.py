@@ -42,7 +42,7 @@ def test_files_that_do_not_belong_together(files, words):
         imported(*files)
 
 
-@pytest.mark.parametrize(("text", "words"), [("", "is empty"), ("# nothing\n", "not recognised"),
+@pytest.mark.parametrize(("text", "words"), [("", "is empty"), ("# nothing\n", "only comments: it names no service"),
                                              ("dear all,\nhello\n", "not recognised"), ("<html></html>", "neither")])
 def test_other_files_are_refused(text, words):
     with pytest.raises(FencelineError, match=words):

@@ -83,7 +83,7 @@ def test_a_check_that_is_not_known_is_said():
     text = (DATA / "haproxy-lb1.conf").read_text().replace("killall -0 haproxy", "/etc/keepalived/check.sh")
     topology, draft = imported(source("k.conf", text))
     assert topology.services["haproxy-vip"].daemon is None
-    assert any("/etc/keepalived/check.sh): not expressed" in note for note in draft.notes)
+    assert any("/etc/keepalived/check.sh, interval 2, weight 2): not expressed" in note for note in draft.notes)
 
 
 @pytest.mark.parametrize(("text", "words"), [
