@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fenceline.core.errors import Timeout
 from fenceline.model.event import Event, now_ns
 from fenceline.scenario.scene import Scene
 from fenceline.steps.then import assert_promise
@@ -12,12 +11,12 @@ _PROMISE = "no lost acknowledgement"
 
 
 def _acknowledged(service: str, count: int):
-    """A predicate that is true at the ``count``-th acknowledgement that it meets."""
-    seen: list[Event] = []
+    """A predicate that is true at the ``count``-th acknowledgement that it meets, however often it meets one."""
+    seen: set[int] = set()
 
     def enough(event: Event) -> bool:
         if event.kind == "append" and event.data["service"] == service and event.data["ok"]:
-            seen.append(event)
+            seen.add(event.data["id"])
         return len(seen) >= count
     return enough
 
@@ -31,11 +30,8 @@ def records_acknowledged(scene: Scene, count: str, service: str, seconds: str) -
 def more_records_acknowledged(scene: Scene, count: str, service: str, seconds: str) -> None:
     since, enough = now_ns(), _acknowledged(service, int(count))
     # records from before the fault prove nothing of what came after it
-    try:
-        scene.run.log.wait_for(lambda event: event.kind == "append" and event.data["sent_ns"] > since and enough(event),
-                               float(seconds), f"{count} more acknowledged records of {service}", since)
-    except Timeout as error:
-        raise AssertionError(error.message) from None
+    scene.expect_from_now(lambda event: event.kind == "append" and event.data["sent_ns"] > since and enough(event),
+                          float(seconds), f"{count} more acknowledged records of {service}")
 
 
 @then(phrase(r"no acknowledged record of <service> is lost"))

@@ -139,11 +139,15 @@ def _judge_together(history: History, tally: Tally, mine: list[Outage], when: li
         seconds, error = (sum(getattr(outage, what) for outage in several) for what in ("seconds", "plus_minus"))
         limit_s = history.topology.services[first.service].failover_budget + max(
             _slower_s(outage, outage.end_ns or history.end_ns, when) for outage in several)
-        if len(several) > 1 and seconds > limit_s:
-            tally.add(Verdict.FAIL if seconds - error > limit_s else Verdict.UNKNOWN, first.start_ns,
-                      f"{first.service} did not answer {len(several)} times from {history.at(first.start_ns)} to "
-                      f"{history.at(last.end_ns or history.end_ns)}, after one fault: {seconds:.3f} s together (error "
-                      f"{error:.3f} s), budget {limit_s:g} s")
+        if len(several) < 2 or seconds <= limit_s:
+            continue
+        took_s = sum(host_took(history.kinds("host.waited"), outage.start_ns, outage.end_ns or history.end_ns)
+                     for outage in several)
+        host = f"; the host took {took_s:.1f} s of them" if took_s >= LITTLE else ""
+        tally.add(Verdict.FAIL if seconds - error - took_s > limit_s else Verdict.UNKNOWN, first.start_ns,
+                  f"{first.service} did not answer {len(several)} times from {history.at(first.start_ns)} to "
+                  f"{history.at(last.end_ns or history.end_ns)}, after one fault: {seconds:.3f} s together (error "
+                  f"{error:.3f} s), budget {limit_s:g} s{host}")
 
 
 def _stretches(history: History, outage: Outage, end_ns: int, when: list[tuple[int, Impairment]],

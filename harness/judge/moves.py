@@ -180,9 +180,9 @@ def _set_free(history: History, causes: Causes, one: Interruption) -> Event | No
 
 
 def _returned(history: History, causes: Causes, one: Interruption) -> Event | None:
-    """What shows that ``one.new`` came back while ``one.old`` had the service."""
+    """What shows that ``one.new`` came back while ``one.old`` had the service, or was getting it."""
     def within(event: Event) -> bool:
-        return one.since_ns < event.t_ns <= one.begin_ns
+        return one.sought_ns < event.t_ns <= one.begin_ns
 
     found = [event for event in history.kinds("power.on", "power.resumed")
              if event.node == one.new and within(event) and not event.data.get("baseline")]

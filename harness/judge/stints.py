@@ -26,12 +26,13 @@ class Lost(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Interruption:
     """``service`` was whole on ``old`` until ``begin_ns``, and then on ``new`` from ``end_ns`` on; None: never again in
-    this log. ``since_ns`` is when ``old`` had got it."""
+    this log. ``since_ns`` is when ``old`` had got it, and ``sought_ns`` since when it had been on its way there."""
 
     service: str
     old: str
     new: str | None
     since_ns: int
+    sought_ns: int
     begin_ns: int
     end_ns: int | None
     how: Lost
@@ -63,7 +64,7 @@ def interruptions(history: History, service: str) -> Iterator[Interruption]:
     whole = {node: _whole(history, node, keys) for node in history.topology.service_nodes}
     stamps = sorted({ns for spans in whole.values() for begin_ns, end_ns, _ in spans for ns in (begin_ns, end_ns)
                      if ns is not None})
-    current: tuple[str, int] | None = None
+    current: tuple[str, int, int] | None = None
     lost: tuple[int, _End] | None = None
     for ns in stamps:
         if current is not None and lost is None:
@@ -78,12 +79,12 @@ def interruptions(history: History, service: str) -> Iterator[Interruption]:
         node, begin_ns = max(there, key=lambda one: one[1])
         if current is not None and lost is not None and lost[0] >= ready_ns:
             how, events = lost[1]
-            yield Interruption(service, current[0], node, current[1], lost[0], max(begin_ns, lost[0]), how, events)
-        if current is None or lost is not None:
-            since_ns = current[1] if current is not None and current[0] == node else begin_ns
-            current, lost = (node, since_ns), None
+            yield Interruption(service, *current[:1], node, *current[1:], lost[0], max(begin_ns, lost[0]), how, events)
+        if current is None or current[0] != node:
+            current = node, begin_ns, lost[0] if lost is not None else begin_ns
+        lost = None
     if current is not None and lost is not None and lost[0] >= ready_ns:
-        yield Interruption(service, current[0], None, current[1], lost[0], None, *lost[1])
+        yield Interruption(service, *current[:1], None, *current[1:], lost[0], None, *lost[1])
 
 
 def _whole(history: History, node: str, keys: list[Key]) -> list[tuple[int, int | None, _End]]:

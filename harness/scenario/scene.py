@@ -448,6 +448,19 @@ class Scene:
             begin = max(event.t_ns, event.data.get("sent_ns", 0) + 1)
         raise AssertionError(f"{what}: not within {within:g} s of the fault")
 
+    def expect_from_now(self, predicate: Callable[[Event], bool], within: float, what: str) -> None:
+        """Demands an event in the next ``within`` seconds.
+
+        Raises:
+            AssertionError: it did not come.
+            Undecided: neither, but the host took so much of that time as decides.
+        """
+        since = now_ns()
+        try:
+            self.run.log.wait_for(predicate, within, what, since)
+        except Timeout as error:
+            raise self._late(error.message, within, since, self._comes(predicate, what, since)) from None
+
     def expect_reply_now(self, service: str, node: str | None = None) -> None:
         """Demands that ``node``, or anybody, answers for ``service`` what is asked from now on, within 2 s.
 
@@ -459,10 +472,7 @@ class Scene:
         def good(event: Event) -> bool:
             return (event.kind == "reply" and event.data["service"] == service and event.data["ok"]
                     and event.data["sent_ns"] > since and node in (None, event.data["from"]))
-        try:
-            self.run.log.wait_for(good, 2.0, f"{service} answered{f' by {node}' if node else ''}", since)
-        except Timeout as error:
-            raise self._late(error.message, 2.0, since, self._comes(good, error.message, since)) from None
+        self.expect_from_now(good, 2.0, f"{service} answered{f' by {node}' if node else ''}")
 
     def forbid_from_now(self, predicate: Callable[[int], Callable[[Event], bool]], seconds: float, what: str) -> None:
         """Demands that no event satisfies ``predicate(now)`` in the next ``seconds``.

@@ -57,6 +57,16 @@ def test_a_budget_that_the_host_ate_is_no_promise_of_the_clusters(name, share, v
     assert finding.verdict is verdict and words in finding.reason
 
 
+@pytest.mark.parametrize(("share", "verdict"), [(None, FAIL), (0.1, FAIL), (0.7, UNKNOWN)])
+def test_a_budget_that_the_host_ate_in_several_outages_together(share, verdict):
+    log = cut(base()).good(5.5, 6, A, every=.1)
+    for begin in (6, 18):
+        log.bad(begin, begin + 8, every=.1).good(begin + 8, begin + 12, A, every=.1)
+    finding = (log if share is None else waited(log, 0, 40, 0.0, share)).end(40).finding("liveness at the end")
+    assert finding.verdict is verdict, finding.reason
+    assert "did not answer 2 times" in finding.reason and ("the host took" in finding.reason) == (share is not None)
+
+
 def test_what_the_host_took_at_other_times_is_no_excuse():
     log = waited(waited(outage(cut(base()), LATE), 0, 5, 1.0, 1.0), 22, 40, 1.0, 1.0)
     assert log.finding("liveness at the end").verdict is FAIL

@@ -146,6 +146,15 @@ def test_it_goes_back_once_where_its_domain_says_so(domain, verdict):
         assert judged(again).verdict is FAIL, "nobody returned since it was moved"
 
 
+@pytest.mark.parametrize(("failback", "verdict"), [(True, PASS), (False, FAIL)])
+def test_who_was_back_before_the_service_was_up_elsewhere_may_have_it_back(failback, verdict):
+    """Seen: a node of ours boots in 3 s, and the other one takes 10 to start everything."""
+    log = about(domain={"nodes": [A, B], "failback": failback}).fault(5, "power-cut", A, healed=8, cost=LOST_A)
+    log.off(5, A, "power_off").power(8, A, "on").agent(10, A).quorum(11, A, True, A, B).quorum(11, B, True, A, B)
+    finding = judged(moved(log.mount(9, B).vip(10, B).listen(14, B), 40, B, A))
+    assert finding.verdict is verdict, finding.reason
+
+
 @pytest.mark.parametrize(("failback", "healed", "verdict"), [(True, 30, PASS), (False, 30, FAIL), (True, None, FAIL)])
 def test_a_move_that_is_over_lets_it_go_back_where_its_domain_says_so(failback, healed, verdict):
     log = about(domain={"nodes": [A, B], "failback": failback})

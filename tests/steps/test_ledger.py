@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fenceline.core.errors import FaultError
+from fenceline.core.errors import FaultError, Undecided
 from fenceline.model.event import now_ns
 from fenceline.steps import ledger
 from tests.steps.test_then import green, red
@@ -46,6 +46,27 @@ def test_more_records_acknowledged(stage, write):
     timer.start()
     green(ledger.more_records_acknowledged, stage, "1", "web", "5")
     timer.join()
+
+
+def test_more_records_on_a_host_that_did_not_run_the_machines(stage, write):
+    import threading
+
+    def late():
+        stage.run.log.record("host", None, "host.waited", {"over": 0.5, "seconds": {"rs-01": 0.5}})
+        write(7)
+    timers = [threading.Timer(0.3, late), threading.Timer(0.6, lambda: write(8))]
+    for timer in timers:
+        timer.start()
+    with pytest.raises(Undecided, match="2 more acknowledged records .* waited for a CPU of the host"):
+        ledger.more_records_acknowledged(stage, "2", "web", "0.4")
+    for timer in timers:
+        timer.join()
+
+
+def test_a_record_that_is_met_again_is_one(stage, write):
+    write(1)
+    event, enough = stage.run.log.events()[-1], ledger._acknowledged("web", 2)
+    assert not enough(event) and not enough(event)
 
 
 def test_nothing_and_something_lost(stage, write):
