@@ -182,7 +182,11 @@ Feature: Nights that end well for the wrong reason
   Scenario: Somebody's script has a node fenced that nothing was wrong with
     Given the topology "web-iscsi" is up and "web" is answering, with
       """
-      nodes: {rs-02: {rc_local: ["(sleep 35; stonith_admin --reboot rs-01) >/dev/null 2>&1 &"]}}
+      # after the harmless fault, however long the host takes until then
+      nodes:
+        rs-02:
+          rc_local:
+            - "(until crm_attribute -Gqn cluster-recheck-interval | grep -qx 73s; do sleep 2; done; sleep 5; stonith_admin --reboot rs-01) >/dev/null 2>&1 &"
       """
     And the promise "fenced only for cause" is expected to break
     When the property "cluster-recheck-interval" of the cluster is changed to "73s"
