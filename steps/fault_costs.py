@@ -13,7 +13,21 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
 
-from fenceline.faults import make_fault
+from fenceline.faults import FAULTS, make_fault
+from fenceline.faults.fitting import misfit, things_in
+from fenceline.faults.parameters import (
+    DAEMON,
+    DRBD_RESOURCE,
+    LUN,
+    NETWORK,
+    NODE,
+    SERVICE,
+    Groups,
+    ParameterType,
+    Several,
+    default_of,
+    types_of,
+)
 from fenceline.judge.demand import hits, legitimate_victims, obstacle
 from fenceline.model import damage
 from fenceline.model.cost import Cost
@@ -75,137 +89,36 @@ class Cast:
         return text.replace("<", "").replace(">", "")
 
 
-def _each(where: str, *names: str) -> dict[str, list[str]]:
-    return {name: [where] for name in names}
+def _standing_for(kind: ParameterType) -> str:
+    """What a sample gives for a parameter that must be given, but for nodes: roles in braces."""
+    roles = {NETWORK: "{heartbeat-net}", SERVICE: "{service}", LUN: "{lun}", DRBD_RESOURCE: "{drbd}"}
+    if isinstance(kind, Groups):
+        return "{active}|{standby}"
+    if isinstance(kind, Several):
+        return {NODE: "{active},{standby}", NETWORK: "{heartbeat-nets}"}[kind.thing]
+    return roles[kind]
 
 
-#: By fault: its samples as parameters, and after "?" what of the stack's offers it needs.
-SAMPLES: dict[str, list[str]] = {
-    **_each("node={active}", "clock-drift", "clock-step", "clock-strobe", "dns-gone", "file-exhaustion", "io-load",
-            "process-exhaustion"),
-    **_each("node={active} ?BMC", "fence-device-dead", "fence-device-early", "fence-device-gentle",
-            "fence-device-leaves-off", "fence-device-lies", "fence-device-on-node-supply", "fence-device-password"),
-    **_each("node={active} ?watchdog", "fence-watchdog-dead"),
-    **_each("lun={lun}", "lun-reserved", "reservation-lost", "write-cache-lies"),
-    **_each("node={active}", "panic", "reset", "slow-boot", "shutdown", "reboot", "start-interrupted"),
-    "agent-fails": ["node={active} service={service} action=stop ?process",
-                    "node={standby} service={service} action=start ?process"],
-    "agent-slow": ["node={standby} service={service} action=start seconds=10 ?process",
-                   "node={active} service={service} action=stop seconds=2min ?process"],
-    "ban": ["service={service} node={active} ?ban", "service={service} node={standby} ?ban"],
-    "component-stop": ["node={active} component=corosync how=kill ?daemon corosync",
-                       "node={active} component=pacemaker how=stop ?daemon pacemakerd"],
-    "config-change": ["?configuration", "key=maintenance-mode value=true ?configuration",
-                      "key=stonith-enabled value=false ?configuration"],
-    "configuration-lost": ["node={active} ?configuration"],
-    "configuration-spoilt": ["node={standby} service={service} ?nginx"],
-    "cpu-overload": ["node={active}", "node={storage-host}"],
-    "cut-one-by-one": ["nodes={active},{standby} networks={heartbeat-nets}"],
-    "daemon-kill": ["node={active} daemon=corosync ?daemon corosync", "node={active} daemon=pacemakerd "
-                    "?daemon pacemakerd", "node={active} daemon=heartbeat ?daemon heartbeat",
-                    "node={active} daemon=keepalived processes=all ?daemon keepalived",
-                    "node={active} daemon=haproxy ?daemon haproxy", "node={active} daemon=ipfail ?daemon ipfail",
-                    "node={active} daemon=sbd ?daemon sbd"],
-    "daemon-respawn-loop": ["node={active} daemon=pacemaker-controld ?daemon pacemaker-controld"],
-    "daemon-stop": ["node={standby} daemon=corosync ?daemon corosync", "node={active} daemon=keepalived "
-                    "?daemon keepalived"],
-    "disk-delay": ["lun={lun} delay=50ms", "lun={lun} delay=2s"],
-    "disk-errors": ["lun={lun}", "lun={pills}"],
-    "disk-full": ["node={standby} disk=logs", "node={active} disk=service ?filesystem"],
-    "drbd-disk-failure": ["node={standby} resource={drbd}"],
-    "drbd-link-cut": ["resource={drbd}"],
-    "drbd-resync": ["node={standby} resource={drbd}"],
-    "drbd-split-brain": ["node={standby} resource={drbd}"],
-    "expected-votes": ["votes=5 ?quorum"],
-    "fence-device-slow": ["node={active} seconds=2 ?BMC", "node={active} seconds=10 ?BMC"],
-    "fence-device-wrong-node": ["node={active} other={standby} ?BMC"],
-    "fencing-off": ["?fencing"],
-    "garp-drop": ["service={service} ?address"],
-    "hang": ["node={active}", "node={standby}", "node={storage-host}", "node={quorum-device}", "node={real-server}",
-             "node={client}"],
-    "interface-down": ["node={active} networks={heartbeat-nets}", "node={active} networks={service-net}"],
-    "link-loss": ["sender={active} receiver={standby} networks={heartbeat-nets} percent=20",
-                  "sender={active} receiver={standby} networks={heartbeat-nets} percent=80"],
-    "link-flap": ["node={active} networks={heartbeat-nets}", "node={active} networks={service-net}"],
-    "maintenance": ["?configuration"],
-    "manual-fencing": ["node={active} by={standby} ?fencing by hand"],
-    "memory-pressure": ["node={active} percent=30", "node={active} percent=80"],
-    "mount-busy": ["node={active} service={service} by=process ?filesystem",
-                   "node={active} service={service} by=kernel ?filesystem"],
-    "move": ["service={service} node={standby} ?move"],
-    "near-quorum": ["seed=1 ?three votes"],
-    "network-cut": ["node={active} networks={heartbeat-net}", "node={active} networks={heartbeat-nets}",
-                    "node={standby} networks={heartbeat-nets}", "node={active} networks={service-net}",
-                    "node={active} networks={storage-net}", "node={active} networks={management-net}",
-                    "node={active} networks={heartbeat-nets},{service-net}",
-                    "node={active} networks={heartbeat-nets},{storage-net}",
-                    "node={storage-host} networks={storage-net}", "node={storage-host} networks={management-net}",
-                    "node={quorum-device} networks={management-net}", "node={real-server} networks={service-net}",
-                    "node={real-server-2} networks={management-net}", "node={client} networks={service-net}"],
-    "nfs-hang": ["?nfs"], "nfs-restart": ["seconds=5 ?nfs"], "nfs-stale": ["?nfs"],
-    "one-way": ["sender={active} receiver={standby} networks={heartbeat-nets}",
-                "sender={active} receiver={storage-host} networks={storage-net}",
-                "sender={active} receiver={real-server} networks={service-net}"],
-    "packet-corrupt": ["node={active} network={heartbeat-net} percent=1",
-                       "node={active} network={heartbeat-net} percent=20"],
-    "node-maintenance": ["node={active} services=* ?configuration"],
-    "packet-size-drop": ["network={heartbeat-net} size=1000", "network={storage-net} size=1000",
-                         "network={service-net} size=1000"],
-    "packet-delay": ["node={active} network={heartbeat-net} delay=50ms", "node={active} network={heartbeat-net} "
-                     "delay=300ms", "node={active} network={heartbeat-net} delay=2s",
-                     "node={active} network={service-net} delay=100ms", "node={active} network={service-net} delay=2s",
-                     "node={active} network={storage-net} delay=100ms",
-                     "node={active} network={management-net} delay=100ms"],
-    "packet-drop": [f"network={{{network}}} percent={percent}" for network in (
-        "heartbeat-net", "service-net", "storage-net", "management-net") for percent in (1, 10, 50)],
-    "packet-duplicate": ["node={active} network={heartbeat-net}"],
-    "packet-hold": ["node={active} network={heartbeat-net} period=50ms", "node={active} network={heartbeat-net} "
-                    "period=500ms"],
-    "packet-kind-drop": ["network={heartbeat-net} kind=totem percent=1 ?packets totem",
-                         "network={heartbeat-net} kind=totem ?packets totem",
-                         "network={storage-net} kind=totem ?packets totem",
-                         "network={heartbeat-net} kind=heartbeat ?packets heartbeat",
-                         "network={heartbeat-net} kind=vrrp ?packets vrrp",
-                         "network={service-net} kind=arp percent=10 ?packets arp",
-                         "network={service-net} kind=arp ?packets arp",
-                         "network={storage-net} kind=iscsi ?packets iscsi",
-                         "network={storage-net} kind=nfs ?packets nfs",
-                         "network={management-net} kind=ipmi ?packets ipmi",
-                         "network={management-net} kind=ipmi percent=10 ?packets ipmi",
-                         "network={service-net} kind=http ?packets http",
-                         "network={storage-net} kind=drbd ?packets drbd"],
-    "packet-loss-bursts": ["node={active} network={heartbeat-net} percent=2 burst=5"],
-    "packet-reorder": ["node={active} network={heartbeat-net}"],
-    "partition": ["groups={active}|{standby} networks={heartbeat-nets}",
-                  "groups={active}|{standby} networks={service-net}",
-                  "groups={active}|{standby},{third} networks={heartbeat-nets}",
-                  "groups={active}|{standby}|{third} networks={heartbeat-nets}",
-                  "groups={active}|{quorum-device} networks={management-net}",
-                  "groups={active}|{storage-host} networks={storage-net}"],
-    "partition-bridge": ["node={third} networks={heartbeat-nets}"],
-    "partition-ring": ["networks={heartbeat-nets} ?four members"],
-    "ping-lost": ["pinged=client ?ping"],
-    "power-off": ["node={active}", "node={standby}", "node={storage-host}", "node={quorum-device}",
-                  "node={real-server}", "node={client}"],
-    "power-off-several": ["nodes={active},{standby}", "nodes={real-server},{real-server-2}",
-                          "nodes={active},{storage-host}"],
-    "quorum-device-stop": ["?quorum device"],
-    "rate-limit": ["node={active} network={heartbeat-net} kbit=1000", "node={active} network={heartbeat-net} kbit=50",
-                   "node={active} network={storage-net} kbit=1000", "node={active} network={service-net} kbit=100"],
-    "service-kill": ["node={active} service={service} ?process"], "service-stop": ["node={active} service={service} "
-                                                                                  "?process"],
-    "session-logout": ["node={active} ?iscsi"], "session-reset": ["node={active} ?iscsi"],
-    "software-stop": ["nodes={active}", "nodes={active},{standby}"],
-    "standby": ["node={active} ?standby", "node={standby} ?standby"],
-    "stun": ["node={active} seconds=700ms", "node={active} seconds=5s"],
-    "stun-again": ["node={active} seconds=700ms"],
-    "target-stop": ["?iscsi"],
-    "vip-stranger": ["service={service} ?address"],
-}
+def samples(cls: type) -> tuple[str, ...]:
+    """Parameters by which it is shown what the fault class ``cls`` costs, names of the topology as roles in braces, and
+    after "?" what else they need of it: those that the class says as its ``samples``, or one with what must be
+    given, the first node active, the second one standby."""
+    if "samples" in vars(cls):
+        return cls.samples
+    nodes = iter(("{active}", "{standby}"))
+    needed = {name: kind for name, kind in types_of(cls).items() if default_of(cls, name) is None}
+    return (" ".join(f"{name}={next(nodes) if kind is NODE else _standing_for(kind)}"
+                     for name, kind in needed.items()),)
+
 
 def topologies() -> dict[str, Topology]:
     """The shipped ones."""
     return {path.stem: load_topology(str(path)) for path in sorted(TOPOLOGY_DIR.glob("*.yaml"))}
+
+
+def shipped() -> list[str]:
+    """The names of the faults that Fenceline itself brings."""
+    return [name for name, cls in FAULTS.items() if cls.__module__.startswith("fenceline.faults.")]
 
 
 def _offered(cast: Cast, need: str) -> bool:
@@ -215,7 +128,6 @@ def _offered(cast: Cast, need: str) -> bool:
         "nginx": daemon is not None and daemon.name == "nginx", "process": daemon is not None,
         "filesystem": service.filesystem is not None, "address": service.vip is not None,
         "three votes": members > 2 and quorum.without_quorum != "ignore", "four members": members > 3,
-        "quorum device": quorum.device is not None, "iscsi": topology.storage.iscsi is not None,
         "ping": topology.stack.kind == "heartbeat",
     }
     return own[need] if need in own else lacking(topology, [need]) is None
@@ -231,12 +143,11 @@ def made(cast: Cast, name: str, sample: str) -> Any | None:
     except KeyError:
         return None
     fault = make_fault(name, **dict(word.split("=", 1) for word in words))
-    plugged = {node: set(cast.topology.networks_of(node)) for node in cast.topology.nodes}
-    if hasattr(fault, "daemon") and fault.node not in cast.topology.cluster_nodes:
+    if misfit(fault, cast.topology) is not None:
         return None
-    own = getattr(fault, "node", None)
-    asked = {*getattr(fault, "networks", ()), *([fault.network] if hasattr(fault, "network") else ())}
-    return fault if own is None or asked <= plugged[own] else None
+    named = things_in(fault)
+    on_members = DAEMON not in named or set(named[NODE]) <= set(cast.topology.cluster_nodes)
+    return fault if on_members else None
 
 
 def excuses(cast: Cast, fault: Any) -> str:
@@ -275,8 +186,8 @@ def _demand(cast: Cast, cost: Cost) -> str:
 def lines() -> Iterator[str]:
     """The table: for each sample what it excuses, and the topologies on which that is so."""
     casts = {name: Cast(topology) for name, topology in topologies().items()}
-    for name in sorted(SAMPLES):
-        for sample in SAMPLES[name]:
+    for name in shipped():
+        for sample in samples(FAULTS[name]):
             found: dict[str, list[str]] = {}
             for where, cast in casts.items():
                 fault = made(cast, name, sample)

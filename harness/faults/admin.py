@@ -47,6 +47,7 @@ class Move:
     service: Service
     node: Node
     name: ClassVar[str] = "move"
+    samples: ClassVar[tuple[str, ...]] = ("service={service} node={standby}",)
     needs: ClassVar[tuple[str, ...]] = ("move",)
     says: ClassVar[tuple[Says, ...]] = (Says("<service> is moved to <node>"),)
 
@@ -86,6 +87,7 @@ class Ban(Move):
     """``service`` is forbidden to run on ``node`` by the cluster's own command."""
 
     name: ClassVar[str] = "ban"
+    samples: ClassVar[tuple[str, ...]] = ("service={service} node={active}", "service={service} node={standby}")
     needs: ClassVar[tuple[str, ...]] = ("ban",)
     says: ClassVar[tuple[Says, ...]] = (Says("<service> is forbidden to run on <node>"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("<service> is allowed to run on <node> again"),)
@@ -115,6 +117,7 @@ class ConfigChange(OnCluster):
     key: Annotated[str, Text("a property of the cluster")] = "cluster-recheck-interval"
     value: Annotated[str, Text("its new value")] = "73s"
     name: ClassVar[str] = "config-change"
+    samples: ClassVar[tuple[str, ...]] = ("", "key=maintenance-mode value=true", "key=stonith-enabled value=false")
     needs: ClassVar[tuple[str, ...]] = ("configuration",)
     says: ClassVar[tuple[Says, ...]] = (Says("the property <key> of the cluster is changed to <value>"),)
 
@@ -165,6 +168,7 @@ class Standby(OnNode):
     """``node`` is put into standby: it stays a member and runs nothing."""
 
     name: ClassVar[str] = "standby"
+    samples: ClassVar[tuple[str, ...]] = ("node={active}", "node={standby}")
     needs: ClassVar[tuple[str, ...]] = ("standby",)
     says: ClassVar[tuple[Says, ...]] = (Says("<node> is put into standby"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("<node> is taken out of standby"),)
@@ -255,6 +259,7 @@ class NodeMaintenance(OnNode):
 
     services: Annotated[tuple[str, ...], Several(SERVICE, least=0), "that run there (*: that may)"] = ("*",)
     name: ClassVar[str] = "node-maintenance"
+    samples: ClassVar[tuple[str, ...]] = ("node={active} services=*",)
     needs: ClassVar[tuple[str, ...]] = ("node maintenance",)
     says: ClassVar[tuple[Says, ...]] = (Says("<node> is put into maintenance", services=_services_there),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("<node> is taken out of maintenance"),)

@@ -113,6 +113,10 @@ class AgentFails(_Agent):
     """The ``action`` of ``service``'s daemon fails on ``node``: its agent says so, and does nothing."""
 
     name: ClassVar[str] = "agent-fails"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={active} service={service} action=stop",
+        "node={standby} service={service} action=start",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("the <action:start|stop> of <service> begins to fail on <node>",
              given="the <action:start|stop> of <service> fails on <node>"),
@@ -143,6 +147,10 @@ class AgentSlow(_Agent):
 
     seconds: Annotated[float, Seconds(0.5, 600), "by which it takes longer"] = 10.0
     name: ClassVar[str] = "agent-slow"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={standby} service={service} action=start seconds=10",
+        "node={active} service={service} action=stop seconds=2min",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("the <action:start|stop> of <service> begins to take <seconds> longer on <node>",
              given="the <action:start|stop> of <service> takes <seconds> longer on <node>"),
@@ -195,6 +203,10 @@ class MountBusy(InGuest):
     service: Annotated[Service, "with a file system"]
     by: Annotated[str, Choice(("process", "kernel"))] = "process"
     name: ClassVar[str] = "mount-busy"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={active} service={service} by=process",
+        "node={active} service={service} by=kernel",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("a process keeps the mount of <service> busy on <node>"),
         Says("the kernel keeps the mount of <service> busy on <node>", by="kernel"),

@@ -116,6 +116,7 @@ class DiskErrors(_Disk):
 
     what: Annotated[str, Choice(tuple(_ERRORS))] = "all"
     name: ClassVar[str] = "disk-errors"
+    samples: ClassVar[tuple[str, ...]] = ("lun={lun}", "lun={pills}")
     requires: ClassVar[tuple[str, ...]] = ("guest module dm-flakey",)
     says: ClassVar[tuple[Says, ...]] = (
         Says("the disk behind the LUN <lun> fails"),
@@ -147,6 +148,7 @@ class DiskDelay(_Disk):
 
     delay: Annotated[float, Seconds(0.01, 30)] = 0.2
     name: ClassVar[str] = "disk-delay"
+    samples: ClassVar[tuple[str, ...]] = ("lun={lun} delay=50ms", "lun={lun} delay=2s")
     requires: ClassVar[tuple[str, ...]] = ("guest module dm-delay",)
     says: ClassVar[tuple[Says, ...]] = (Says("the disk behind the LUN <lun> is <delay:ms> late"),)
 

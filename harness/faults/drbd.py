@@ -177,6 +177,7 @@ class DrbdSplitBrain(_OneReplica):
     """
 
     name: ClassVar[str] = "drbd-split-brain"
+    samples: ClassVar[tuple[str, ...]] = ("node={standby} resource={drbd}",)
     says: ClassVar[tuple[Says, ...]] = (Says("a split brain of <resource> is forced on <node>"),)
 
     def costs(self, topology: Topology) -> Cost:
@@ -218,6 +219,7 @@ class DrbdDiskFailure(_OneReplica):
     """The disk of ``node`` behind a DRBD ``resource`` fails: every read and write of it is an error."""
 
     name: ClassVar[str] = "drbd-disk-failure"
+    samples: ClassVar[tuple[str, ...]] = ("node={standby} resource={drbd}",)
     says: ClassVar[tuple[Says, ...]] = (Says("the disk of <resource> on <node> fails"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the disk of <resource> on <node> is replaced"),)
 
@@ -251,6 +253,7 @@ class DrbdResync(Once, _OneReplica):
     """The replica of a DRBD ``resource`` on ``node`` is invalidated: all of it is copied anew, under whatever load."""
 
     name: ClassVar[str] = "drbd-resync"
+    samples: ClassVar[tuple[str, ...]] = ("node={standby} resource={drbd}",)
     says: ClassVar[tuple[Says, ...]] = (Says("the replica of <resource> on <node> is invalidated"),)
 
     def costs(self, topology: Topology) -> Cost:

@@ -108,6 +108,7 @@ class FenceDeviceSlow(_DeviceFault):
 
     seconds: Annotated[float, Seconds(0.1, 120), "by which each command is late"] = 10.0
     name: ClassVar[str] = "fence-device-slow"
+    samples: ClassVar[tuple[str, ...]] = ("node={active} seconds=2", "node={active} seconds=10")
     says: ClassVar[tuple[Says, ...]] = (
         Says("the fencing device of <node> becomes <seconds> slow",
              given="the fencing device of <node> is <seconds> slow"),

@@ -51,6 +51,10 @@ class LinkFlap(NetworkCut):
     down: Annotated[float, Seconds(0.1, 60), "without the cable"] = 0.5
     up: Annotated[float, Seconds(0.1, 60), "with it"] = 0.5
     name: ClassVar[str] = "link-flap"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={active} networks={heartbeat-nets}",
+        "node={active} networks={service-net}",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("the <networks> of <node> is down for <down> and up for <up>, again and again"),
     )

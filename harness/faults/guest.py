@@ -40,6 +40,7 @@ class CpuOverload(EndsByItself, NodeFault):
 
     seconds: Annotated[float, Seconds(1, 600), "after which it ends by itself"] = 20.0
     name: ClassVar[str] = "cpu-overload"
+    samples: ClassVar[tuple[str, ...]] = ("node={active}", "node={storage-host}")
     says: ClassVar[tuple[Says, ...]] = (Says("the CPU of <node> is overloaded for <seconds>"),)
 
     def costs(self, topology: Topology) -> Cost:
@@ -82,6 +83,15 @@ class DaemonKill(Once, OnNode):
     daemon: Daemon
     processes: Annotated[str, Choice(("main", "all"))] = "main"
     name: ClassVar[str] = "daemon-kill"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={active} daemon=corosync",
+        "node={active} daemon=pacemakerd",
+        "node={active} daemon=heartbeat",
+        "node={active} daemon=keepalived processes=all",
+        "node={active} daemon=haproxy",
+        "node={active} daemon=ipfail",
+        "node={active} daemon=sbd",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("the daemon <daemon> is killed on <node>"),
         Says("all processes of the daemon <daemon> are killed on <node>", processes="all"),

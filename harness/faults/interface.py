@@ -32,6 +32,10 @@ class InterfaceDown(NetworkCut):
 
     addresses: Annotated[str, Choice(("kept", "gone"))] = "kept"
     name: ClassVar[str] = "interface-down"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={active} networks={heartbeat-nets}",
+        "node={active} networks={service-net}",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("the interface of <node> in the <networks> is taken down"),
         Says("the interface of <node> in the <networks> is taken down, and its addresses with it", addresses="gone"),

@@ -119,6 +119,15 @@ class PacketDelay(_Netem):
     delay: Annotated[float, Seconds(0.001, 10)] = 0.1
     jitter: Annotated[float, Seconds(0, 10), "more or less, at most the delay"] = 0.0
     name: ClassVar[str] = "packet-delay"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={active} network={heartbeat-net} delay=50ms",
+        "node={active} network={heartbeat-net} delay=300ms",
+        "node={active} network={heartbeat-net} delay=2s",
+        "node={active} network={service-net} delay=100ms",
+        "node={active} network={service-net} delay=2s",
+        "node={active} network={storage-net} delay=100ms",
+        "node={active} network={management-net} delay=100ms",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("the packets of <node> on the <network> are <delay:ms> late"),
         Says("the packets of <node> on the <network> are <delay:ms> late, give or take <jitter:ms>"),
@@ -197,6 +206,10 @@ class PacketCorrupt(_NetemShare):
     """``percent`` of the packets of ``node`` in ``network`` have a bit flipped."""
 
     name: ClassVar[str] = "packet-corrupt"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={active} network={heartbeat-net} percent=1",
+        "node={active} network={heartbeat-net} percent=20",
+    )
     says: ClassVar[tuple[Says, ...]] = (Says("<percent> % of the packets of <node> on the <network> are corrupted"),)
 
     def costs(self, topology: Topology) -> Cost:
@@ -221,6 +234,7 @@ class PacketLossBursts(_NetemShare):
     percent: Annotated[float, Percent(high=80), "of the packets"] = 10.0
     burst: Annotated[float, Number(1, 20, "packets"), "lost in a row, on average"] = 5.0
     name: ClassVar[str] = "packet-loss-bursts"
+    samples: ClassVar[tuple[str, ...]] = ("node={active} network={heartbeat-net} percent=2 burst=5",)
     says: ClassVar[tuple[Says, ...]] = (
         Says("<percent> % of the packets of <node> on the <network> are lost, <burst> in a row"),
     )
@@ -263,6 +277,10 @@ class PacketHold(_Netem):
 
     period: Annotated[float, Seconds(0.05, 5), "from one delivery to the next"] = 0.5
     name: ClassVar[str] = "packet-hold"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={active} network={heartbeat-net} period=50ms",
+        "node={active} network={heartbeat-net} period=500ms",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("the packets of <node> on the <network> are held, and delivered every <period:ms>"),
     )

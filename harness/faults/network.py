@@ -42,6 +42,22 @@ class NetworkCut(OnNode):
 
     networks: Annotated[Networks, "that the node is plugged into"]
     name: ClassVar[str] = "network-cut"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={active} networks={heartbeat-net}",
+        "node={active} networks={heartbeat-nets}",
+        "node={standby} networks={heartbeat-nets}",
+        "node={active} networks={service-net}",
+        "node={active} networks={storage-net}",
+        "node={active} networks={management-net}",
+        "node={active} networks={heartbeat-nets},{service-net}",
+        "node={active} networks={heartbeat-nets},{storage-net}",
+        "node={storage-host} networks={storage-net}",
+        "node={storage-host} networks={management-net}",
+        "node={quorum-device} networks={management-net}",
+        "node={real-server} networks={service-net}",
+        "node={real-server-2} networks={management-net}",
+        "node={client} networks={service-net}",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("the <networks> of <node> is cut"),
         Says("all networks of <node> are cut", networks=_all_networks),
@@ -177,6 +193,20 @@ class PacketDrop(BridgeRule, OnCluster):
     network: Network
     percent: Annotated[float, Percent(), "of the packets"]
     name: ClassVar[str] = "packet-drop"
+    samples: ClassVar[tuple[str, ...]] = (
+        "network={heartbeat-net} percent=1",
+        "network={heartbeat-net} percent=10",
+        "network={heartbeat-net} percent=50",
+        "network={service-net} percent=1",
+        "network={service-net} percent=10",
+        "network={service-net} percent=50",
+        "network={storage-net} percent=1",
+        "network={storage-net} percent=10",
+        "network={storage-net} percent=50",
+        "network={management-net} percent=1",
+        "network={management-net} percent=10",
+        "network={management-net} percent=50",
+    )
     says: ClassVar[tuple[Says, ...]] = (Says("<percent> % of the packets on the <network> are dropped"),)
 
     @property

@@ -83,6 +83,7 @@ class NfsRestart(_ServerFault):
 
     seconds: Annotated[float, Seconds(0, 300), "that it is away"] = 0.0
     name: ClassVar[str] = "nfs-restart"
+    samples: ClassVar[tuple[str, ...]] = ("seconds=5",)
     says: ClassVar[tuple[Says, ...]] = (
         Says("the NFS server is restarted"),
         Says("the NFS server is away for <seconds>"),

@@ -139,6 +139,14 @@ class PowerOff(NodeFault):
     """The power of ``node`` is cut: nothing is flushed."""
 
     name: ClassVar[str] = "power-off"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={active}",
+        "node={standby}",
+        "node={storage-host}",
+        "node={quorum-device}",
+        "node={real-server}",
+        "node={client}",
+    )
     says: ClassVar[tuple[Says, ...]] = (Says("the power of <node> is cut"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("<node> is switched on"),)
 
@@ -180,6 +188,14 @@ class Hang(NodeFault):
     """The CPUs of ``node`` stop; healing lets it wake up where it was."""
 
     name: ClassVar[str] = "hang"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={active}",
+        "node={standby}",
+        "node={storage-host}",
+        "node={quorum-device}",
+        "node={real-server}",
+        "node={client}",
+    )
     says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("<node> wakes up"),)
 

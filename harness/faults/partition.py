@@ -169,6 +169,14 @@ class Partition(_LostLinks):
     groups: Annotated[tuple[tuple[str, ...], ...], Groups(NODE)]
     networks: Networks
     name: ClassVar[str] = "partition"
+    samples: ClassVar[tuple[str, ...]] = (
+        "groups={active}|{standby} networks={heartbeat-nets}",
+        "groups={active}|{standby} networks={service-net}",
+        "groups={active}|{standby},{third} networks={heartbeat-nets}",
+        "groups={active}|{standby}|{third} networks={heartbeat-nets}",
+        "groups={active}|{quorum-device} networks={management-net}",
+        "groups={active}|{storage-host} networks={storage-net}",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("the <networks> splits into <node:node> and the others", groups=_one_and_the_others),
         Says("the <networks> splits into two halves", groups=_halves),
@@ -199,6 +207,11 @@ class OneWay(_LostLinks):
     receiver: Annotated[Node, ", another one"]
     networks: Networks
     name: ClassVar[str] = "one-way"
+    samples: ClassVar[tuple[str, ...]] = (
+        "sender={active} receiver={standby} networks={heartbeat-nets}",
+        "sender={active} receiver={storage-host} networks={storage-net}",
+        "sender={active} receiver={real-server} networks={service-net}",
+    )
     says: ClassVar[tuple[Says, ...]] = (Says("<sender> is not heard by <receiver> any more on the <networks>"),)
     heal_says: ClassVar[tuple[Says, ...]] = MENDED
 
@@ -220,6 +233,10 @@ class LinkLoss(OneWay):
 
     percent: Annotated[float, Percent(), "of the frames"] = 50.0
     name: ClassVar[str] = "link-loss"
+    samples: ClassVar[tuple[str, ...]] = (
+        "sender={active} receiver={standby} networks={heartbeat-nets} percent=20",
+        "sender={active} receiver={standby} networks={heartbeat-nets} percent=80",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("<percent> % of the packets from <sender> to <receiver> on the <networks> are lost"),
     )
@@ -262,6 +279,7 @@ class PartitionBridge(_LostLinks):
     node: Annotated[Node, ", the one in the middle of three or more"]
     networks: Networks
     name: ClassVar[str] = "partition-bridge"
+    samples: ClassVar[tuple[str, ...]] = ("node={third} networks={heartbeat-nets}",)
     says: ClassVar[tuple[Says, ...]] = (Says("the <networks> splits into two halves that both hear <node>"),)
     heal_says: ClassVar[tuple[Says, ...]] = MENDED
 
@@ -276,6 +294,7 @@ class PartitionRing(_LostLinks):
 
     networks: Networks
     name: ClassVar[str] = "partition-ring"
+    samples: ClassVar[tuple[str, ...]] = ("networks={heartbeat-nets} ?four members",)
     says: ClassVar[tuple[Says, ...]] = (Says("every node hears a majority of its own on the <networks>"),)
     heal_says: ClassVar[tuple[Says, ...]] = MENDED
 

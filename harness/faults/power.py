@@ -109,6 +109,11 @@ class PowerOffSeveral:
     nodes: Nodes
     interval: Annotated[float, Seconds(0, 300), "from one to the next (0: at once)"] = 0.0
     name: ClassVar[str] = "power-off-several"
+    samples: ClassVar[tuple[str, ...]] = (
+        "nodes={active},{standby}",
+        "nodes={real-server},{real-server-2}",
+        "nodes={active},{storage-host}",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("the power of all cluster nodes is cut at once", nodes=all_members),
         Says("the power of the cluster nodes is cut one by one, <interval> apart", nodes=all_members),

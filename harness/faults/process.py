@@ -125,6 +125,7 @@ class DaemonStop(_Stopped):
 
     daemon: Daemon
     name: ClassVar[str] = "daemon-stop"
+    samples: ClassVar[tuple[str, ...]] = ("node={standby} daemon=corosync", "node={active} daemon=keepalived")
     says: ClassVar[tuple[Says, ...]] = (Says("the daemon <daemon> hangs on <node>"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the daemon <daemon> goes on on <node>"),)
 
@@ -156,6 +157,7 @@ class DaemonRespawnLoop(InGuest):
 
     daemon: Daemon
     name: ClassVar[str] = "daemon-respawn-loop"
+    samples: ClassVar[tuple[str, ...]] = ("node={active} daemon=pacemaker-controld",)
     says: ClassVar[tuple[Says, ...]] = (Says("the daemon <daemon> dies again and again on <node>"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the daemon <daemon> is left alone on <node>"),)
     needs: ClassVar[tuple[str, ...]] = ("daemon {daemon}",)

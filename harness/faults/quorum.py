@@ -114,6 +114,7 @@ class ExpectedVotes(OnCluster):
 
     votes: Annotated[int, Count(1, 64, "votes"), "(corosync refuses some of which the members are no majority)"]
     name: ClassVar[str] = "expected-votes"
+    samples: ClassVar[tuple[str, ...]] = ("votes=5",)
     needs: ClassVar[tuple[str, ...]] = ("quorum",)
     says: ClassVar[tuple[Says, ...]] = (Says("the cluster is told to expect <votes> votes"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the cluster is told the right number of votes"),)
@@ -157,6 +158,7 @@ class PingLost(BridgeRule):
 
     pinged: Pinged
     name: ClassVar[str] = "ping-lost"
+    samples: ClassVar[tuple[str, ...]] = ("pinged=client ?ping",)
     says: ClassVar[tuple[Says, ...]] = (Says("the ping node <pinged> answers no ping"),)
 
     @property

@@ -64,6 +64,7 @@ class MemoryPressure(EndsByItself, _Load):
     percent: Annotated[float, Percent(), "of the machine's memory"] = 80.0
     seconds: Annotated[float, _LASTING, _ENDS] = 60.0
     name: ClassVar[str] = "memory-pressure"
+    samples: ClassVar[tuple[str, ...]] = ("node={active} percent=30", "node={active} percent=80")
     says: ClassVar[tuple[Says, ...]] = (Says("<percent> % of the memory of <node> is taken for <seconds>"),)
 
     def costs(self, topology: Topology) -> Cost:
@@ -130,6 +131,7 @@ class DiskFull(InGuest):
 
     disk: Annotated[str, Choice(("logs", "service"))] = "logs"
     name: ClassVar[str] = "disk-full"
+    samples: ClassVar[tuple[str, ...]] = ("node={standby} disk=logs", "node={active} disk=service ?filesystem")
     says: ClassVar[tuple[Says, ...]] = (Says("the <disk:log=logs|service> disk of <node> is full"),)
 
     def costs(self, topology: Topology) -> Cost:

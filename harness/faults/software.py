@@ -113,6 +113,7 @@ class SoftwareStop(_Software):
 
     nodes: Annotated[Nodes, "that are members"]
     name: ClassVar[str] = "software-stop"
+    samples: ClassVar[tuple[str, ...]] = ("nodes={active}", "nodes={active},{standby}")
     says: ClassVar[tuple[Says, ...]] = (
         Says("the cluster software of <node:node> is stopped", nodes=only_node),
         Says("the cluster software is stopped on all nodes at once", nodes=all_members),
@@ -139,6 +140,10 @@ class ComponentStop(OnNode, _Software):
     component: Annotated[str, Text("a unit of the cluster software, where it has several")] = "pacemaker"
     how: Annotated[str, Choice(("stop", "kill"))] = "stop"
     name: ClassVar[str] = "component-stop"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={active} component=corosync how=kill ?daemon corosync",
+        "node={active} component=pacemaker how=stop ?daemon pacemakerd",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("<component:corosync|pacemaker> alone is stopped on <node>"),
         Says("<component:corosync|pacemaker> alone is killed on <node>, with all its processes", how="kill"),
@@ -277,6 +282,7 @@ class NearQuorum(OnCluster, _Software):
     seed: Annotated[int, Count(), ": the same one, the same nodes"] = 1
     rounds: Annotated[int, Count(1, 50, "rounds")] = 4
     name: ClassVar[str] = "near-quorum"
+    samples: ClassVar[tuple[str, ...]] = ("seed=1 ?three votes",)
     says: ClassVar[tuple[Says, ...]] = (
         Says("the cluster software is stopped and started at random near the quorum point, <rounds> times, "
              "seed <seed>"),
@@ -349,6 +355,7 @@ class ConfigurationSpoilt(OnNode):
 
     service: Annotated[Service, "with nginx"]
     name: ClassVar[str] = "configuration-spoilt"
+    samples: ClassVar[tuple[str, ...]] = ("node={standby} service={service} ?nginx",)
     says: ClassVar[tuple[Says, ...]] = (Says("the configuration of <service> is spoilt on <node>"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the configuration of <service> on <node> is put right"),)
 

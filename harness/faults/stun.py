@@ -87,6 +87,7 @@ class Stun(EndsByItself, _Still):
 
     seconds: Annotated[float, Seconds(0.5, 600), "that it stands still"] = 5.0
     name: ClassVar[str] = "stun"
+    samples: ClassVar[tuple[str, ...]] = ("node={active} seconds=700ms", "node={active} seconds=5s")
     says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs for <seconds>"),)
 
     def inject(self, cluster: Cluster) -> None:
@@ -117,6 +118,7 @@ class StunAgain(_Still):
     seconds: Annotated[float, Seconds(0.5, 60), "that it stands still each time"] = 0.7
     up: Annotated[float, Seconds(0.5, 600), "that it runs in between"] = 5.0
     name: ClassVar[str] = "stun-again"
+    samples: ClassVar[tuple[str, ...]] = ("node={active} seconds=700ms",)
     says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs for <seconds> and runs for <up>, again and again"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs no more"),)
 

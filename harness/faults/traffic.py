@@ -59,6 +59,12 @@ class RateLimit(NodeTraffic):
 
     kbit: Annotated[float, Number(10, 20000, "kbit/s", above=True)] = 1000.0
     name: ClassVar[str] = "rate-limit"
+    samples: ClassVar[tuple[str, ...]] = (
+        "node={active} network={heartbeat-net} kbit=1000",
+        "node={active} network={heartbeat-net} kbit=50",
+        "node={active} network={storage-net} kbit=1000",
+        "node={active} network={service-net} kbit=100",
+    )
     requires: ClassVar[tuple[str, ...]] = ("program tc",)
     says: ClassVar[tuple[Says, ...]] = (Says("<node> receives at most <kbit> kbit/s on the <network>"),)
 
@@ -115,6 +121,21 @@ class PacketKindDrop(PacketDrop):
     percent: Annotated[float, Percent(), "of the packets"] = 100.0
     kind: Annotated[str, Choice(tuple(KINDS))] = "totem"
     name: ClassVar[str] = "packet-kind-drop"
+    samples: ClassVar[tuple[str, ...]] = (
+        "network={heartbeat-net} kind=totem percent=1",
+        "network={heartbeat-net} kind=totem",
+        "network={storage-net} kind=totem",
+        "network={heartbeat-net} kind=heartbeat",
+        "network={heartbeat-net} kind=vrrp",
+        "network={service-net} kind=arp percent=10",
+        "network={service-net} kind=arp",
+        "network={storage-net} kind=iscsi",
+        "network={storage-net} kind=nfs",
+        "network={management-net} kind=ipmi",
+        "network={management-net} kind=ipmi percent=10",
+        "network={service-net} kind=http",
+        "network={storage-net} kind=drbd",
+    )
     says: ClassVar[tuple[Says, ...]] = (
         Says("the <kind:totem|arp|iscsi|nfs|ipmi|http|drbd|vrrp|heartbeat> packets on the <network> are dropped"),
     )
@@ -162,6 +183,11 @@ class PacketSizeDrop(BridgeRule, OnCluster):
     network: Network
     size: Annotated[int, Count(600, 1400, "bytes"), "with the IP header (a path of Ethernet takes 1500)"] = 1000
     name: ClassVar[str] = "packet-size-drop"
+    samples: ClassVar[tuple[str, ...]] = (
+        "network={heartbeat-net} size=1000",
+        "network={storage-net} size=1000",
+        "network={service-net} size=1000",
+    )
     says: ClassVar[tuple[Says, ...]] = (Says("packets of more than <size> bytes are lost on the <network>"),)
 
     @property

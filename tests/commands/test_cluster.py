@@ -60,7 +60,7 @@ def test_a_cluster_from_up_to_down(fake_clusters, tmp_path, capsys, monkeypatch)
     assert json.loads(capsys.readouterr().out)["services"][0]["owner"] == "rs-01"
 
     assert main(["fault", "inject", "itch", "node=rs-02", "seconds=2"]) == 0
-    assert capsys.readouterr().out == "fault 1: itch node=rs-02 seconds=2  (confirmed: itching True)\n"
+    assert capsys.readouterr().out == "fault 1: itch node=rs-02 seconds=2.0  (confirmed: itching True)\n"
     assert main(["fault", "inject", "itch", "node=rs-07"]) == 1
     assert "no node 'rs-07'" in capsys.readouterr().err
     assert main(["fault", "heal", "1"]) == 0

@@ -144,10 +144,10 @@ def test_what_they_cost(cluster):
 
 
 @pytest.mark.parametrize(("name", "parameters", "message"), [
-    ("fence-device-slow", {"node": "rs-01", "seconds": 0}, "from 0.1 s to 120 s"),
-    ("fence-device-slow", {"node": "rs-01", "seconds": "3min"}, "from 0.1 s to 120 s"),
-    ("fence-device-early", {"node": "rs-01", "seconds": 0.5}, "from 1 s to 120 s"),
-    ("fence-device-gentle", {"node": "rs-01", "seconds": "11min"}, "from 1 s to 600 s"),
+    ("fence-device-slow", {"node": "rs-01", "seconds": 0}, "from 0.1 to 120"),
+    ("fence-device-slow", {"node": "rs-01", "seconds": "3min"}, "from 0.1 to 120"),
+    ("fence-device-early", {"node": "rs-01", "seconds": 0.5}, "from 1 to 120"),
+    ("fence-device-gentle", {"node": "rs-01", "seconds": "11min"}, "from 1 to 600"),
     ("fence-device-wrong-node", {"node": "rs-01", "other": "rs-01"}, "the node itself"),
 ])
 def test_out_of_range(name, parameters, message):
