@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fenceline.faults import FAULTS
+from fenceline.faults.fitting import templates_of
 from fenceline.faults.parameters import NETWORK, types_of
 from fenceline.faults.says import Says
 from fenceline.scenario.scene import Scene
@@ -107,7 +108,7 @@ def needed(cls: type, says: Says, texts: dict[str, str]) -> Iterator[str]:
     """What the fault of a sentence needs of the topology (``fenceline.stacks.offers``), as far as its ``texts`` say it
     by name."""
     literal = {name: one.value(None, texts[name]) for name, one in _words(cls, says, texts).items() if one.said}
-    for need in getattr(cls, "needs", ()):
+    for need in templates_of(cls):
         if {name for _, name, _, _ in string.Formatter().parse(need) if name} <= set(literal):
             yield need.format(**literal)
 

@@ -26,9 +26,9 @@ class Fault(Protocol):
 
     ``confirm`` and ``confirm_healed`` return what was observed, independently of the command that did it, and
     raise ``FaultError`` where it is not so. ``heal`` works on a node that is hung, fenced or cut off, and may be
-    repeated. ``claims(topology)`` says what it holds meanwhile (``fenceline.faults.claims``), ``needs`` what the stack
-    must offer (``fenceline.stacks.offers``), ``requires`` what the host and the guests must have
-    (``fenceline.faults.requirements``). One that ends by itself says so by ``lasts``. ``says`` and ``heal_says`` are
+    repeated. ``claims(topology)`` says what it holds meanwhile (``fenceline.faults.claims``), ``needs`` what there
+    must be of the topology, the host and the guests (``fenceline.faults.fitting``, ``fenceline.faults.requirements``).
+    One that ends by itself says so by ``lasts``. ``says`` and ``heal_says`` are
     its sentences (``fenceline.faults.says``), ``samples`` the parameters by which it is shown what it costs
     (``fenceline.steps.fault_costs``).
     """

@@ -117,7 +117,7 @@ class DiskErrors(_Disk):
     what: Annotated[str, Choice(tuple(_ERRORS))] = "all"
     name: ClassVar[str] = "disk-errors"
     samples: ClassVar[tuple[str, ...]] = ("lun={lun}", "lun={pills}")
-    requires: ClassVar[tuple[str, ...]] = ("guest module dm-flakey",)
+    needs: ClassVar[tuple[str, ...]] = ("guest module dm-flakey",)
     says: ClassVar[tuple[Says, ...]] = (
         Says("the disk behind the LUN <lun> fails"),
         Says("all <what:reads|writes> of the disk behind the LUN <lun> fail"),
@@ -149,7 +149,7 @@ class DiskDelay(_Disk):
     delay: Annotated[float, Seconds(0.01, 30)] = 0.2
     name: ClassVar[str] = "disk-delay"
     samples: ClassVar[tuple[str, ...]] = ("lun={lun} delay=50ms", "lun={lun} delay=2s")
-    requires: ClassVar[tuple[str, ...]] = ("guest module dm-delay",)
+    needs: ClassVar[tuple[str, ...]] = ("guest module dm-delay",)
     says: ClassVar[tuple[Says, ...]] = (Says("the disk behind the LUN <lun> is <delay:ms> late"),)
 
     def costs(self, topology: Topology) -> Cost:
@@ -177,7 +177,7 @@ class WriteCacheLies(_Disk):
     """
 
     name: ClassVar[str] = "write-cache-lies"
-    requires: ClassVar[tuple[str, ...]] = ("guest module dm-snapshot", "guest module brd")
+    needs: ClassVar[tuple[str, ...]] = ("guest module dm-snapshot", "guest module brd")
     says: ClassVar[tuple[Says, ...]] = (
         Says("the disk behind the LUN <lun> begins to answer from a write cache that lies",
              given="the disk behind the LUN <lun> has a write cache that lies"),

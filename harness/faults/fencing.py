@@ -33,8 +33,7 @@ class _DeviceFault(OnNode):
 
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the fencing device of <node> works again"),)
 
-    requires: ClassVar[tuple[str, ...]] = ("program ipmitool",)
-    needs: ClassVar[tuple[str, ...]] = ("BMC",)
+    needs: ClassVar[tuple[str, ...]] = ("BMC", "program ipmitool")
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         return frozenset({Claim(f"the fencing device of {self.node}")})

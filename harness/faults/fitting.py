@@ -1,15 +1,33 @@
 """Whether a fault fits a cluster: each name in its parameters is one of the topology's, and the stack offers what the
-fault needs. Known from the topology alone, before anything is done or written into a log."""
+fault needs. Known from the topology alone, before anything is done or written into a log.
+
+A fault class says as ``needs`` whatever must be there: words of ``fenceline.stacks.offers``, in which {name} stands for
+its parameter, and words of ``fenceline.faults.requirements``.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from fenceline.faults.parameters import NETWORK, NODE, Thing, types_of
 from fenceline.model.topology import Topology
 from fenceline.stacks.offers import lacking
+
+#: What is asked of the host and the guests; all else is asked of the topology.
+_OF_A_PLACE = re.compile(r"(\w+: )?(program .+|guest module .+|netem)")
+
+
+def needs_of_place(fault: Any) -> list[str]:
+    """What of the host and the guests (``fenceline.faults.requirements``) the ``fault``, or fault class, needs."""
+    return [need for need in getattr(fault, "needs", ()) if _OF_A_PLACE.fullmatch(need)]
+
+
+def templates_of(fault: Any) -> list[str]:
+    """What of the topology the ``fault``, or fault class, needs, with {its parameters} still to be filled in."""
+    return [need for need in getattr(fault, "needs", ()) if need not in needs_of_place(fault)]
 
 
 def _flat(value: Any) -> Iterator[str]:
@@ -49,9 +67,9 @@ def misfit(fault: Any, topology: Topology) -> str | None:
 
 
 def needs_of(fault: Any) -> list[str]:
-    """What of ``fenceline.stacks.offers`` the ``fault`` needs, with its own parameters filled in; of a fault class only
-    what does not depend on them."""
-    needs = getattr(fault, "needs", ())
+    """What of the topology (``fenceline.stacks.offers``) the ``fault`` needs, with its own parameters filled in; of a
+    fault class only what does not depend on them."""
+    needs = templates_of(fault)
     if isinstance(fault, type):
         return [need for need in needs if "{" not in need]
     return [need.format(**dataclasses.asdict(fault)) for need in needs]

@@ -38,7 +38,7 @@ _OVERTAKEN = 0.02  # s by which those that are overtaken are late
 class _Netem(NodeTraffic):
     """netem on the node's card, or on the switch's port."""
 
-    requires: ClassVar[tuple[str, ...]] = ("program tc", "netem")
+    needs: ClassVar[tuple[str, ...]] = ("program tc", "netem")
 
     def _options(self) -> list[str]:
         """netem's words."""

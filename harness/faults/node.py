@@ -171,7 +171,7 @@ class Panic(PowerOff):
     """The kernel of ``node`` panics and stays dead."""
 
     name: ClassVar[str] = "panic"
-    requires: ClassVar[tuple[str, ...]] = ("uml: program uml_mconsole",)
+    needs: ClassVar[tuple[str, ...]] = ("uml: program uml_mconsole",)
     says: ClassVar[tuple[Says, ...]] = (Says("<node> panics"),)
 
     def inject(self, cluster: Cluster) -> None:

@@ -1,9 +1,9 @@
 """What a fault needs of the host and of the guests' kernel, so that one that can't be injected here is refused before a
 scenario has begun, and not when a cluster stands.
 
-A fault class says it as ``requires``: ``program NAME`` (on the host), ``guest module NAME``; ``netem`` is the host's or
-else the guest's; ``uml: ...`` holds for that driver only. What the host's own kernel has built in is not known
-everywhere: a fault that needs more of it than netem says so when it is injected.
+A fault class says it among its ``needs``: ``program NAME`` (on the host), ``guest module NAME``; ``netem`` is the
+host's or else the guest's; ``uml: ...`` holds for that driver only. What the host's own kernel has built in is not
+known everywhere: a fault that needs more of it than netem says so when it is injected.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from fenceline.faults.base import FAULTS
+from fenceline.faults.fitting import needs_of_place
 from fenceline.host.info import Host
 from fenceline.machines.image import GuestImage
 
@@ -89,7 +90,7 @@ def hindrances(names: Iterable[str], where: Place) -> list[str]:
     """Why faults called ``names`` can't be injected at ``where``, one line each; empty if they can."""
     found = []
     for name in dict.fromkeys(names):
-        for requirement in getattr(FAULTS.get(name), "requires", ()):
+        for requirement in needs_of_place(FAULTS.get(name)):
             lack = where.lack(requirement)
             if lack:
                 found.append(f"the fault {name} can't be injected: {lack}")

@@ -65,7 +65,7 @@ class RateLimit(NodeTraffic):
         "node={active} network={storage-net} kbit=1000",
         "node={active} network={service-net} kbit=100",
     )
-    requires: ClassVar[tuple[str, ...]] = ("program tc",)
+    needs: ClassVar[tuple[str, ...]] = ("program tc",)
     says: ClassVar[tuple[Says, ...]] = (Says("<node> receives at most <kbit> kbit/s on the <network>"),)
 
     def costs(self, topology: Topology) -> Cost:

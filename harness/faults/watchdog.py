@@ -59,8 +59,7 @@ class FenceWatchdogDead(InGuest):
              given="the watchdog of <node> does not fire"),
     )
     holds: ClassVar[str] = "the watchdog"
-    needs: ClassVar[tuple[str, ...]] = ("watchdog",)
-    requires: ClassVar[tuple[str, ...]] = ("guest module softdog",)
+    needs: ClassVar[tuple[str, ...]] = ("watchdog", "guest module softdog")
 
     def costs(self, topology: Topology) -> Cost:
         # who sends a pill goes by the time that it takes, not by what came of it: it goes on

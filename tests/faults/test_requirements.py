@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fenceline.faults import FAULTS, requirements
+from fenceline.faults.fitting import needs_of_place
 from fenceline.faults.requirements import Place, guest_modules, hindrances, place
 from fenceline.machines.image import find_image
 
@@ -61,7 +62,7 @@ def test_without_an_image_the_guests_kernel_is_not_blamed():
 
 def test_what_a_fault_requires_is_known_here():
     for cls in FAULTS.values():
-        for requirement in getattr(cls, "requires", ()):
+        for requirement in needs_of_place(cls):
             Place("uml", Host(programs=(), modules=()), frozenset()).lack(requirement)
 
 
