@@ -113,7 +113,7 @@ class Cluster:
 
     def _build(self) -> None:
         topology = self.topology
-        image = self.image = ensure_image(self.progress)
+        image = self.image = ensure_image(self.progress, topology.packages)
         self.journal = Journal(state_dir() / "journal" / f"{self.identity}.jsonl")
         self._undo.callback(self._close_journal)
         self.folder = self._make_folder()

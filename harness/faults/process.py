@@ -110,10 +110,10 @@ def signal_service(cluster: Cluster, node: str, service: str, *signals: str) -> 
         FaultError: there are none.
     """
     daemon = service_daemon(cluster, service)
-    done = cluster.session(node).run(["python3", "-S", "-", daemon.process, str(daemon.port), *signals], within=15,
+    done = cluster.session(node).run(["python3", "-S", "-", daemon.process_name, str(daemon.port), *signals], within=15,
                                      check=False, text=_SERVICE_PROCESSES.read_text())
     if done.status > 0:  # below 0 where the node was lost over it
-        raise FaultError(f"{daemon.process} does not run on {node}, or not on port {daemon.port}"
+        raise FaultError(f"{daemon.process_name} does not run on {node}, or not on port {daemon.port}"
                          f"{done.err and ': ' + done.err.strip()[-200:]}")
     return "".join(done.out.split())
 
@@ -236,7 +236,7 @@ class ServiceStop(_Stopped):
         daemon = service_daemon(cluster, self.service)
         if daemon.name == "nfs-server":
             raise FaultError(f"{self.service} is threads of the kernel, which no signal stops")
-        return daemon.process
+        return daemon.process_name
 
     def _signal(self, cluster: Cluster, name: str) -> None:
         self._process(cluster)

@@ -75,7 +75,7 @@ def _agent_settings(topology: Topology, node: str) -> dict:
         "device": None,  # the agent finds the serial line of its driver
         "mountpoints": [service.filesystem.mountpoint for service in services if service.filesystem],
         "addresses": [str(service.vip.address) for service in services if service.vip],
-        "ports": [service.daemon.port for service in services if service.daemon],
+        "ports": [daemon.port for service in services for daemon in service.daemons],
         "logs": [_LOGS[topology.stack.kind]] if is_member else [],
         "drbd": {one.name: minor(topology, one.name) for one in topology.storage.drbd} if is_member else {},
         "quorum": is_member and topology.stack.kind == "pacemaker",

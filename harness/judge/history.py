@@ -151,7 +151,7 @@ def part_key(part: Resource) -> Key | None:
         return ("mount", part.mountpoint)
     if part.kind == "vip":
         return ("address", str(part.address))
-    if part.kind == "daemon":
+    if part.kind in ("daemon", "resource") and part.port is not None:
         return ("listen", part.port)
     return None
 

@@ -40,8 +40,8 @@ def exclusive_ports(topology: Topology) -> dict[int, str]:
     """The ports that may be open on one node only, with whose they are: "nginx of web". No two services share one."""
     if topology.stack.kind == "keepalived":
         return {}  # its daemons run on both directors, always
-    return {service.daemon.port: f"{service.daemon.name} of {name}" for name, service in topology.services.items()
-            if service.daemon is not None and service.active == "one"}
+    return {daemon.port: f"{daemon.name} of {name}" for name, service in topology.services.items()
+            if service.active == "one" for daemon in service.daemons}
 
 
 def _span(history: History, interval: Interval) -> str:

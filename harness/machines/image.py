@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,14 +51,17 @@ def _recipe_files() -> list[Path]:
     return sorted(files, key=lambda p: p.relative_to(RECIPE).as_posix())
 
 
-def recipe_key() -> str:
-    """Hash over every file of the recipe (name and content) and the format."""
+def recipe_key(packages: Collection[str] = ()) -> str:
+    """Hash over every file of the recipe (name and content) and the format; and over the ``packages`` that a topology
+    wants beside, so that nobody else's image is another one."""
     digest = hashlib.sha256(f"format {FORMAT} {SUITE} {ROOTFS_SIZE}\n".encode())
     for path in _recipe_files():
         content = path.read_bytes()
         name = path.relative_to(RECIPE).as_posix()
         digest.update(f"{name}\0{len(content)}\n".encode())
         digest.update(content)
+    if packages:
+        digest.update(f"packages {' '.join(sorted(packages))}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -83,16 +86,16 @@ def _folder(key: str) -> Path:
     return cache_dir() / "images" / key
 
 
-def find_image() -> GuestImage | None:
-    """The finished image of today's recipe, if it is in the cache."""
-    return _load(_folder(recipe_key()))
+def find_image(packages: Collection[str] = ()) -> GuestImage | None:
+    """The finished image of today's recipe, with ``packages`` beside its own, if it is in the cache."""
+    return _load(_folder(recipe_key(packages)))
 
 
-def ensure_image(progress: Callable[[str], None] = print) -> GuestImage:
-    """The image of today's recipe; built (some minutes) unless it is in the cache."""
-    if found := find_image():
+def ensure_image(progress: Callable[[str], None] = print, packages: Collection[str] = ()) -> GuestImage:
+    """The image of today's recipe, with ``packages`` beside its own; built (some minutes) unless it is in the cache."""
+    if found := find_image(packages):
         return found
-    key = recipe_key()
+    key = recipe_key(packages)
     store = _folder(key).parent
     try:
         store.mkdir(parents=True, exist_ok=True)
@@ -101,11 +104,11 @@ def ensure_image(progress: Callable[[str], None] = print) -> GuestImage:
             f"can't use the cache {store}: {error.strerror}; set FENCELINE_CACHE to another folder"
         ) from error
     with _lock(store, progress):
-        if found := find_image():  # somebody else built it while we waited
+        if found := find_image(packages):  # somebody else built it while we waited
             return found
         _remove_stale(store, progress)
         _check_host(store)
-        return _build(key, store, progress)
+        return _build(key, packages, store, progress)
 
 
 @contextlib.contextmanager
@@ -184,7 +187,7 @@ def _check_host(store: Path) -> None:
         )
 
 
-def _build(key: str, store: Path, progress: Callable[[str], None]) -> GuestImage:
+def _build(key: str, packages: Collection[str], store: Path, progress: Callable[[str], None]) -> GuestImage:
     begun = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix=STALE, dir=store))
     log = store / f"{key}.log"  # outlives a failed build
@@ -200,7 +203,7 @@ def _build(key: str, store: Path, progress: Callable[[str], None]) -> GuestImage
             f"UML kernel {kernel.version} from {kernel.source}, "
             f"{'seccomp' if kernel.seccomp else 'ptrace'} mode"
         )
-        make_rootfs(work, result, kernel, log, progress)
+        make_rootfs(work, result, kernel, log, progress, packages)
         facts = {
             "key": key,
             "uml_kernel_version": kernel.version,

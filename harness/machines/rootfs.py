@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +59,10 @@ def make_rootfs(
     kernel: uml_kernel.UmlKernel,
     log: Path,
     progress: Callable[[str], None],
+    more: Collection[str] = (),
 ) -> None:
-    """Run mmdebstrap; its last hook writes the file system, while owners are still right."""
+    """Run mmdebstrap, with the packages ``more`` beside the recipe's; its last hook writes the file system, while
+    owners are still right."""
     packages = read_packages((RECIPE / "packages.txt").read_text())
     tools = work / "tmp"
     tools.mkdir()
@@ -83,7 +85,7 @@ def make_rootfs(
         '--aptopt=Acquire::Retries "2"',
         *_proxy_options(),
         *[f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("man", "doc", "locale", "info")],
-        f"--include={','.join(packages.install)}",
+        f"--include={','.join([*packages.install, *sorted(more)])}",
         f"--customize-hook={hook} \"$1\"",
         SUITE,
         "-",

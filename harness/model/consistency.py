@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fenceline.model.addressing import CLIENT_NAME, MAX_CLUSTER_NODES, MAX_HELPERS, VIP_FIRST
 from fenceline.model.cluster_rules import cluster_problems
+from fenceline.model.declared_rules import declared_problems
 from fenceline.model.placement import placement_problems
 from fenceline.model.stack import QDEVICE_SYNC_TIMEOUT
 from fenceline.model.stack_rules import stack_problems
@@ -21,8 +22,8 @@ _MARIADB_SIZE = 128 * 2**20
 def problems(topology: Topology) -> list[str]:
     """Everything that is inconsistent in ``topology``, one line each; empty if nothing is."""
     return [*_networks(topology), *_nodes(topology), *_storage(topology), *_fencing(topology),
-            *_services(topology), *_databases(topology), *placement_problems(topology), *cluster_problems(topology),
-            *stack_problems(topology)]
+            *_services(topology), *_databases(topology), *declared_problems(topology), *placement_problems(topology),
+            *cluster_problems(topology), *stack_problems(topology)]
 
 
 def _networks(topology: Topology) -> list[str]:
@@ -320,9 +321,6 @@ def _services(topology: Topology) -> list[str]:
         if service.daemon and service.virtual_server:
             found.append(f"services.{name}.group: either a daemon or a virtual-server")
         found += _client(topology, name)
-        for kind in ("vip", "filesystem", "daemon", "export", "virtual-server"):
-            if sum(part.kind == kind for part in service.group) > 1:
-                found.append(f"services.{name}.group: more than one {kind}")
         for node in service.domain.nodes:
             if node not in topology.service_nodes:
                 found.append(f"services.{name}.domain.nodes: there is no cluster node {node!r}")

@@ -10,7 +10,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from fenceline.core.errors import FencelineError
 from fenceline.core.places import shipped
+from fenceline.model.declared import declare_folder
 from fenceline.model.topology import Topology
 
 #: The topologies that are shipped.
@@ -54,6 +56,12 @@ def load_topology(name: str, own: Sequence[Path] = ()) -> Topology:
         TopologyError: see there; or the file is not YAML, or not a topology.
     """
     path = find_topology(name, own)
+    try:
+        # a project's own daemons are beside its topologies
+        if path.parent != TOPOLOGY_DIR:
+            declare_folder(path.absolute().parent.parent / "daemons")
+    except FencelineError as error:
+        raise TopologyError(str(error)) from error
     try:
         raw = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
+from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fenceline.model.topology import Topology
+    from fenceline.model.declared import AgentPart
+    from fenceline.model.topology import Daemon, Topology
 
 _BONDS = ("after", "colocated_with", "apart_from")
 
@@ -55,18 +56,22 @@ def _in_the_way(topology: Topology) -> list[str]:
     """Daemons that two services can't both have on one node, where the two may meet."""
     found = []
     for (one, first), (other, second) in combinations(topology.services.items(), 2):
-        mine, theirs = first.daemon, second.daemon
-        if mine is None or theirs is None or "haproxy" in (mine.name, theirs.name):
-            continue
-        if not _may_meet(topology, one, other):
-            continue
-        path = f"services.{other}.group.{second.group.index(theirs)}"
-        if mine.port == theirs.port:
-            found.append(f"{path}.port: {theirs.port} is {one}'s already, and both may run on one node")
-        if mine.name == theirs.name and not (mine.agent.startswith("ocf:") or theirs.agent.startswith("ocf:")):
-            # an init script and a unit have one configuration and one process
-            found.append(f"{path}.agent: {theirs.agent} and {one}'s {mine.agent} are one {mine.name} on a node where "
-                         "both may run")
+        if _may_meet(topology, one, other):
+            for mine, theirs in product(first.daemons, second.daemons):
+                found += _clash(f"services.{other}.group.{second.group.index(theirs)}", one, mine, theirs)
+    return found
+
+
+def _clash(path: str, one: str, mine: Daemon | AgentPart, theirs: Daemon | AgentPart) -> list[str]:
+    if "haproxy" in (mine.name, theirs.name):
+        return []
+    found = []
+    if mine.port == theirs.port:
+        found.append(f"{path}.port: {theirs.port} is {one}'s already, and both may run on one node")
+    if mine.name == theirs.name and not (mine.agent.startswith("ocf:") or theirs.agent.startswith("ocf:")):
+        # an init script and a unit have one configuration and one process
+        found.append(f"{path}.agent: {theirs.agent} and {one}'s {mine.agent} are one {mine.name} on a node where "
+                     "both may run")
     return found
 
 

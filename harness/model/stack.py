@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from fenceline.model.declared import Words
 from fenceline.model.strict import Name, Strict
 from fenceline.model.units import Duration
 
@@ -65,6 +66,10 @@ class Pacemaker(_Stack):
     migration_threshold: int = Field(0, ge=0, description="0: never")
     start_failure_is_fatal: bool = True
     secauth: bool = Field(True, description="authenticated and encrypted totem (knet aes256/sha256)")
+    properties: Words = Field(default_factory=dict, description="cluster properties, passed through as they are: "
+                                                                "priority-fencing-delay, node-health-strategy, ...")
+    resource_defaults: Words = Field(default_factory=dict, description="meta attributes that hold for all resources")
+    operation_defaults: Words = Field(default_factory=dict, description="attributes that hold for all operations")
     dlm: Dlm = Field(Dlm(), description="used where there is a cluster file system")
 
 

@@ -90,7 +90,7 @@ def _heartbeat(topology: Topology) -> list[str]:
         if not service.domain.ordered:
             found.append(f"{path}.domain.ordered: in haresources every service has its preferred node")
         for index, part in enumerate(service.group):
-            if part.kind == "daemon" and part.agent.startswith("systemd:"):
+            if part.kind in ("daemon", "resource") and part.agent.startswith("systemd:"):
                 found.append(f"{path}.group.{index}.agent: heartbeat has no class systemd; it has heartbeat, lsb, ocf")
     if topology.fencing.method != "none":
         if topology.fencing.action != "reboot":

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from fenceline.model.declared import AgentPart, Extra, Words
 from fenceline.model.filesystems import CLUSTER_FILESYSTEMS
 from fenceline.model.shared_storage import Drbd, Storage
 from fenceline.model.stack import Pacemaker, Stack
@@ -75,6 +76,7 @@ class Vip(Strict):
     kind: Literal["vip"]
     address: IPv4Address
     monitor: Duration = 5.0
+    extra: Extra = Extra()
 
 
 class Filesystem(Strict):
@@ -89,6 +91,7 @@ class Filesystem(Strict):
     monitor: Duration = 5.0
     monitor_depth: Literal[0, 10, 20] = Field(20, description="OCF_CHECK_LEVEL: 10 reads the device, 20 writes a "
                                                               "file; 0 for a cluster file system")
+    extra: Extra = Extra()
 
 
 class Daemon(Strict):
@@ -107,6 +110,7 @@ class Daemon(Strict):
     grace: Duration = Field(10.0, ge=10, description="nfs-server: how long one that has just started lets only former "
                                                      "clients in; its lease time too")
     monitor: Duration = Field(2.0, description="haproxy: interval of its checks of the real servers, too")
+    extra: Extra = Extra()
 
     @model_validator(mode="before")
     @classmethod
@@ -118,7 +122,7 @@ class Daemon(Strict):
         return raw
 
     @property
-    def process(self) -> str:
+    def process_name(self) -> str:
         """How pgrep -x knows it."""
         return {"mariadb": "mariadbd", "nfs-server": "nfsd"}.get(self.name, self.name)
 
@@ -135,6 +139,7 @@ class NfsExport(Strict):
     sync: bool = Field(True, description="the server answers a write only when it is on its disk")
     fsid: int = Field(1, ge=1, description="what file handles begin with; the same wherever the service runs")
     monitor: Duration = 5.0
+    extra: Extra = Extra()
 
 
 class VirtualServer(Strict):
@@ -152,7 +157,7 @@ class VirtualServer(Strict):
     retries: int = Field(1, ge=0, description="checks that must fail, one a second, after the first that did")
 
 
-Resource = Annotated[Vip | Filesystem | Daemon | NfsExport | VirtualServer, Field(discriminator="kind")]
+Resource = Annotated[Vip | Filesystem | Daemon | AgentPart | NfsExport | VirtualServer, Field(discriminator="kind")]
 
 
 class FailoverDomain(Strict):
@@ -196,6 +201,8 @@ class Service(Strict):
     after: tuple[Name, ...] = Field((), description="services that must run before this one starts; it stops first")
     colocated_with: tuple[Name, ...] = Field((), description="services on whose node this one must be")
     apart_from: tuple[Name, ...] = Field((), description="services on whose node this one must not be")
+    meta: Words = Field(default_factory=dict, description="Pacemaker: meta attributes of the group, as priority, "
+                                                          "migration-threshold, failure-timeout")
 
     @property
     def vip(self) -> Vip | None:
@@ -208,9 +215,16 @@ class Service(Strict):
         return next((part for part in self.group if isinstance(part, Filesystem)), None)
 
     @property
-    def daemon(self) -> Daemon | None:
-        """The group's daemon, if it has one."""
-        return next((part for part in self.group if isinstance(part, Daemon)), None)
+    def daemon(self) -> Daemon | AgentPart | None:
+        """The daemon that the group's clients ask, if it has one: the first with a question, or the first."""
+        return next((part for part in self.daemons if isinstance(part, Daemon) or part.ask),
+                    next(iter(self.daemons), None))
+
+    @property
+    def daemons(self) -> tuple[Daemon | AgentPart, ...]:
+        """All of the group that listens on a port."""
+        return tuple(part for part in self.group if isinstance(part, Daemon)
+                     or (isinstance(part, AgentPart) and part.port is not None))
 
     @property
     def virtual_server(self) -> VirtualServer | None:
@@ -237,13 +251,20 @@ class Service(Strict):
 
     @property
     def protocol(self) -> str:
-        """What its clients speak: http or mysql."""
+        """What its clients speak: http, mysql, ..., a name in ``fenceline.observe.askers``."""
+        if isinstance(self.daemon, AgentPart):
+            return next(iter(self.daemon.ask), "tcp")
         return "mysql" if self.daemon and self.daemon.name == "mariadb" else "http"
+
+    @property
+    def question(self) -> str | None:
+        """What its clients ask in their protocol; None: what is usual there."""
+        return next(iter(self.daemon.ask.values()), None) if isinstance(self.daemon, AgentPart) else None
 
     @property
     def is_ledger(self) -> bool:
         """Whether clients can commit numbered records to it and read them back."""
-        return self.client is not None or (self.daemon is not None and self.daemon.is_ledger)
+        return self.client is not None or (isinstance(self.daemon, Daemon) and self.daemon.is_ledger)
 
     @property
     def real_servers(self) -> tuple[str, ...]:
@@ -251,7 +272,7 @@ class Service(Strict):
         if self.client is not None:
             return (self.client.node,)
         part = self.daemon or self.virtual_server
-        return part.real_servers if part else ()
+        return part.real_servers if isinstance(part, (Daemon, VirtualServer)) else ()
 
 
 class Topology(Strict):
@@ -285,6 +306,12 @@ class Topology(Strict):
     def nodes_with(self, role: NodeRole) -> tuple[str, ...]:
         """Names of the machines with ``role``, in the file's order."""
         return tuple(name for name, node in self.nodes.items() if node.role == role)
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """What its guests need beside what every guest image has."""
+        return frozenset(package for service in self.services.values() for part in service.group
+                         if isinstance(part, AgentPart) for package in part.packages)
 
     @property
     def cluster_nodes(self) -> tuple[str, ...]:

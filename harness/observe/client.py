@@ -16,16 +16,13 @@ from typing import Any
 from fenceline.core.errors import Timeout
 from fenceline.model.event import Event, now_ns
 from fenceline.model.topology import Topology
-from fenceline.observe.dialogue import Answer, Dialogue, HttpDialogue
+from fenceline.observe.askers import ASKERS
+from fenceline.observe.dialogue import Answer, Dialogue
 from fenceline.observe.log import EventLog
 from fenceline.observe.loop import READ, WRITE, ObserverLoop
-from fenceline.observe.mysql import SqlDialogue
 from fenceline.observe.targets import Target, all_targets, told
 from fenceline.observe.timed import TimedObserver
 
-#: s between two questions to one service, by its protocol. An outage is seen up to one interval too long at each end,
-#: and 20 ms at p95 is the aim (benchmarks/failover_error.py). A database is more work to ask.
-INTERVALS = {"http": 0.008, "mysql": 0.012}
 #: s between two while nobody takes the connection: that costs no guest anything, and shows sooner who is back.
 INTERVAL_AWAY = 0.004
 #: s between two while a connection that was taken waits for its answer: what queues up there is answered first when the
@@ -41,13 +38,12 @@ OUTSTANDING = 320  # questions without an answer per service: PATIENCE / INTERVA
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, 0 s: close sends RST and leaves nothing in TIME_WAIT
 
 SocketFactory = Callable[[], socket.socket]
-DIALOGUES: dict[str, Callable[[str], Dialogue]] = {"http": HttpDialogue, "mysql": SqlDialogue}
 
 
 class _Question:
     """One connection, from its SYN to its event."""
 
-    def __init__(self, target: Target, sock: socket.socket, dialogue: Dialogue) -> None:
+    def __init__(self, target: Target, sock: socket.socket, dialogue: Dialogue | None) -> None:
         self.target, self.socket, self.dialogue = target, sock, dialogue
         self.sent_ns = now_ns()
         self.connected = False
@@ -73,8 +69,10 @@ class ClientObserver(TimedObserver):
         self._fabric = fabric
         self._make = socket_factory or self._in_fabric
         self._targets = self._targets_in(topology)
-        self._dialogues = {name: DIALOGUES[topology.services[name].protocol] for name in self._targets}
-        self._pause = {name: INTERVALS[topology.services[name].protocol] for name in self._targets}
+        askers = {name: ASKERS[topology.services[name].protocol] for name in self._targets}
+        self._dialogues = {name: asker.dialogue for name, asker in askers.items()}
+        self._questions = {name: topology.services[name].question for name in self._targets}
+        self._pause = {name: asker.interval for name, asker in askers.items()}
         self._nodes = set(topology.nodes)
         self._asked: dict[Target, list[_Question]] = {
             target: [] for targets in self._targets.values() for target in targets}
@@ -162,7 +160,8 @@ class ClientObserver(TimedObserver):
             self._finish(questions[0], Answer(False, error=f"{stage} within {PATIENCE:g} s"))
 
     def _ask(self, target: Target) -> None:
-        question = _Question(target, self._make(), self._dialogues[target.service](target.service))
+        make = self._dialogues[target.service]
+        question = _Question(target, self._make(), make and make(target.service, self._questions[target.service]))
         self._asked[target].append(question)
         sock = question.socket
         sock.setblocking(False)
@@ -190,6 +189,9 @@ class ClientObserver(TimedObserver):
             raise OSError(code, os.strerror(code))
         question.connected = True
         self._refused.discard(question.target)
+        if question.dialogue is None:  # to be let in is all that was asked
+            self._finish(question, Answer(True))
+            return
         if question.dialogue.opening:
             question.socket.send(question.dialogue.opening)  # far smaller than an empty send buffer: sent as a whole
         self._loop.add(question.socket, lambda: self._guard(question, self._readable), READ)

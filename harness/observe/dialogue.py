@@ -73,10 +73,10 @@ class Reply:
 
 
 class HttpDialogue:
-    """GET / of ``service``: 200 is a good answer; X-Node says who gave it."""
+    """GET of ``question`` (/) of ``service``: 200 is a good answer; X-Node says who gave it."""
 
-    def __init__(self, service: str) -> None:
-        self.opening = f"GET / HTTP/1.0\r\nHost: {service}\r\nUser-Agent: fenceline\r\n\r\n".encode()
+    def __init__(self, service: str, question: str | None = None) -> None:
+        self.opening = f"GET {question or '/'} HTTP/1.0\r\nHost: {service}\r\nUser-Agent: fenceline\r\n\r\n".encode()
         self._reply = Reply()
 
     def feed(self, chunk: bytes) -> Answer | bytes:

@@ -18,7 +18,7 @@ from fenceline.stacks.mariadb import USER
 _PROTOCOL_41, _SECURE_CONNECTION = 0x200, 0x8000  # capabilities
 _UTF8MB4 = 45
 _LARGEST = 1 << 16  # bytes that the whole dialogue may take
-_QUERY = b"\x03SELECT @@hostname"  # COM_QUERY
+_QUERY = "SELECT @@hostname"
 
 
 def packet(sequence: int, payload: bytes) -> bytes:
@@ -27,11 +27,12 @@ def packet(sequence: int, payload: bytes) -> bytes:
 
 
 class SqlDialogue:
-    """Greeting, login, ``SELECT @@hostname``: its one row says which node answered."""
+    """Greeting, login, ``question`` (``SELECT @@hostname``): its one row says which node answered."""
 
     opening = b""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, question: str | None = None) -> None:
+        self._query = b"\x03" + (question or _QUERY).encode()  # COM_QUERY
         self._raw = b""
         self._seen = 0  # packets: greeting, OK, count of columns, column, EOF, row
 
@@ -74,7 +75,7 @@ class SqlDialogue:
         if place == 1:
             if not body.is_ok_packet():
                 raise ValueError(f"the login was not answered by OK: {body.get_all_data()[:40]!r}")
-            return packet(0, _QUERY)
+            return packet(0, self._query)
         if place < 5:
             return b""
         return Answer(True, body.read_length_coded_string().decode())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fenceline.guest.seed import Seed
+from fenceline.model.declared import AgentPart
 from fenceline.model.topology import Service
-from fenceline.stacks import container, ledger, mariadb, nfs_server
+from fenceline.stacks import container, declared, ledger, mariadb, nfs_server
 from fenceline.stacks.nginx import NGINX_CONF, seed_nginx
 
 
@@ -15,10 +16,13 @@ def seed_daemon(seed: Seed, name: str, service: Service) -> None:
     container.seed_container(seed, service)
     mariadb.seed_mariadb(seed, service)
     nfs_server.seed_nfs_server(seed, service)
+    declared.seed_declared(seed, name, service)
 
 
 def agent_parameters(name: str, service: Service) -> dict[str, str]:
     """The parameters of the OCF agent of ``service``'s daemon."""
+    if isinstance(service.daemon, AgentPart):
+        return declared.parameters(name, service, service.daemon)
     if container.is_container(service):
         return container.parameters(service)
     if service.daemon.name == "ledger":

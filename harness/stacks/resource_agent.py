@@ -48,3 +48,35 @@ X
 *) exit 3 ;;
 esac
 """
+
+
+def once() -> str:
+    """An agent that runs the shell line ``run`` unless there is the path ``creates``: what it made is not undone."""
+    return """\
+#!/bin/sh
+S=$OCF_RESKEY_state
+case $1 in
+start)
+    [ -e "$OCF_RESKEY_creates" ] ||
+        sh -c "$OCF_RESKEY_run" </dev/null >>/var/log/fenceline-prepare.log 2>&1 || exit 1
+    : >"$S"; exit 0 ;;
+stop) rm -f "$S"; exit 0 ;;
+monitor|status) [ -e "$S" ] && exit 0; exit 7 ;;
+meta-data)
+    cat <<X
+<?xml version="1.0"?>
+<resource-agent name="prepare"><version>1.0</version>
+<longdesc lang="en">What is done once on a disk</longdesc><shortdesc lang="en">prepare</shortdesc>
+<parameters>
+<parameter name="creates"><content type="string"/></parameter>
+<parameter name="run"><content type="string"/></parameter>
+<parameter name="state"><content type="string"/></parameter>
+</parameters>
+<actions><action name="start" timeout="120s"/><action name="stop" timeout="20s"/>
+<action name="monitor" timeout="20s" interval="10s"/><action name="meta-data" timeout="5s"/></actions>
+</resource-agent>
+X
+    exit 0 ;;
+*) exit 3 ;;
+esac
+"""

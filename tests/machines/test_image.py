@@ -118,7 +118,7 @@ def test_a_build_removes_what_an_interrupted_one_left(cache, monkeypatch):
     left = cache / "images" / "build-old"
     left.mkdir(parents=True)
     monkeypatch.setattr(image, "_check_host", lambda store: None)
-    monkeypatch.setattr(image, "_build", lambda key, store, progress: "built")
+    monkeypatch.setattr(image, "_build", lambda key, packages, store, progress: "built")
     said: list[str] = []
     assert image.ensure_image(said.append) == "built"
     assert not left.exists()
@@ -308,3 +308,9 @@ def test_recipe_programs_are_valid():
         text = (image.RECIPE / name).read_text()
         compile(text, name, "exec", dont_inherit=True)
     assert sys.version_info >= (3, 11)
+
+
+def test_packages_beside_make_an_image_of_their_own_and_none_the_same():
+    assert image.recipe_key(()) == image.recipe_key()
+    assert image.recipe_key({"apache2", "redis"}) == image.recipe_key(["redis", "apache2"])
+    assert len({image.recipe_key(), image.recipe_key({"apache2"}), image.recipe_key({"redis"})}) == 3

@@ -168,11 +168,11 @@ INCONSISTENT = {
         {PART + "2": {"kind": "daemon", "name": "mariadb"}},
         "services.web.group.0.lun: mariadb needs a file system of 128M at least, 'www' has 64M"),
     "two VIPs": (
-        {"services__web__group": [{"kind": "vip", "address": "192.168.98.244"},
-                                  {"kind": "vip", "address": "192.168.98.245"}]},
-        "services.web.group: more than one vip"),
-    "two file systems": (  # the CIB would have had one id twice
-        {"storage__iscsi__luns__1": {"name": "more", "size": "64M", "filesystem": "ext4"},
+        {**HEARTBEAT, "services__web__group": [{"kind": "vip", "address": "192.168.98.244"},
+                                               {"kind": "vip", "address": "192.168.98.245"}]},
+        "services.web.group: more than one vip: the stack pacemaker can, heartbeat can't here"),
+    "two file systems": (
+        {**HEARTBEAT, "storage__iscsi__luns__1": {"name": "more", "size": "64M", "filesystem": "ext4"},
          PART + "3": {"kind": "filesystem", "lun": "more", "mountpoint": "/srv/more"}},
         "services.web.group: more than one filesystem"),
     "two daemons": (

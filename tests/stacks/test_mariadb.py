@@ -20,7 +20,7 @@ def topology(**daemon):
 
 def test_defaults_and_what_is_said_wins():
     daemon = topology().services["mysql"].daemon
-    assert (daemon.agent, daemon.port, daemon.process) == ("ocf:heartbeat:mysql", 3306, "mariadbd")
+    assert (daemon.agent, daemon.port, daemon.process_name) == ("ocf:heartbeat:mysql", 3306, "mariadbd")
     other = topology(agent="systemd:mariadb", port=3307).services["mysql"]
     assert (other.daemon.agent, other.port, other.protocol) == ("systemd:mariadb", 3307, "mysql")
     assert load_topology("web-iscsi").services["web"].protocol == "http"

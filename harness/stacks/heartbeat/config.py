@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import permutations
 
 from fenceline.model.addressing import address, bmc_address, device, ping_address
+from fenceline.model.declared import AgentPart
 from fenceline.model.topology import Daemon, Filesystem, Resource, Service, Topology, Vip
 from fenceline.storage.mounting import mount_of
 
@@ -84,18 +85,18 @@ def _word(topology: Topology, name: str, part: Resource) -> str:
         mount = mount_of(topology, part)
         promoted = f"drbddisk::{part.drbd} " if part.drbd is not None else ""
         return f"{promoted}Filesystem::{mount.device}::{part.mountpoint}::{mount.fstype}::{mount.options}"
-    if not isinstance(part, Daemon):
+    if not isinstance(part, (Daemon, AgentPart)):
         raise TypeError(f"heartbeat has no {part.kind}")
     kind, _, agent = part.agent.rpartition(":")
     return f"OCF::{agent}::{ocf_instance(name, part)}" if kind.startswith("ocf") else agent
 
 
-def ocf_instance(service: str, part: Daemon) -> str:
+def ocf_instance(service: str, part: Daemon | AgentPart) -> str:
     """The name of the file with the parameters of an OCF agent."""
     return f"{service}-{part.kind}"
 
 
-def ocf_conf(part: Daemon, parameters: Mapping[str, str]) -> tuple[str, str]:
+def ocf_conf(part: Daemon | AgentPart, parameters: Mapping[str, str]) -> tuple[str, str]:
     """(name of the agent, text of the parameter file) for heartbeat's wrapper of OCF agents."""
     lines = ["OCF_ROOT=/usr/lib/ocf", *(f"OCF_RESKEY_{name}={value}" for name, value in parameters.items())]
     return part.agent.rpartition(":")[2], "\n".join(lines) + "\n"

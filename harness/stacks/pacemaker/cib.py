@@ -8,14 +8,15 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from fenceline.model.addressing import bmc_address
+from fenceline.model.declared import AgentPart
 from fenceline.model.shared_storage import Drbd
 from fenceline.model.topology import Daemon, Filesystem, NfsExport, Resource, Service, Topology, Vip
 from fenceline.model.units import format_duration
-from fenceline.stacks import nfs_server
+from fenceline.stacks import declared, nfs_server
 from fenceline.stacks.daemons import agent_parameters
 from fenceline.stacks.pacemaker import dlm, sbd
 from fenceline.stacks.pacemaker.corosync import node_id
-from fenceline.stacks.pacemaker.elements import add_clone, attributes, clone_of, operation
+from fenceline.stacks.pacemaker.elements import add_clone, attributes, clone_of, operation, pass_through
 from fenceline.stacks.pacemaker.placement import bonds, on_fail, recovery_meta
 from fenceline.stacks.pacemaker.remote import add_connections
 from fenceline.storage import clustered_lvm
@@ -29,9 +30,11 @@ _PREFERENCE = 100  # points between one node of an ordered domain and the next
 _STICKY = 100_000  # outweighs any preference of a domain of 16 nodes
 
 
-def resource_name(service: str, part: Resource) -> str:
-    """The id of a group's part."""
-    return f"{service}-{part.kind}"
+def resource_name(service: str, part: Resource, group: tuple[Resource, ...] = ()) -> str:
+    """The id of a part of ``group``: those of one kind after the first are numbered."""
+    alike = [one for one in group if one.kind == part.kind]
+    place = next((place for place, one in enumerate(alike, 1) if one is part), 1)
+    return f"{service}-{part.kind}" + (f"-{place}" if place > 1 else "")
 
 
 def cib_xml(topology: Topology, bmc_password: str) -> str:
@@ -71,7 +74,10 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
     meta = {"resource-stickiness": str(topology.stack.resource_stickiness)}
     if topology.stack.migration_threshold:
         meta["migration-threshold"] = str(topology.stack.migration_threshold)
-    attributes(defaults, "meta_attributes", "rsc-options", meta)
+    attributes(defaults, "meta_attributes", "rsc-options", meta | topology.stack.resource_defaults)
+    if topology.stack.operation_defaults:
+        attributes(ET.SubElement(configuration, "op_defaults"), "meta_attributes", "op-options",
+                   topology.stack.operation_defaults)
     ET.SubElement(cib, "status")
     ET.indent(cib)
     return '<?xml version="1.0"?>\n' + ET.tostring(cib, encoding="unicode") + "\n"
@@ -95,6 +101,7 @@ def cluster_properties(topology: Topology) -> dict[str, str]:
         "start-failure-is-fatal": str(stack.start_failure_is_fatal).lower(),
         "transition-delay": "0s",
         "cluster-recheck-interval": "60s",
+        **stack.properties,
     }
 
 
@@ -167,7 +174,7 @@ def _group(resources: ET.Element, topology: Topology, name: str, service: Servic
     meta = {"resource-stickiness": "0" if service.domain.failback or "not-sticky" in mistakes else str(_STICKY)}
     if "not-together" in mistakes:
         meta["collocated"] = "false"
-    attributes(group, "meta_attributes", f"{name}-meta", meta | recovery_meta(service.recovery))
+    attributes(group, "meta_attributes", f"{name}-meta", meta | recovery_meta(service.recovery) | service.meta)
     for lun in clustered_lvm.luns(topology):
         if service.filesystem and service.filesystem.lun == lun.name:
             dlm.add_volume(group, name, lun)
@@ -176,27 +183,42 @@ def _group(resources: ET.Element, topology: Topology, name: str, service: Servic
 
 
 def _primitive(group: ET.Element, topology: Topology, name: str, service: Service, part: Resource) -> None:
-    identity = resource_name(name, part)
-    agent_class, *rest = (part.agent if isinstance(part, Daemon) else _AGENT[type(part)]).split(":")
-    agent = {"id": identity, "class": agent_class, "type": rest[-1]}
-    if agent_class == "ocf":
-        agent["provider"] = rest[0]
-    primitive = ET.SubElement(group, "primitive", agent)
-    parameters = _parameters(topology, name, part)
-    if parameters and agent_class == "ocf":
-        attributes(primitive, "instance_attributes", f"{identity}-parameters", parameters)
-    operations = ET.SubElement(primitive, "operations")
+    identity = resource_name(name, part, service.group)
+    if isinstance(part, AgentPart) and part.prepare is not None:
+        _add(group, f"{identity}-prepare", declared.PREPARE_AGENT, declared.prepare_parameters(name, service, part), 10)
+    has_agent = isinstance(part, (Daemon, AgentPart))
+    agent = part.agent if has_agent else _AGENT[type(part)]
     depth = part.monitor_depth if isinstance(part, Filesystem) else 0
+    # an init script and a unit have no parameters
+    told = _parameters(topology, name, part) if agent.startswith("ocf:") else {}
+    operations = _add(group, identity, agent, told | part.extra.parameters, part.monitor, depth, part.extra.meta)
     # a cluster file system that a node lost can be neither unmounted nor mounted again without a reboot
     is_shared = isinstance(part, Filesystem) and part.mountpoint in topology.cluster_mountpoints
-    if part.monitor:
-        operation(operations, identity, "monitor", part.monitor, 20, depth)
-    operation(operations, identity, "start", 0, ACTION_TIMEOUT)
-    operation(operations, identity, "stop", 0, ACTION_TIMEOUT)
     for one in operations:
         one.attrib.update(on_fail(service.recovery, one.get("name")))
         if is_shared and one.get("name") == "monitor":
             one.set("on-fail", "fence")
+    pass_through(operations, identity, part.extra.operations)
+
+
+def _add(group: ET.Element, identity: str, agent: str, parameters: dict[str, str], monitor: float, depth: int = 0,
+         meta: dict[str, str] | None = None) -> ET.Element:
+    """A primitive; returns its operations."""
+    agent_class, *rest = agent.split(":")
+    described = {"id": identity, "class": agent_class, "type": rest[-1]}
+    if agent_class == "ocf":
+        described["provider"] = rest[0]
+    primitive = ET.SubElement(group, "primitive", described)
+    if parameters:
+        attributes(primitive, "instance_attributes", f"{identity}-parameters", parameters)
+    if meta:
+        attributes(primitive, "meta_attributes", f"{identity}-meta", meta)
+    operations = ET.SubElement(primitive, "operations")
+    if monitor:
+        operation(operations, identity, "monitor", monitor, 20, depth)
+    operation(operations, identity, "start", 0, ACTION_TIMEOUT)
+    operation(operations, identity, "stop", 0, ACTION_TIMEOUT)
+    return operations
 
 
 _AGENT = {Vip: "ocf:heartbeat:IPaddr2", Filesystem: "ocf:heartbeat:Filesystem", NfsExport: nfs_server.AGENT}
@@ -216,6 +238,8 @@ def _parameters(topology: Topology, name: str, part: Resource) -> dict[str, str]
                 "options": mount.options, "force_unmount": "safe"}
     if isinstance(part, NfsExport):
         return nfs_server.export_parameters(topology, topology.services[name])
+    if isinstance(part, AgentPart):
+        return declared.parameters(name, topology.services[name], part)
     return agent_parameters(name, topology.services[name])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
 from fenceline.model.units import format_duration
@@ -24,6 +25,17 @@ def operation(operations: ET.Element, resource: str, name: str, interval: float,
     element = ET.SubElement(operations, "op", settings)
     if depth:
         attributes(element, "instance_attributes", f"{identity}-depth", {"OCF_CHECK_LEVEL": str(depth)})
+
+
+def pass_through(operations: ET.Element, resource: str, wanted: Mapping[str, Mapping[str, str]]) -> None:
+    """Gives the operations of ``resource`` the attributes that are ``wanted`` ({operation: {attribute: value}}); one
+    that is not there yet is made."""
+    for name, settings in wanted.items():
+        there = [one for one in operations if one.get("name") == name]
+        if not there:
+            there = [ET.SubElement(operations, "op", {"id": f"{resource}-{name}", "name": name, "interval": "0s"})]
+        for one in there:
+            one.attrib.update(settings)
 
 
 def clone_of(resource: str) -> str:

@@ -42,8 +42,7 @@ class PacemakerStack(SessionStack):
         seed.add("/etc/fenceline/cib.xml", cib_xml(self.topology, self._bmc_password), 0o600)
         for name, service in self.topology.services.items():
             seed_daemon(seed, name, service)
-            if service.filesystem:
-                seed.setup.append(f"mkdir -p {service.filesystem.mountpoint}")
+            seed.setup += [f"mkdir -p {part.mountpoint}" for part in service.group if part.kind == "filesystem"]
         if self.topology.cluster_mountpoints:
             dlm.seed_lock_manager(self.topology, seed)
         # only where there is none: a rebooted node keeps what the cluster has decided since

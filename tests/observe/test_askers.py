@@ -1,0 +1,102 @@
+"""The questions to PostgreSQL and Redis, whole and in pieces, and what is no answer; and one that is only a connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from types import SimpleNamespace as Thing
+
+import pytest
+
+from fenceline.observe.client import ClientObserver
+from fenceline.observe.dialogue import Answer, HttpDialogue
+from fenceline.observe.pgsql import PgsqlDialogue, message
+from fenceline.observe.redis import RedisDialogue
+
+READY = message(b"Z", b"I")
+LOGIN = (message(b"R", b"\0\0\0\0") + message(b"S", b"server_version\x0015.10\0") + message(b"K", b"12345678") + READY)
+ROW = (message(b"T", b"\0\x01cluster_name\0" + bytes(18)) + message(b"D", struct.pack("!Hi", 1, 5) + b"db-01")
+       + message(b"C", b"SHOW\0") + READY)
+ERROR = message(b"E", b"SFATAL\0C57P03\0Mthe database system is starting up\0\0")
+
+
+def hold(dialogue, raw, step):
+    sent = b""
+    for place in range(0, len(raw), step):
+        said = dialogue.feed(raw[place:place + step])
+        if isinstance(said, Answer):
+            return sent, said
+        sent += said
+    return sent, None
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_a_whole_dialogue_with_postgresql(step):
+    dialogue = PgsqlDialogue("pgsql", "show cluster_name")
+    assert dialogue.opening[:8] == struct.pack("!II", len(dialogue.opening), 196608)
+    assert b"user\0postgres\0database\0postgres\0\0" in dialogue.opening
+    assert hold(dialogue, LOGIN, step) == (message(b"Q", b"show cluster_name\0"), None)
+    assert hold(dialogue, ROW, step) == (b"", Answer(True, "db-01"))
+
+
+def test_a_value_that_is_null_names_nobody():
+    dialogue = PgsqlDialogue("pgsql")
+    dialogue.feed(LOGIN)
+    assert dialogue.feed(message(b"D", struct.pack("!Hi", 1, -1)) + READY) == Answer(True, None)
+
+
+@pytest.mark.parametrize(("raw", "error"), [
+    (ERROR, "error 57P03: the database system is starting up"),
+    (LOGIN + ERROR, "error 57P03: the database system is starting up"),
+    (message(b"R", b"\0\0\0\x0a"), "PostgreSQL wants a password: say trust in its pg_hba.conf")])
+def test_what_postgresql_says_no_to(raw, error):
+    assert hold(PgsqlDialogue("pgsql"), raw, 1000)[1] == Answer(False, error=error)
+
+
+@pytest.mark.parametrize(("parts", "words"), [
+    ([b""], "closed before"), ([LOGIN, b""], "closed before"), ([b"HTTP/1.0 400"], "not an answer"),
+    ([b"R\0\0\0\0"], "not an answer"), ([message(b"S", bytes(1 << 19))] * 3, "too long")])
+def test_what_is_no_answer_of_postgresql(parts, words):
+    dialogue = PgsqlDialogue("pgsql")
+    with pytest.raises(ValueError, match=words):
+        for part in parts:
+            dialogue.feed(part)
+
+
+@pytest.mark.parametrize("step", [1, 100])
+@pytest.mark.parametrize(("raw", "answer"), [
+    (b"+PONG\r\n", Answer(True, "PONG")), (b"$5\r\ndb-01\r\n", Answer(True, "db-01")), (b"$-1\r\n", Answer(True)),
+    (b":1\r\n", Answer(True)), (b"-LOADING Redis is loading\r\n", Answer(False, error="LOADING Redis is loading"))])
+def test_redis(raw, answer, step):
+    dialogue = RedisDialogue("cache")
+    assert dialogue.opening == b"PING\r\n" and hold(dialogue, raw, step) == (b"", answer)
+
+
+@pytest.mark.parametrize(("parts", "words"), [
+    ([b""], "closed before"), ([b"HTTP"], "not an answer"), ([b"$x\r\n"], "not an answer"),
+    ([b"+" + bytes(70000)], "too long")])
+def test_what_is_no_answer_of_redis(parts, words):
+    dialogue = RedisDialogue("cache")
+    with pytest.raises(ValueError, match=words):
+        for part in parts:
+            dialogue.feed(part)
+
+
+def test_a_page_of_its_own():
+    assert HttpDialogue("web", "/health").opening.startswith(b"GET /health HTTP/1.0\r\n")
+
+
+def test_a_connection_is_an_answer(log, loop):
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
+        service = Thing(vip=Thing(address="127.0.0.1"), port=server.getsockname()[1], protocol="tcp", question=None,
+                        active="one", client=None)
+        observer = ClientObserver(Thing(entered=contextlib.nullcontext), Thing(services={"x": service}, nodes={}), log,
+                                  loop)
+        observer.start()
+        try:
+            observer.wait_answering("x", 5)
+        finally:
+            observer.stop()
+    assert not [event for event in log.events() if event.kind == "broken"]
