@@ -23,6 +23,8 @@ def test_postgresql_in_the_cib():
     assert (database.get("class"), database.get("provider"), database.get("type")) == ("ocf", "heartbeat", "pgsql")
     assert pairs(database)["pgdata"] == "/srv/pgsql/pgsql" and pairs(database)["pgport"] == "5432"
     assert pairs(primitive(root, "pgsql-resource-prepare"))["creates"] == "/srv/pgsql/pgsql/PG_VERSION"
+    assert {one.get("name"): one.get("timeout") for one in primitive(root, "pgsql-resource-prepare").iter("op")} == {
+        "monitor": "20s", "start": "120s", "stop": "40s"}
 
 
 @pytest.mark.parametrize(("name", "service"), [("pgsql-iscsi", "pgsql"), ("apache-iscsi", "web")])

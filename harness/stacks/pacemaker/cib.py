@@ -26,6 +26,7 @@ FEATURE_SET = "3.16.1"  # Pacemaker 2.1.5; a newer one is refused in a loop of r
 SCHEMA = "pacemaker-3.9"
 BMC_USER = "fenceline"
 ACTION_TIMEOUT = 40.0  # s that the start or the stop of a part may take
+PREPARE_TIMEOUT = 120.0  # s that the making of a daemon's files on a new disk may take, once in its life
 _PREFERENCE = 100  # points between one node of an ordered domain and the next
 _STICKY = 100_000  # outweighs any preference of a domain of 16 nodes
 
@@ -185,7 +186,9 @@ def _group(resources: ET.Element, topology: Topology, name: str, service: Servic
 def _primitive(group: ET.Element, topology: Topology, name: str, service: Service, part: Resource) -> None:
     identity = resource_name(name, part, service.group)
     if isinstance(part, AgentPart) and part.prepare is not None:
-        _add(group, f"{identity}-prepare", declared.PREPARE_AGENT, declared.prepare_parameters(name, service, part), 10)
+        told = declared.prepare_parameters(name, service, part)
+        before = _add(group, f"{identity}-prepare", declared.PREPARE_AGENT, told, 10)
+        pass_through(before, f"{identity}-prepare", {"start": {"timeout": f"{PREPARE_TIMEOUT:g}s"}})
     has_agent = isinstance(part, (Daemon, AgentPart))
     agent = part.agent if has_agent else _AGENT[type(part)]
     depth = part.monitor_depth if isinstance(part, Filesystem) else 0
