@@ -178,16 +178,16 @@ def test_target_stop_is_seen_by_every_initiator(cluster):
 
 
 @pytest.mark.parametrize(("name", "parameters", "message"), [
-    ("memory-pressure", {"percent": 0}, "above 0"), ("memory-pressure", {"seconds": "1h"}, "to 600 s"),
-    ("io-load", {"workers": 33}, "at most 32"), ("disk-full", {"disk": "tmp"}, "not one of logs, service"),
-    ("clock-step", {"seconds": 0}, "zero"), ("clock-step", {"seconds": 1}, "2 s or more"),
+    ("memory-pressure", {"percent": 0}, "above 0"), ("memory-pressure", {"seconds": "1h"}, "to 600"),
+    ("io-load", {"workers": 33}, "from 1 to 32"), ("disk-full", {"disk": "tmp"}, "not one of logs, service"),
+    ("clock-step", {"seconds": 0}, "from 2 to 86400"), ("clock-step", {"seconds": 1}, "from 2 to 86400"),
     ("clock-step", {"seconds": "-2000000"}, "-86400"), ("clock-drift", {"percent": 11}, "from 2 to 10"),
-    ("clock-drift", {"percent": 1}, "from 2 to 10"), ("clock-strobe", {"seconds": 2}, "from 3 s"),
-    ("clock-strobe", {"period": 0}, "from 0.1 s"), ("slow-boot", {"seconds": 0}, "from 1 s"),
-    ("packet-hold", {"network": "heartbeat", "period": 9}, "to 5 s"),
+    ("clock-drift", {"percent": 1}, "from 2 to 10"), ("clock-strobe", {"seconds": 2}, "from 3"),
+    ("clock-strobe", {"period": 0}, "from 0.1"), ("slow-boot", {"seconds": 0}, "from 1"),
+    ("packet-hold", {"network": "heartbeat", "period": 9}, "to 5"),
     ("packet-loss-bursts", {"network": "heartbeat", "percent": 90}, "at most 80"),
-    ("packet-loss-bursts", {"network": "heartbeat", "burst": 0.5}, "above 0.99"),
-    ("process-exhaustion", {"seconds": 0}, "from 1 s"),
+    ("packet-loss-bursts", {"network": "heartbeat", "burst": 0.5}, "from 1 to 20"),
+    ("process-exhaustion", {"seconds": 0}, "from 1"),
 ])
 def test_out_of_range(name, parameters, message):
     with pytest.raises(FaultError, match=message):
