@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from fenceline.core.errors import FencelineError
 from fenceline.importers.blocks import parse_blocks
 from fenceline.importers.cib import import_cib
+from fenceline.importers.crmshell import read_crm
 from fenceline.importers.draft import Draft
 from fenceline.importers.drbd import import_drbd, mount_alone
 from fenceline.importers.heartbeat import import_heartbeat
 from fenceline.importers.keepalived import import_keepalived
+from fenceline.importers.pcs import read_pcs
 from fenceline.importers.rhcs import import_cluster_conf
 from fenceline.importers.source import Source, kind_of
 from fenceline.importers.xmltree import parse_xml
 
 #: What tells the cluster software; of these there must be exactly one kind.
-_CLUSTERS = ("ha.cf", "keepalived.conf", "cib", "cluster.conf")
+_CLUSTERS = ("ha.cf", "keepalived.conf", "cib", "crm", "pcs", "cluster.conf")
 _WITH = {"ha.cf": ("haresources", "authkeys", "drbd.conf"), "keepalived.conf": (),
-         "cib": ("corosync.conf", "drbd.conf"), "cluster.conf": ("drbd.conf",)}
+         **dict.fromkeys(("cib", "crm", "pcs"), ("corosync.conf", "drbd.conf")),
+         "cluster.conf": ("drbd.conf",)}
 
 
 def import_sources(sources: Sequence[Source], name: str) -> Draft:
@@ -63,10 +66,16 @@ def _import_cluster(draft: Draft, cluster: str, files: dict[str, list[Source]]) 
                          next(iter(files.get("authkeys", ())), None))
     elif cluster == "keepalived.conf":
         import_keepalived(draft, files["keepalived.conf"])
-    elif cluster == "cib":
-        source = files["cib"][0]
+    elif cluster in ("cib", "crm", "pcs"):
+        source = files[cluster][0]
         corosync = [(one, parse_blocks(one, "#", by_line=True)) for one in files.get("corosync.conf", ())]
-        import_cib(draft, source, parse_xml(source), corosync[0] if corosync else None)
+        if cluster == "pcs":
+            root, setup = read_pcs(draft, source)
+            if setup is not None and not corosync:
+                corosync = [(source, setup)]
+        else:
+            root = parse_xml(source) if cluster == "cib" else read_crm(draft, source)
+        import_cib(draft, source, root, corosync[0] if corosync else None)
     else:
         import_cluster_conf(draft, files["cluster.conf"][0])
 

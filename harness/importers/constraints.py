@@ -13,6 +13,7 @@ from fenceline.importers.source import Source
 from fenceline.importers.xmltree import Element
 
 _NO = ("false", "no", "off", "n", "0")
+_ENDS = {"rsc_colocation": ("rsc", "with-rsc"), "rsc_order": ("first", "then")}
 _PROMOTED = ("master", "promoted")
 
 
@@ -131,10 +132,11 @@ class ConstraintReader:
             place, said = self._source.at(one.line), f"{one.tag} {one.get('id')}"
             names = [self._unit(one.get(word)) for word in ("rsc", "with-rsc", "first", "then") if one.get(word)]
             names += [name for block in one.all("resource_set") for name, _ in self._members(block, "role")]
+            halves = {bool(one.get(word)) for word in _ENDS.get(one.tag, ())}
             strangers = [name for name in names if name not in (*self._units, *self._mirrors)]
             if names and set(names) <= set(self._devices):
                 self._draft.note(place, f"{said}: where fencing devices run is not expressed: any node may use them")
-            elif not names or strangers or one.get("rsc-pattern"):
+            elif not names or len(halves) > 1 or strangers or one.get("rsc-pattern"):
                 self._draft.note(place, f"{said}: not expressed" + (f": {strangers[0]} is no service" if strangers else
                                                                     ""))
             elif one.tag == "rsc_location":

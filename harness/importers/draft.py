@@ -210,9 +210,13 @@ class Draft:
                              "in one service network")
         return {"kind": "vip", "address": str(address)}
 
-    def filesystem(self, device: str, mountpoint: str, fstype: str, options: str,
-                   place: str) -> dict[str, Any] | None:
-        """A file system on what ``device`` becomes: an NFS export (``server:path``) or an iSCSI LUN."""
+    def filesystem(self, device: str, mountpoint: str, fstype: str, options: str, place: str,
+                   group: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """A file system on what ``device`` becomes: an NFS export (``server:path``) or an iSCSI LUN; None, with a note,
+        where it can't be had."""
+        if any(part["kind"] == "filesystem" for part in group):
+            self.note(place, f"{mountpoint} on {device}: a service has one file system, and has it already; left out")
+            return None
         if not _MOUNTPOINT.match(mountpoint) or mountpoint in self._mountpoints:
             self.note(place, f"{mountpoint} {'is mounted twice' if mountpoint in self._mountpoints else 'is no path'}; "
                              "left out")

@@ -216,7 +216,7 @@ def _part(draft: Draft, word: str, place: str, group: list[dict[str, Any]]) -> d
         return draft.vip(arguments[0], place, group)
     if script == "Filesystem" and len(arguments) >= 2:
         return draft.filesystem(arguments[0], arguments[1], arguments[2] if len(arguments) > 2 else "",
-                                arguments[3] if len(arguments) > 3 else "", place)
+                                arguments[3] if len(arguments) > 3 else "", place, group)
     if script == "OCF" and arguments:
         script = arguments[0]
     elif script in ("Filesystem", "drbddisk", "LVM", "MailTo", "portblock"):

@@ -213,7 +213,7 @@ class Resources:
             known = {"cidr_netmask", "nic", "broadcast", "lvs_support"}
         elif agent == "Filesystem":
             part = draft.filesystem(values.pop("device", ""), values.pop("directory", ""), values.pop("fstype", ""),
-                                    values.pop("options", ""), place)
+                                    values.pop("options", ""), place, group)
             known = {"force_unmount", "fast_stop", "run_fsck"}
         elif agent == "exportfs":
             part = draft.export(values.pop("directory", ""), values.pop("fsid", ""), values.pop("options", ""), place,
@@ -267,6 +267,8 @@ class Resources:
 
 
 def _kinds(primitives: list[Element]) -> list[str]:
-    """What of these a service has only one: its address, its daemon."""
-    found = ["vip" for one in primitives if one.get("type") in ("IPaddr", "IPaddr2")]
-    return found[:1] + ["daemon" for one in primitives if one.get("type").lower() in DAEMONS][:1]
+    """What of these a service has only one: its address, its file system, its daemon."""
+    found = ["vip" if one.get("type") in ("IPaddr", "IPaddr2") else
+             "filesystem" if one.get("type") == "Filesystem" else "daemon" for one in primitives
+             if one.get("type").lower() in ("ipaddr", "ipaddr2", "filesystem", *DAEMONS)]
+    return list(dict.fromkeys(found))

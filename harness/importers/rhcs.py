@@ -234,13 +234,14 @@ def _part(draft: Draft, source: Source, one: Element, group: list[dict[str, Any]
     if one.tag in ("fs", "clusterfs"):
         if one.tag == "clusterfs":
             draft.note(place, f"clusterfs {one.get('name')}: mounted where its service runs, not everywhere")
-        part = draft.filesystem(one.get("device"), one.get("mountpoint"), one.get("fstype"), one.get("options"), place)
+        part = draft.filesystem(one.get("device"), one.get("mountpoint"), one.get("fstype"), one.get("options"), place,
+                                group)
         if one.get("self_fence", "0") not in ("0", "no"):
             draft.note(place, f"{one.get('name')}: self_fence: a node that can't unmount is fenced by the others")
         return part
     if one.tag == "netfs":
         return draft.filesystem(f"{one.get('host')}:{one.get('export')}", one.get("mountpoint"),
-                                one.get("fstype", "nfs"), one.get("options"), place)
+                                one.get("fstype", "nfs"), one.get("options"), place, group)
     if one.tag == "script":
         return draft.daemon(PurePosixPath(one.get("file") or one.get("name")).name, place, group)
     if one.tag in ("apache", "mysql", "nginx"):

@@ -18,6 +18,10 @@ _HA_CF = re.compile(r"^\s*(node|keepalive|deadtime|warntime|initdead|deadping|ud
                     r"baud|serial|autojoin|watchdog)\b", re.MULTILINE)
 _AUTHKEYS = re.compile(r"^\s*auth[ \t]+\d+[ \t]*(#.*)?$", re.MULTILINE)
 _HARESOURCES = re.compile(r"^\s*[A-Za-z0-9][\w.-]*[ \t].*(::|\d+\.\d+\.\d+\.\d+)", re.MULTILINE)
+_PCS = re.compile(r"^\s*(sudo\s+)?pcs\s+(-\S+\s+)?(\S+\s+)?(cluster|resource|stonith|property|constraint|quorum|node)"
+                  r"\b", re.MULTILINE)
+_CRM = re.compile(r"^\s*(sudo\s+)?(crm\s+(-F\s+)?configure\s+)?((primitive|rsc_template)\s+\S+\s+\S+|"
+                  r"property\s+(\$id=\S+\s+)?(cib-bootstrap-options:|\w+-[\w-]+=))", re.MULTILINE)
 _XML = {"cib": "cib", "configuration": "cib", "cluster": "cluster.conf"}
 _PLAIN = (("keepalived.conf", _KEEPALIVED), ("corosync.conf", _COROSYNC), ("drbd.conf", _DRBD),
           ("authkeys", _AUTHKEYS), ("ha.cf", _HA_CF), ("haresources", _HARESOURCES))
@@ -27,7 +31,7 @@ _ENCODING = re.compile(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)[
 #: A byte that is no UTF-8, as it is decoded with surrogateescape.
 _FOREIGN = re.compile("[\udc80-\udcff]")
 KNOWN = ("ha.cf, haresources, authkeys, keepalived.conf, drbd.conf (or *.res), a CIB (cibadmin --query), "
-         "corosync.conf, cluster.conf")
+         "crm shell text (crm configure show), a script of pcs commands, corosync.conf, cluster.conf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ def _check_bytes(path: str, text: str) -> None:
 
 def kind_of(source: Source) -> str:
     """What ``source`` is, by its content: ``ha.cf``, ``haresources``, ``authkeys``, ``keepalived.conf``,
-    ``drbd.conf``, ``cib``, ``corosync.conf`` or ``cluster.conf``.
+    ``drbd.conf``, ``cib``, ``crm``, ``pcs``, ``corosync.conf`` or ``cluster.conf``.
 
     Raises:
         FencelineError: none of these.
@@ -106,6 +110,9 @@ def kind_of(source: Source) -> str:
         if root not in _XML:
             raise FencelineError(f"{source.name}: <{root}> is neither a CIB (cibadmin --query) nor a cluster.conf")
         return _XML[root]
+    for kind, pattern in (("pcs", _PCS), ("crm", _CRM)):
+        if pattern.search(text):
+            return kind
     # the first one that says something decides: comments may quote other files
     if not text.strip():
         raise FencelineError(f"{source.name} has only comments: it names no service and no node, nothing that could be "

@@ -1,25 +1,19 @@
 """Several files at once: what they are, what belongs together; and files that are broken in any way."""
 
-import random
-import re
-
 import pytest
 
 from fenceline.cli import main
 from fenceline.core.errors import FencelineError
-from fenceline.importers.combine import import_sources
 from fenceline.importers.source import kind_of
-from fenceline.model.load import TopologyError, parse_topology
+from tests.importers import fuzz
 from tests.importers.files import DATA, imported, source
 
 KINDS = {"r2-ha.cf": "ha.cf", "r2-haresources": "haresources", "r5-ha.cf": "ha.cf", "r5-haresources": "haresources",
          "r5-authkeys": "authkeys", "lvs.conf": "keepalived.conf", "haproxy-lb1.conf": "keepalived.conf",
          "cluster.conf": "cluster.conf", "r6-cluster.conf": "cluster.conf", "cib.xml": "cib",
          "corosync.conf": "corosync.conf", "r5-drbd.conf": "drbd.conf", "single-primary.res": "drbd.conf",
-         "dual-primary.res": "drbd.conf"}
-TOGETHER = [("r2-ha.cf", "r2-haresources"), ("r5-ha.cf", "r5-haresources", "r5-authkeys"), ("lvs.conf",),
-            ("haproxy-lb1.conf", "haproxy-lb2.conf"), ("cluster.conf",), ("r6-cluster.conf",),
-            ("cib.xml", "corosync.conf"), ("r5-drbd.conf", "r5-ha.cf", "r5-haresources"), ("dual-primary.res",)]
+         "dual-primary.res": "drbd.conf",
+         "crm.txt": "crm", "pcs.sh": "pcs"}
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS.items())
@@ -49,31 +43,14 @@ def test_other_files_are_refused(text, words):
         kind_of(source("x", text))
 
 
-def _spoil(rng, text):
-    at = rng.randrange(len(text))
-    lines = text.splitlines()
-    return rng.choice([
-        text[:at],
-        text[:at] + text[at + rng.randrange(1, 40):],
-        text[:at] + rng.choice(["{", "}", '"', ";", "::", "\n", "<", ">", "/", "0", "\0", "é"]) + text[at:],
-        re.sub(r"\d+", lambda match: rng.choice([match[0], "", "x", "99999999999"]), text),
-        "\n".join(rng.sample(lines, len(lines)))])
+@pytest.mark.parametrize("example", fuzz.EXAMPLES, ids=lambda example: example[0].parent.name + "-" + example[0].name)
+def test_whatever_is_cut_off_or_spoilt_there_is_a_topology_or_one_clear_message(example):
+    assert not list(fuzz.failures(example, 10 if example[0].parent.parent.name == "cases" else 150))
 
 
-@pytest.mark.parametrize("files", TOGETHER, ids=lambda files: files[0])
-def test_whatever_is_cut_off_or_spoilt_there_is_a_topology_or_one_clear_message(files):
-    rng = random.Random(files[0])
-    for _ in range(150):
-        spoilt = rng.choice(files)
-        text = _spoil(rng, (DATA / spoilt).read_text())
-        sources = [source(name, text if name == spoilt else None) for name in files]
-        try:
-            draft = import_sources(sources, "spoilt")
-            parse_topology(draft.raw, "spoilt")
-        except FencelineError as error:
-            assert error.message
-        except TopologyError as error:
-            assert "spoilt: " in str(error)
+def test_fuzzing_goes_red_where_an_importer_has_a_traceback(monkeypatch):
+    monkeypatch.setattr(fuzz, "import_sources", lambda sources, name: {}["nothing"])
+    assert "KeyError" in next(fuzz.failures(fuzz.EXAMPLES[0], 1))
 
 
 def test_the_command_prints_a_topology_with_its_notes(tmp_path, capsys):
