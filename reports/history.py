@@ -168,12 +168,19 @@ def runs(db: sqlite3.Connection) -> list[Figures]:
         phases[run] = tuple((name, seconds) for name, seconds, _ in json.loads(raw))  # of the longest, the last
         is_over[run] = bool(finished)
     names = _Names()
-    return [Figures(Series(topology, scenario, driver, host, names.of(json.loads(versions))), begun, folder, verdict,
-                    reason, outage, plus_minus, phases.get(identity, ()), host, json.loads(versions),
-                    is_over.get(identity, True))
-            for identity, topology, scenario, driver, begun, folder, verdict, reason, outage, plus_minus, host, versions
-            in db.execute("SELECT id, topology, scenario, driver, begun, folder, verdict, reason, outage, plus_minus, "
-                          "host, versions FROM run ORDER BY begun, folder")]
+    return [Figures(Series(topology, _with_row(scenario, origin, topology), driver, host,
+                           names.of(json.loads(versions))), begun, folder, verdict, reason, outage, plus_minus,
+                    phases.get(identity, ()), host, json.loads(versions), is_over.get(identity, True))
+            for identity, topology, scenario, origin, driver, begun, folder, verdict, reason, outage, plus_minus, host,
+            versions in db.execute("SELECT id, topology, scenario, origin, driver, begun, folder, verdict, reason, "
+                                   "outage, plus_minus, host, versions FROM run ORDER BY begun, folder")]
+
+
+def _with_row(scenario: str, origin: str, topology: str) -> str:
+    """``scenario``, and which row of an outline it is where the topology alone does not tell: ``origin`` is pytest's
+    name of it."""
+    row = origin.partition("[")[2].removesuffix("]")
+    return f"{scenario} [{row}]" if row and row != topology else scenario
 
 
 def by_series(found: Iterable[Figures]) -> dict[Series, list[Figures]]:

@@ -14,11 +14,11 @@ from fenceline.reports.history_page import history_page
 
 
 def make_run(base, number, seconds=4.0, verdict="PASS", scenario="Power-off", plus_minus=0.03, topology="web",
-             host="box", **versions):
+             host="box", origin="x.feature", **versions):
     folder = base / f"202601{number:02d}-run"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({
-        "scenario": scenario, "origin": "x.feature", "topology": topology, "driver": "auto", "driver_used": "uml",
+        "scenario": scenario, "origin": origin, "topology": topology, "driver": "auto", "driver_used": "uml",
         "host": host, "host_kernel": "6.1", "seed": 1, "begun": f"2026-01-{number:02d}T00:00:00+00:00",
         "versions": {"pacemaker": "2.1.5", "image": str(number)} | versions}))
     (folder / "topology.yaml").write_text("name: web\n")
@@ -49,6 +49,14 @@ def test_a_run_is_remembered_once(tmp_path):
         4.0, "PASS", "box", {"pacemaker": "2.1.5", "image": "1"})
     assert run.phases == (("detect", 2.0), ("fence", 2.0))
     assert history.load(tmp_path / "h.sqlite") == [run]
+
+
+def test_the_rows_of_an_outline_are_no_runs_of_one_scenario(tmp_path):
+    for number, row in enumerate(["web", "web-2 s", "web-9 s", "web-9 s"], 1):
+        make_run(tmp_path, number, origin=f"x.feature::test_hangs[{row}]")
+    found = history.by_series(history.load(tmp_path))
+    assert {series.scenario: len(runs) for series, runs in found.items()} == {
+        "Power-off": 1, "Power-off [web-2 s]": 1, "Power-off [web-9 s]": 2}
 
 
 @pytest.mark.parametrize("missing", ["run.json", "verdict.json", "topology.yaml"])
