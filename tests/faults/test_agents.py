@@ -112,7 +112,7 @@ def test_what_agents_cost(web):
 
 
 @pytest.mark.parametrize(("name", "parameters", "message"), [
-    ("agent-fails", {"action": "monitor"}, "not one of start, stop"), ("agent-slow", {"seconds": 0.1}, "from 0.5 s"),
+    ("agent-fails", {"action": "monitor"}, "not one of start, stop"), ("agent-slow", {"seconds": 0.1}, "from 0.5"),
     ("mount-busy", {"by": "magic"}, "not one of process, kernel"), ("component-stop", {"how": "burn"}, "stop, kill")])
 def test_out_of_range(name, parameters, message):
     service = {} if name == "component-stop" else {"service": "web"}
