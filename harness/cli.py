@@ -268,8 +268,9 @@ def _add_import(words: _Words) -> None:
         _lazy("imports", "import_files"),
         "turn a cluster's own configuration into a topology",
         "Files of one cluster, told apart by their content: ha.cf with haresources (and authkeys); keepalived.conf,\n"
-        "of one director or of each; a CIB (cibadmin --query), best with its corosync.conf; cluster.conf of cman and\n"
-        "rgmanager; drbd.conf or *.res, alone or along with another. The topology goes to stdout;\n"
+        "of one director or of each; a CIB (cibadmin --query), crm shell text (crm configure show) or a script of pcs\n"
+        "commands, best with corosync.conf; cluster.conf of cman and rgmanager; drbd.conf or *.res,\n"
+        "alone or along with another. The topology goes to stdout;\n"
         "what of the original it can't say, with file and line, to stderr, and as comments into the topology.",
     )
     importer.add_argument("files", nargs="+", metavar="FILE", help="configuration files of one cluster")

@@ -52,7 +52,7 @@ def read_source(path: str) -> Source:
     Raises:
         FencelineError: it can't be read, is a template, or is no text.
     """
-    if path.endswith(_TEMPLATES):
+    if path.lower().endswith(_TEMPLATES):
         raise FencelineError(f"{path} is a template (.{path.rpartition('.')[2]}): give the file that was made from it, "
                              "as it is on a node")
     try:
