@@ -14,8 +14,8 @@ from pytest_bdd.steps import step_function_context_registry
 
 import fenceline.steps
 from fenceline.judge.promise import promises
+from fenceline.model.stack import STACKS
 from fenceline.scenario.anchors import MOMENTS
-from fenceline.stacks.offers import DAEMONS
 from fenceline.steps.words import NETWORK, NODE, SECONDS, SERVICE
 
 _HEAD = """\
@@ -50,7 +50,7 @@ def _general() -> list[tuple[str, str]]:
         ("NETWORK", "all networks of a role, `heartbeat network`, `service network`, `storage network`, "
                     "`management network`; or one by its name: `network \"ring-a\"`"),
         ("SERVICE, LUN, RESOURCE, TOPOLOGY, PINGED", "a name in the topology; a topology that is shipped, or a path"),
-        ("DAEMON", "; ".join(f"{stack}: {_code(names)}" for stack, names in DAEMONS.items())),
+        ("DAEMON", "; ".join(f"{kind}: {_code(model.own_daemons)}" for kind, model in STACKS.items())),
         ("PROMISE", _code(one.name for one in promises())),
         ("MOMENT", _code(MOMENTS)),
         ("SENTENCE", "any `When`"),

@@ -176,7 +176,7 @@ def parts_held(scene: Scene, node: str, service: str) -> list[str]:
     parts = {f"mount {settings.filesystem.mountpoint}"} if settings.filesystem else set()
     if settings.vip:
         parts.add(f"address {settings.vip.address}")
-    if settings.daemon and topology.stack.kind != "keepalived" and not any(
+    if settings.daemon and not topology.stack.moves_addresses_only and not any(
             other.daemon and other.daemon.port == settings.daemon.port
             for name, other in topology.services.items() if name != service):
         parts.add(f"listen {settings.daemon.port}")

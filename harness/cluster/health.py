@@ -66,7 +66,7 @@ def state_problems(cluster: Cluster, state: ClusterState) -> list[str]:
     found = []
     if not state.quorate:
         found.append("the partition of the DC has no quorum")
-    if state.coordinator is None and topology.stack.kind == "pacemaker":
+    if state.coordinator is None and topology.stack.has_coordinator:
         found.append("no DC has been elected")
     found += [f"{node} is not online" for node in topology.service_nodes if node not in state.online()]
     found += [f"{member.name} is {word}" for member in state.members

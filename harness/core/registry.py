@@ -40,8 +40,10 @@ T = TypeVar("T")
 class Registry(Mapping[str, T], Generic[T]):
     """Everything of one ``kind`` (a key of GROUPS) that this installation has."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, whole: bool = True) -> None:
+        """``whole``: what an entry point names is imported with all that is in it, not alone."""
         self.kind = kind
+        self._import = import_whole if whole else importlib.import_module
         self._group = GROUPS[kind]
         self._there: dict[str, T] = {}
         self._from: dict[str, str] = {}
@@ -73,7 +75,7 @@ class Registry(Mapping[str, T], Generic[T]):
             for entry in _entries(self._group):
                 self._source = _source(entry)
                 try:
-                    import_whole(entry.value)
+                    self._import(entry.value)
                 except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
                     raise _broken(self.kind, entry, error) from error
         except BaseException:

@@ -52,7 +52,8 @@ class _Agent(InGuest):
 
     def _file(self, cluster: Cluster) -> str:
         settings = cluster.topology.services.get(self.service)
-        file = agent_file(settings) if settings is not None and cluster.topology.stack.kind != "keepalived" else None
+        has_agents = settings is not None and not cluster.topology.stack.moves_addresses_only
+        file = agent_file(settings) if has_agents else None
         if file is None:
             raise FaultError(f"no service {self.service!r} with an agent that starts and stops it in "
                              f"{cluster.topology.name}")

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from fenceline.model.addressing import CLIENT_NAME
+from fenceline.model.stack import STACKS
 from fenceline.model.topology import Topology
 from fenceline.model.units import parse_duration
-from fenceline.stacks.offers import DAEMONS, daemons
+from fenceline.stacks.offers import daemons
 
 
 class ParameterType:
@@ -238,7 +239,7 @@ class Groups(ParameterType):
 
 
 def _daemons() -> str:
-    return "one of " + "; ".join(f"{stack}: {', '.join(names)}" for stack, names in DAEMONS.items())
+    return "one of " + "; ".join(f"{kind}: {', '.join(model.own_daemons)}" for kind, model in STACKS.items())
 
 
 NODE = Thing("node", lambda topology: topology.nodes, "a node of the cluster", said="node")

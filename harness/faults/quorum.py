@@ -124,7 +124,7 @@ class ExpectedVotes(OnCluster):
 
     def _set(self, cluster: Cluster, votes: int) -> None:
         members = _members(cluster)
-        if cluster.topology.stack.kind != "pacemaker" or not members:
+        if not cluster.topology.stack.on_corosync or not members:
             raise FaultError(f"{cluster.topology.name} has no corosync that counts votes")
         cluster.session(members[0]).run(["corosync-quorumtool", "-e", str(votes)], within=20)
 

@@ -226,8 +226,7 @@ class StartInterrupted(OnNode, _Software):
     def inject(self, cluster: Cluster) -> None:
         _on_all(cluster, self.targets, "stop")
         wait_stopped(cluster, self.targets)
-        last = units(cluster.topology)[-1]
-        first_daemon = {"pacemaker": "pacemakerd"}.get(last, last)
+        first_daemon = cluster.topology.stack.first_process
         cluster.session(self.node).run(
             f"systemctl --no-block start {' '.join(units(cluster.topology))}; "
             f"for i in $(seq 600); do pgrep -x {first_daemon} >/dev/null && break; sleep 0.05; done; "
@@ -247,7 +246,7 @@ class ConfigurationLost(OnNode, _Software):
     needs: ClassVar[tuple[str, ...]] = ("configuration",)
 
     def inject(self, cluster: Cluster) -> None:
-        if cluster.topology.stack.kind != "pacemaker":
+        if "configuration" not in cluster.topology.stack.abilities:
             raise FaultError(f"a {cluster.stack.name} cluster has no configuration that its nodes share")
         _on_all(cluster, self.targets, "stop")
         wait_stopped(cluster, self.targets)

@@ -239,7 +239,7 @@ table bridge {self._table} {{
     def costs(self, topology: Topology) -> Cost:
         # Corosync's members whose big packets are lost form no membership, and nobody reads or writes a disk behind the
         # hole; the questions and answers of clients and fencing devices are small, and so is all that others say
-        big = ("heartbeat", "storage") if topology.stack.kind == "pacemaker" else ("storage",)
+        big = ("heartbeat", "storage") if topology.stack.on_corosync else ("storage",)
         if self.network not in topology.networks or topology.networks[self.network].role not in big:
             return Cost()
         return damage.links_lost(topology, damage.links_of(topology, self.network))

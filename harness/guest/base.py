@@ -15,8 +15,6 @@ from fenceline.storage.drbd import minor
 _AGENT = Path(__file__).with_name("agent.py")
 _MEMBERSHIP = Path(__file__).with_name("membership.py")
 _DRBD = Path(__file__).with_name("drbdwatch.py")
-_LOGS = {"pacemaker": "/var/log/corosync/corosync.log", "heartbeat": "/var/log/ha-log",
-         "keepalived": "/var/log/keepalived.log"}
 
 
 def base_seed(topology: Topology, node: str, key: KeyPair, host_key: KeyPair) -> Seed:
@@ -28,7 +26,7 @@ def base_seed(topology: Topology, node: str, key: KeyPair, host_key: KeyPair) ->
     seed.add("/etc/ssh/ssh_host_ed25519_key", host_key.private, 0o600)
     seed.add("/etc/ssh/ssh_host_ed25519_key.pub", host_key.public + "\n")
     seed.add("/usr/lib/fenceline/agent.py", _AGENT.read_text(), 0o755)
-    if topology.stack.kind != "pacemaker":
+    if not topology.stack.on_corosync:
         seed.add("/usr/lib/fenceline/membership.py", _MEMBERSHIP.read_text())
     if topology.storage.drbd:
         seed.add("/usr/lib/fenceline/drbdwatch.py", _DRBD.read_text())
@@ -76,10 +74,10 @@ def _agent_settings(topology: Topology, node: str) -> dict:
         "mountpoints": [service.filesystem.mountpoint for service in services if service.filesystem],
         "addresses": [str(service.vip.address) for service in services if service.vip],
         "ports": [daemon.port for service in services for daemon in service.daemons],
-        "logs": [_LOGS[topology.stack.kind]] if is_member else [],
+        "logs": [topology.stack.log_file] if is_member else [],
         "drbd": {one.name: minor(topology, one.name) for one in topology.storage.drbd} if is_member else {},
-        "quorum": is_member and topology.stack.kind == "pacemaker",
+        "quorum": is_member and topology.stack.on_corosync,
         "membership": {"kind": topology.stack.kind, "self": node, "nodes": list(topology.cluster_nodes),
                        "instances": list(topology.services)}
-        if is_member and topology.stack.kind != "pacemaker" else None,
+        if is_member and not topology.stack.on_corosync else None,
     }

@@ -26,18 +26,11 @@ _DECIDING = 10.0
 def answer_s(topology: Topology) -> float:
     """How long (s) the cluster may take from the end of a fault until it has done the last thing that it began for it:
     to notice, to decide, to wait for the head start of the other one and for its fencing."""
-    stack, fencing = topology.stack, topology.fencing
-    if stack.kind == "pacemaker":
-        notice = stack.token + (1.2 * stack.token if stack.consensus is None else stack.consensus)
-    elif stack.kind == "heartbeat":
-        notice = max(stack.deadtime, stack.deadping or 0.0)
-    else:
-        notice = 4 * stack.advert_interval + max([stack.check_interval, *(
-            script.interval * script.fall for script in stack.track_scripts.values())])
+    fencing = topology.fencing
     waits = max(fencing.delay.values(), default=0.0)
     if fencing.sbd is not None:
         waits += fencing.sbd.watchdog_timeout + fencing.sbd.message_wait
-    return notice + waits + _DECIDING
+    return topology.stack.notice_s + waits + _DECIDING
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ def _groups(history: History) -> Iterator[tuple[str, list[Key]]]:
     """The services whose parts the cluster starts in order on one node, with their keys. What two services share
     (a port) tells of neither. keepalived moves addresses only."""
     topology = history.topology
-    if topology.stack.kind == "keepalived":
+    if topology.stack.moves_addresses_only:
         return
     uses = Counter(key for service in topology.services.values() for key in set(_keys(service)))
     for name, service in topology.services.items():

@@ -153,11 +153,7 @@ def _next_to(topology: Topology, name: str) -> Iterable[str]:
     yield from (*service.after, *service.colocated_with)
     # one that must be beside another is placed together with it
     yield from (other for other, settings in topology.services.items() if name in settings.colocated_with)
-    if topology.stack.kind == "keepalived":
-        yield from (other for group in topology.stack.sync_groups.values() if name in group for other in group)
-    if topology.stack.kind == "heartbeat":  # haresources knows no finer unit than what prefers a node
-        yield from (other for other in topology.services
-                    if topology.preferred_nodes(other)[:1] == topology.preferred_nodes(name)[:1])
+    yield from topology.stack.moved_with(topology, name)
 
 
 def _wants_back(topology: Topology, one: Interruption) -> bool:

@@ -57,7 +57,7 @@ class _Standby:
         self._members = frozenset(topology.cluster_nodes)
         self._nodes = frozenset(topology.service_nodes)
         # VRRP knows no members: each director sees only itself
-        self._sees_all = topology.stack.kind != "keepalived"
+        self._sees_all = not topology.stack.moves_addresses_only
         self._records = {record.id: record for record in fault_records(history)}
         self._away: set[str] = set()     # off, paused, or on again and not yet heard
         self._alone: set[str] = set()    # members that miss another one, or quorum

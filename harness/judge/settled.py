@@ -64,10 +64,7 @@ def membership_settles(history: History) -> Finding:
 def forming_s(topology: Topology) -> float | None:
     """What one new membership takes at most (s): that the silence of a node is noticed, and consensus on who is left;
     None where the stack has no membership."""
-    stack = topology.stack
-    if stack.kind == "pacemaker":
-        return stack.token + (stack.consensus if stack.consensus is not None else 1.2 * stack.token)
-    return stack.deadtime + stack.keepalive if stack.kind == "heartbeat" else None
+    return topology.stack.forming_s
 
 
 def _changes(history: History, node: str) -> list[Event]:

@@ -66,13 +66,7 @@ def tells(event: Event) -> bool:
 
 def detection_s(topology: Topology) -> float:
     """Within what time (s) the cluster of ``topology`` notices that a member is gone, and begins to act."""
-    stack = topology.stack
-    if stack.kind == "pacemaker":
-        consensus = 1.2 * stack.token if stack.consensus is None else stack.consensus
-        return stack.token + consensus + _ACT_S
-    if stack.kind == "heartbeat":
-        return stack.deadtime + _ACT_S
-    return 3 * stack.advert_interval + stack.check_interval + _ACT_S
+    return topology.stack.detection_s + _ACT_S
 
 
 def _timed(history: History, records: Iterable[FaultRecord]) -> Iterable[Matter]:

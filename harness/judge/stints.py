@@ -46,7 +46,7 @@ def parts(history: History, service: str) -> list[Key]:
     uses = Counter(key for one in topology.services.values()
                    for key in {part_key(part) for part in one.group} if key is not None)
     keys = [key for part in topology.services[service].group if (key := part_key(part)) is not None]
-    wanted = ("address",) if topology.stack.kind == "keepalived" else ("address", "mount", "listen")
+    wanted = ("address",) if topology.stack.moves_addresses_only else ("address", "mount", "listen")
     return [key for key in keys if uses[key] == 1 and key[0] in wanted]
 
 

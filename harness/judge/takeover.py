@@ -80,7 +80,7 @@ def _fit(history: History, when: list[tuple[int, Impairment]], one: Interruption
                    and (quorate.end is None or quorate.end.earliest_ns >= one.end_ns)
                    for quorate in history.quorum.get(node, ())):
             continue
-        if topology.stack.kind == "keepalived":
+        if topology.stack.moves_addresses_only:
             yield node, None  # VRRP knows no members
             continue
         told = [event for event in history.by_kind.get("quorum", ())

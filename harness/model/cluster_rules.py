@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fenceline.model.filesystems import CLUSTER_FILESYSTEMS
+from fenceline.model.stack import kinds_with
 
 if TYPE_CHECKING:
     from fenceline.model.topology import Service, Topology
@@ -74,8 +75,9 @@ def _service(topology: Topology, path: str, service: Service) -> list[str]:
             found.append(f"{where}: a service that is active on all nodes has no VIP: each node answers on its own "
                          "address")
     if service.active == "all":
-        if topology.stack.kind != "pacemaker":
-            found.append(f"{path}.active: all is for the stack pacemaker, not {topology.stack.kind}")
+        if not topology.stack.manages_resources:
+            found.append(f"{path}.active: all is for the stack {kinds_with('manages_resources')}, not "
+                         f"{topology.stack.kind}")
         if service.after or service.colocated_with or service.apart_from:
             found.append(f"{path}: others may be bound to a service that is active on all nodes, it is bound to none")
         if service.domain.restricted or service.domain.failback:
@@ -85,8 +87,8 @@ def _service(topology: Topology, path: str, service: Service) -> list[str]:
 
 def _lock_manager(topology: Topology) -> list[str]:
     stack = topology.stack
-    if stack.kind != "pacemaker":
-        return [f"stack.kind: a cluster file system takes its locks by Pacemaker's membership, not by {stack.kind}'s"]
+    if not stack.on_corosync:
+        return [f"stack.kind: a cluster file system takes its locks by Corosync's membership, not by {stack.kind}'s"]
     found = []
     if stack.quorum.without_quorum != "freeze":
         found.append(f"stack.quorum.without_quorum: say freeze, not {stack.quorum.without_quorum}: a cluster file "

@@ -9,7 +9,7 @@ from fenceline.model.addressing import CLIENT_NAME, MAX_CLUSTER_NODES, MAX_HELPE
 from fenceline.model.cluster_rules import cluster_problems
 from fenceline.model.declared_rules import declared_problems
 from fenceline.model.placement import placement_problems
-from fenceline.model.stack import QDEVICE_SYNC_TIMEOUT
+from fenceline.model.stack import kinds_with
 from fenceline.model.stack_rules import stack_problems
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def _drbd(topology: Topology) -> list[str]:
     if resources and len(topology.cluster_nodes) != 2:
         found.append(f"storage.drbd: DRBD 8.4 mirrors between two cluster nodes, there are "
                      f"{len(topology.cluster_nodes)}")
-    if resources and topology.stack.kind == "keepalived":
-        found.append("storage.drbd: keepalived promotes nothing; the stacks pacemaker and heartbeat do")
+    if resources and topology.stack.moves_addresses_only:
+        found.append(f"storage.drbd: {topology.stack.kind} promotes nothing")
     for index, one in enumerate(resources):
         path = f"storage.drbd.{index}"
         if one.network is None and not topology.networks_with("storage"):
@@ -113,8 +113,9 @@ def _drbd(topology: Topology) -> list[str]:
                   for name in ("connect_int", "ping_int") if getattr(one, name) <= one.timeout]
         if one.size < 4 * 2**20:
             found.append(f"{path}.size: {one.size} bytes is too little, take at least 4M")
-        if one.fencing != "dont-care" and topology.stack.kind != "pacemaker":
-            found.append(f"{path}.fencing: {one.fencing} asks Pacemaker; with {topology.stack.kind} say dont-care")
+        if one.fencing != "dont-care" and not topology.stack.manages_resources:
+            found.append(f"{path}.fencing: {one.fencing} asks the stack {kinds_with('manages_resources')}; "
+                         f"with {topology.stack.kind} say dont-care")
         if one.fencing == "resource-and-stonith" and topology.fencing.method == "none":
             found.append(f"{path}.fencing: resource-and-stonith waits for a fencing that fencing.method none never "
                          "does")
@@ -148,8 +149,8 @@ def _sbd(topology: Topology) -> list[str]:
     if sbd is None:
         return ["fencing.sbd: the method sbd needs its luns, or {} for a watchdog alone"]
     found = []
-    if topology.stack.kind != "pacemaker":
-        found.append(f"fencing.method: sbd is for the stack pacemaker, not {topology.stack.kind}")
+    if not topology.stack.on_corosync:
+        found.append(f"fencing.method: sbd is for the stack {kinds_with('on_corosync')}, not {topology.stack.kind}")
     if fencing.action != "reboot":
         found.append("fencing.action: a watchdog can't leave a node off: say reboot")
     luns = {lun.name: lun for lun in topology.storage.iscsi.luns} if topology.storage.iscsi else {}
@@ -168,9 +169,9 @@ def _sbd(topology: Topology) -> list[str]:
                          "take a qdevice")
         if fencing.delay:
             found.append("fencing.delay: nobody shoots where there are no luns")
-    if topology.stack.quorum.policy == "qdevice" and sbd.watchdog_timeout < QDEVICE_SYNC_TIMEOUT:
+    if topology.stack.quorum.policy == "qdevice" and sbd.watchdog_timeout < topology.stack.quorum_device_s:
         found.append(f"fencing.sbd.watchdog_timeout: {sbd.watchdog_timeout:g} s is less than the quorum device may "
-                     f"take to decide, {QDEVICE_SYNC_TIMEOUT:g} s: sbd would not trust it")
+                     f"take to decide, {topology.stack.quorum_device_s:g} s: sbd would not trust it")
     for field in ("watchdog_timeout", "message_wait"):
         if getattr(sbd, field) % 1:
             found.append(f"fencing.sbd.{field.replace('message_wait', 'msgwait')}: whole seconds, please")
@@ -223,8 +224,8 @@ def _databases(topology: Topology) -> list[str]:
 
 def _export(topology: Topology, path: str, service: Service, index: int) -> list[str]:
     found = []
-    if topology.stack.kind != "pacemaker":
-        found.append(f"{path}: an export is for the stack pacemaker")
+    if not topology.stack.manages_resources:
+        found.append(f"{path}: an export is for the stack {kinds_with('manages_resources')}")
     if service.daemon is None or service.daemon.name != "nfs-server":
         found.append(f"{path}: needs a daemon nfs-server in the group")
     elif index < service.group.index(service.daemon):
@@ -304,10 +305,10 @@ def _services(topology: Topology) -> list[str]:
                     found.append(f"{path}.lun: there is no LUN {part.lun!r} in storage.iscsi.luns")
                 elif luns[part.lun].filesystem is None:
                     found.append(f"{path}.lun: the LUN {part.lun!r} has no file system")
-            if part.kind == "daemon" and part.name == "haproxy" and topology.stack.kind != "keepalived":
-                found.append(f"{path}.name: haproxy is for the stack keepalived")
-            if part.kind == "virtual-server" and topology.stack.kind != "keepalived":
-                found.append(f"{path}: a virtual-server is for the stack keepalived")
+            if part.kind == "daemon" and part.name == "haproxy" and not topology.stack.moves_addresses_only:
+                found.append(f"{path}.name: haproxy is for the stack {kinds_with('moves_addresses_only')}")
+            if part.kind == "virtual-server" and not topology.stack.moves_addresses_only:
+                found.append(f"{path}: a virtual-server is for the stack {kinds_with('moves_addresses_only')}")
             if part.kind == "virtual-server" or (part.kind == "daemon" and part.name == "haproxy"):
                 found += _real_servers(topology, path, part.real_servers)
             elif part.kind == "daemon" and part.real_servers:

@@ -34,8 +34,6 @@ CLIENT_PATIENCE_S = 1.0
 RESENT_S = 0.3
 #: What (kbit) a node reads from its disk in a takeover.
 TAKEOVER_KBIT = 8 * 4096
-#: With less (kbit/s) a member does not hear all that the others say.
-HEARTBEAT_KBIT = {"pacemaker": 200, "heartbeat": 20, "keepalived": 20}
 #: With less (kbit/s) the questions of the clients, 125 a second, don't all arrive.
 CLIENTS_KBIT = 500
 HTTP = 80
@@ -50,16 +48,12 @@ IPMI_PACKETS, IPMI_AGAIN_S = 14, 2.0
 
 def heartbeats(topology: Topology) -> tuple[str, ...]:
     """The networks over which the members hear each other."""
-    if topology.stack.kind == "keepalived":
-        return topology.networks_with(topology.stack.adverts_on)[:1]
-    return topology.networks_with("heartbeat")
+    return topology.stack.heartbeat_networks(topology)
 
 
 def patience_s(topology: Topology) -> float:
     """For how long (s) a member may be silent before the others take it for dead."""
-    stack = topology.stack
-    return {"pacemaker": lambda: stack.token, "heartbeat": lambda: stack.deadtime,
-            "keepalived": lambda: 3 * stack.advert_interval}[stack.kind]()
+    return topology.stack.patience_s
 
 
 def services_of(topology: Topology, host: str) -> frozenset[str]:
@@ -265,7 +259,7 @@ def packets_late(topology: Topology, network: str, node: str, seconds: float) ->
         return Cost()
     links, cost = links_of(topology, network, node), Cost()
     beats = frozenset(link for link in links if link[0] in heartbeats(topology))
-    if 2 * seconds >= patience_s(topology) and topology.stack.kind == "pacemaker":
+    if 2 * seconds >= patience_s(topology) and topology.stack.on_corosync:
         cost |= links_lost(topology, beats) | Cost(restless=bool(beats))
     elif 4 * seconds >= patience_s(topology):
         cost |= unsteady(topology, beats)
@@ -288,7 +282,7 @@ def rate_limited(topology: Topology, network: str, node: str, kbit: float) -> Co
     if node not in topology.nodes or network not in topology.networks_of(node):
         return Cost()
     links = links_of(topology, network, node)
-    cost = unsteady(topology, links) if kbit < HEARTBEAT_KBIT[topology.stack.kind] else Cost()
+    cost = unsteady(topology, links) if kbit < topology.stack.heartbeat_kbit else Cost()
     role = topology.networks[network].role
     if role == "storage":
         cost |= Cost(slower_s=round(TAKEOVER_KBIT / kbit, 3))

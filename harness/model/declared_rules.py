@@ -34,10 +34,10 @@ def declared_problems(topology: Topology) -> list[str]:
             if isinstance(part, AgentPart):
                 found += _agent(topology, path, service, part)
             found += _passed_through(topology, path, part)
-        if service.meta and topology.stack.kind != "pacemaker":
+        if service.meta and not topology.stack.manages_resources:
             found.append(f"services.{name}.meta: {topology.stack.kind} knows no meta attributes")
         found += _several(topology, name, service)
-    if topology.stack.kind == "pacemaker":
+    if topology.stack.manages_resources:
         found += [f"stack.properties.{word}: is said by {field}" for word, field in _PROPERTIES.items()
                   if word in topology.stack.properties]
         if "priority-fencing-delay" in topology.stack.properties and not any(
@@ -49,11 +49,11 @@ def declared_problems(topology: Topology) -> list[str]:
 
 def _agent(topology: Topology, path: str, service: Service, part: AgentPart) -> list[str]:
     found = []
-    if topology.stack.kind == "keepalived":
+    if topology.stack.moves_addresses_only:
         found.append(f"{path}: keepalived moves addresses, no resource; the stacks pacemaker and heartbeat do")
-    if topology.stack.kind == "heartbeat" and part.prepare is not None:
+    if not topology.stack.manages_resources and part.prepare is not None:
         found.append(f"{path}.prepare: is for the stack pacemaker")
-    if topology.stack.kind == "heartbeat" and (part.port is None or len(service.daemons) > 1):
+    if topology.stack.moves_by_preferred_node and (part.port is None or len(service.daemons) > 1):
         found.append(f"{path}.port: heartbeat is seen to run one daemon in a group, by its port")
     if part.ask and part.port is None:
         found.append(f"{path}.port: needed, as clients ask it")
@@ -84,7 +84,7 @@ def _passed_through(topology: Topology, path: str, part: object) -> list[str]:
     extra = getattr(part, "extra", None)
     if extra is None or not (extra.parameters or extra.meta or extra.operations):
         return []
-    if topology.stack.kind != "pacemaker":
+    if not topology.stack.manages_resources:
         return [f"{path}.extra: is in Pacemaker's language; the stack is {topology.stack.kind}"]
     agent = getattr(part, "agent", "ocf:")
     found = [f"{path}.extra.parameters.{word}: is said by {field}"
@@ -103,7 +103,7 @@ def _several(topology: Topology, name: str, service: Service) -> list[str]:
         if sum(part.kind == kind for part in service.group) > 1:
             found.append(f"{path}: more than one {kind}")
     for kind in SEVERAL:
-        if sum(part.kind == kind for part in service.group) > 1 and topology.stack.kind != "pacemaker":
+        if sum(part.kind == kind for part in service.group) > 1 and not topology.stack.manages_resources:
             found.append(f"{path}: more than one {kind}: the stack pacemaker can, {topology.stack.kind} can't here")
     disks = [part for part in service.group if part.kind == "filesystem"]
     if len(disks) > 1 and any(part.lun is None for part in disks):

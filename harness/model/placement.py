@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from itertools import combinations, product
 from typing import TYPE_CHECKING
 
+from fenceline.model.stack import kinds_with
+
 if TYPE_CHECKING:
     from fenceline.model.declared import AgentPart
     from fenceline.model.topology import Daemon, Topology
@@ -25,12 +27,13 @@ def placement_problems(topology: Topology) -> list[str]:
                     found.append(f"{path}.{bond}: there is no service {other!r}; there are {', '.join(services)}")
                 elif other == name:
                     found.append(f"{path}.{bond}: that is the service itself")
-            if getattr(service, bond) and topology.stack.kind != "pacemaker":
-                found.append(f"{path}.{bond}: services that depend on each other are for the stack pacemaker")
+            if getattr(service, bond) and not topology.stack.manages_resources:
+                found.append(f"{path}.{bond}: services that depend on each other are for the stack "
+                             f"{kinds_with('manages_resources')}")
         found += [f"{path}.apart_from: {other!r} must be on the same node, says colocated_with"
                   for other in service.apart_from if other in service.colocated_with]
-        if service.recovery != "restart" and topology.stack.kind != "pacemaker":
-            found.append(f"{path}.recovery: {service.recovery} is for the stack pacemaker")
+        if service.recovery != "restart" and not topology.stack.manages_resources:
+            found.append(f"{path}.recovery: {service.recovery} is for the stack {kinds_with('manages_resources')}")
     for bond in ("after", "colocated_with"):
         circle = _circle({name: getattr(service, bond) for name, service in services.items()})
         if circle:

@@ -7,17 +7,19 @@ names a LUN which exists, that a two-node quorum has two nodes) is checked in ``
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Union
 
 from pydantic import Field, model_validator
 
 from fenceline.model.declared import AgentPart, Extra, Words
 from fenceline.model.filesystems import CLUSTER_FILESYSTEMS
 from fenceline.model.shared_storage import Drbd, Storage
-from fenceline.model.stack import Pacemaker, Stack
+from fenceline.model.stack import STACKS
 from fenceline.model.strict import Name, Strict
 from fenceline.model.units import Duration, Size
 
+#: The cluster software of a topology: one of all kinds that there are, told apart by ``kind``.
+Stack = Annotated[Union[tuple(STACKS.values())], Field(discriminator="kind")]  # noqa: UP007 - not known before
 NodeRole = Literal["cluster", "remote", "storage", "quorum-device", "real-server", "client"]
 NetworkRole = Literal["heartbeat", "service", "storage", "management"]
 
@@ -283,7 +285,7 @@ class Topology(Strict):
     nodes: dict[Name, Node] = Field(min_length=1)
     networks: dict[Name, Network] = Field(min_length=1)
     storage: Storage = Storage()
-    stack: Stack = Pacemaker()
+    stack: Stack = STACKS["pacemaker"]()
     fencing: Fencing = Fencing()
     services: dict[Name, Service] = Field(default_factory=dict)
     survivor: Literal["any", "serving"] = Field("any", description="who survives a split that either side may survive; "

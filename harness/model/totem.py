@@ -43,7 +43,7 @@ class Totem:
         Raises:
             ValueError: its stack is not on Corosync.
         """
-        if topology.stack.kind != "pacemaker":
+        if not topology.stack.on_corosync:
             raise ValueError(f"{topology.name}: the stack {topology.stack.kind} has no token")
         return Totem(topology.stack.token, len(topology.cluster_nodes), len(topology.networks_with("heartbeat")))
 

@@ -156,11 +156,4 @@ def make_stack(topology: Topology, sessions: Mapping[str, Session], bmc_password
                is_reachable: Callable[[str], bool], slowdown: float = 1.0) -> Stack:
     """The stack that ``topology`` asks for; ``is_reachable`` says whether a node's CPUs execute, ``slowdown`` how much
     slower than real ones its machines are."""
-    if topology.stack.kind == "heartbeat":
-        from fenceline.stacks.heartbeat.stack import HeartbeatStack
-        return HeartbeatStack(topology, sessions, bmc_password, is_reachable, slowdown)
-    if topology.stack.kind == "keepalived":
-        from fenceline.stacks.keepalived.stack import KeepalivedStack
-        return KeepalivedStack(topology, sessions, is_reachable, slowdown)
-    from fenceline.stacks.pacemaker.stack import PacemakerStack
-    return PacemakerStack(topology, sessions, bmc_password, is_reachable, slowdown)
+    return topology.stack.make(topology, sessions, bmc_password, is_reachable, slowdown)

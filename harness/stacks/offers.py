@@ -21,48 +21,15 @@ from collections.abc import Iterable
 
 from fenceline.model.topology import Service, Topology
 
-#: Daemons that a fault may kill or stop, and how pgrep -x (15 characters) knows them.
-DAEMONS: dict[str, dict[str, str]] = {
-    "pacemaker": {
-        "corosync": "corosync", "pacemakerd": "pacemakerd", "pacemaker-controld": "pacemaker-contr",
-        "pacemaker-based": "pacemaker-based", "pacemaker-fenced": "pacemaker-fence",
-        "pacemaker-execd": "pacemaker-execd",
-        "pacemaker-remoted": "pacemaker-remot", "pacemaker-schedulerd": "pacemaker-sched",
-        "pacemaker-attrd": "pacemaker-attrd"},
-    "heartbeat": {"heartbeat": "heartbeat", "ipfail": "ipfail"},
-    "keepalived": {"keepalived": "keepalived", "haproxy": "haproxy"},
-}
-#: The systemd units of the cluster software, in the order in which they start.
-UNITS: dict[str, tuple[str, ...]] = {
-    "pacemaker": ("corosync", "pacemaker"), "heartbeat": ("heartbeat",), "keepalived": ("keepalived",)}
-_ABILITIES = {
-    "pacemaker": frozenset({"ban", "configuration", "fencing by hand", "fencing switch", "maintenance", "move",
-                            "node maintenance", "standby", "quorum", "restart"}),
-    "heartbeat": frozenset({"move", "standby"}),
-    "keepalived": frozenset({"move"}),
-}
-
 
 def daemons(topology: Topology) -> dict[str, str]:
     """The daemons of the stack that run on every member."""
-    found = dict(DAEMONS[topology.stack.kind])
-    if topology.fencing.method == "sbd":
-        found["sbd"] = "sbd"
-    if topology.stack.kind == "pacemaker" and not topology.nodes_with("remote"):
-        del found["pacemaker-remoted"]
-    if topology.stack.kind == "heartbeat" and not topology.stack.ipfail:
-        del found["ipfail"]
-    if topology.stack.kind == "keepalived" and not any(
-            service.daemon and service.daemon.name == "haproxy" for service in topology.services.values()):
-        del found["haproxy"]
-    return found
+    return topology.stack.daemons(topology) | ({"sbd": "sbd"} if topology.fencing.method == "sbd" else {})
 
 
 def units(topology: Topology) -> tuple[str, ...]:
     """The units of the cluster software on every member, in the order in which they start."""
-    found = UNITS[topology.stack.kind]
-    has_device = topology.stack.kind == "pacemaker" and topology.stack.quorum.policy == "qdevice"
-    return (found[0], "corosync-qdevice", *found[1:]) if has_device else found
+    return topology.stack.units(topology)
 
 
 def agent_file(service: Service) -> str | None:
@@ -75,13 +42,13 @@ def agent_file(service: Service) -> str | None:
 
 def components(topology: Topology) -> tuple[str, ...]:
     """The units of the cluster software that may be stopped alone; none where all is one."""
-    found = UNITS[topology.stack.kind]
+    found = topology.stack.own_units
     return found if len(found) > 1 else ()
 
 
 def packets(topology: Topology) -> frozenset[str]:
     """The kinds of packets (``fenceline.faults.traffic``) that machines of ``topology`` send each other."""
-    found = {"arp", "http", {"pacemaker": "totem", "heartbeat": "heartbeat", "keepalived": "vrrp"}[topology.stack.kind]}
+    found = {"arp", "http", topology.stack.packets}
     if topology.fencing.method == "ipmi":
         found.add("ipmi")
     found |= {kind for kind in ("iscsi", "nfs", "drbd") if getattr(topology.storage, kind)}
@@ -90,7 +57,7 @@ def packets(topology: Topology) -> frozenset[str]:
 
 def offers(topology: Topology) -> frozenset[str]:
     """What the stack of ``topology`` offers."""
-    found = set(_ABILITIES[topology.stack.kind])
+    found = set(topology.stack.abilities)
     if any(service.daemon and service.daemon.agent == "lsb:mariadb" for service in topology.services.values()):
         found.add("restart")  # its init script starts mysqld_safe, which does that
     if topology.fencing.method != "none":
@@ -103,7 +70,7 @@ def offers(topology: Topology) -> frozenset[str]:
         found.add("nfs")
     if topology.storage.iscsi is not None:
         found.add("iscsi")
-    if topology.stack.kind == "pacemaker" and topology.stack.quorum.policy == "qdevice":
+    if topology.stack.quorum.policy == "qdevice":
         found.add("quorum device")
     if any(service.client for service in topology.services.values()):
         found.add("client")
@@ -112,7 +79,7 @@ def offers(topology: Topology) -> frozenset[str]:
             found.add(f"failover {name}")
         if service.daemon is not None:
             found.add(f"process {name}")
-        if agent_file(service) and topology.stack.kind != "keepalived":
+        if agent_file(service) and not topology.stack.moves_addresses_only:
             found.add(f"agent {name}")
         if service.filesystem is not None:
             found.add(f"mount {name}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fenceline.model.stack import Keepalived
 from fenceline.model.verdict import Verdict
+from fenceline.stacks.keepalived.model import Keepalived
 from tests.judge import logs
 from tests.judge.logs import A, B, Log, topology
 

@@ -46,7 +46,7 @@ def lun(**change):
     (changed("stack", {"kind": "pacemaker", "quorum": {"policy": "two_node"}}),
      "stack.quorum.without_quorum: say freeze, not stop"),
     (changed("stack", {"kind": "heartbeat"}), "services.farm.active: all is for the stack pacemaker, not heartbeat"),
-    (changed("stack", {"kind": "heartbeat"}), "stack.kind: a cluster file system takes its locks by Pacemaker's"),
+    (changed("stack", {"kind": "heartbeat"}), "stack.kind: a cluster file system takes its locks by Corosync's"),
     (changed("networks", "second", {"role": "heartbeat", "subnet": "10.99.1.0/24"}), "networks: the lock manager"),
 ])
 def test_what_is_wrong_is_told_with_its_place(raw, words):

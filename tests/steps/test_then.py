@@ -15,9 +15,9 @@ from fenceline.judge.promise import PROMISES
 from fenceline.machines.protocol import Power
 from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
-from fenceline.model.stack import Keepalived
 from fenceline.model.verdict import Verdict
 from fenceline.scenario.scene import NotInTime
+from fenceline.stacks.keepalived.model import Keepalived
 from fenceline.steps import then
 from fenceline.steps import then_directors as directors
 from fenceline.steps.promises import said

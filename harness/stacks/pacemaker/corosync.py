@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fenceline.model.addressing import address, management_address
-from fenceline.model.stack import QDEVICE_SYNC_TIMEOUT
 from fenceline.model.topology import Topology
+from fenceline.stacks.pacemaker.model import QDEVICE_SYNC_TIMEOUT
 
 AUTHKEY_BYTES = 256  # what corosync-keygen(8) makes
 
