@@ -66,9 +66,18 @@ class Constraints:
             if mine is None or theirs is None:
                 draft.note(place, f"{one} {bond.replace('_', ' ')} {other}: not expressed: one of them is left out")
                 continue
+            if bond == "colocated_with" and mine in _leads_to(draft.raw["services"], theirs):
+                continue  # they are together already, the other way round
             bonds = draft.raw["services"][mine].setdefault(bond, [])
             if theirs not in bonds:
                 bonds.append(theirs)
+
+    def beside_promoted(self, mirror: str) -> list[str]:
+        """What is where ``mirror`` is promoted, be it by what it is together with; who says so itself comes first."""
+        found = list(dict.fromkeys(self.promoted.get(mirror, ())))
+        for name in found:  # grows as it goes
+            found += [one for pair in self.together if name in pair for one in pair if one not in found]
+        return found
 
     def waits_for(self, mirror: str, unit: str) -> bool:
         """Whether ``unit`` starts after the promotion of ``mirror``, be it by what comes between."""
@@ -259,6 +268,14 @@ class ConstraintReader:
 
     def _members(self, block: Element, word: str) -> list[tuple[str, str]]:
         return [(self._unit(ref.get("id")), block.get(word)) for ref in block.all("resource_ref")]
+
+
+def _leads_to(services: Mapping[str, Mapping[str, Any]], name: str) -> list[str]:
+    """The services that ``name`` must be with, and those that these must be with."""
+    found = [name]
+    for one in found:  # grows as it goes
+        found += [other for other in services[one].get("colocated_with", ()) if other not in found]
+    return found
 
 
 def _sequential(block: Element) -> bool:

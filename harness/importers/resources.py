@@ -128,7 +128,7 @@ class Resources:
         """What is where ``mirror`` is promoted is with the file system on it, and starts after it."""
         mounted = [name for name, parts in self._units.items() if any(
             self._draft.drbd_devices.get(self._device(one)) == mirror for one in parts)]
-        near = constraints.promoted.get(clone, [])
+        near = constraints.beside_promoted(clone)
         anchor = next(iter([*mounted, *near]), None)
         for unit in mounted:
             if unit not in near:

@@ -70,6 +70,12 @@ def test_constraints_of_crm(text, after, together, notes):
         assert any(note.startswith("crm:6: ") and words in note for note in draft.notes), draft.notes
 
 
+def test_who_is_together_by_a_circle_is_so_once():
+    text = f"{NODES}{ADDRESSES}colocation c inf: y x\ncolocation d inf: z y\ncolocation e inf: x z\n"
+    topology, _ = imported(source("crm", text))
+    assert {name: one.colocated_with for name, one in topology.services.items()} == {"x": (), "y": ("x",), "z": ("y",)}
+
+
 @pytest.mark.parametrize(("text", "nodes", "restricted", "failback"), [
     ("location l x 50: b", ("b", "a"), False, True), ("location l x -inf: a", ("b",), True, False),
     ("location l x rule -inf: #uname ne b", ("b",), True, False),
@@ -79,6 +85,15 @@ def test_locations_of_crm(text, nodes, restricted, failback):
     topology, _ = imported(source("crm", f"{NODES}{ADDRESSES.splitlines()[0]}\n{text}\n"))
     domain = topology.services["x"].domain
     assert (domain.nodes, domain.restricted, domain.failback) == (nodes, restricted, failback)
+
+
+def test_what_is_promoted_beside_is_said_by_a_chain():
+    text = CRM.replace("group g fs ip web\n", "").replace("location prefer-alpha g", "location prefer-alpha fs")
+    text = text.replace("colocation g-with-data inf: g ms-data:Master", "colocation c inf: web ip fs ms-data:Master")
+    text = text.replace("ms-data:promote g:start", "ms-data:promote fs:start ip:start web:start")
+    topology, draft = imported(source("crm", text))
+    assert [part.kind for part in topology.services["fs"].group] == ["filesystem", "vip", "daemon"]
+    assert not any("no colocation" in note or "no order" in note for note in draft.notes)
 
 
 def test_nobody_runs_what_no_node_may():
