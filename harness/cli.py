@@ -97,6 +97,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     _add_init(words)
     _add_image(words)
+    _add_kernel(words)
     _add_cluster(words)
     _add_fault(words)
     judge = words.add(
@@ -177,6 +178,20 @@ def _add_image(words: _Words) -> None:
     image.add("path", _lazy("host", "image_path"), "print the folder of the guest image")
     image.add("key", _lazy("host", "image_key"), "print the key of the guest image, whether it is built or not",
               "A hash over all that decides what is in the image: what a cache of it, in CI, goes by.")
+
+
+def _add_kernel(words: _Words) -> None:
+    kernel = _Words(words.add("kernel", None, "build or find the kernel of machines in virtual time"), "kernel_command")
+    kernel.add(
+        "build",
+        _lazy("host", "kernel_build"),
+        "build the kernel, unless it is in the cache",
+        "Takes 10 to 30 minutes, once; needs a compiler, no root. The sources are Debian's linux-source, from the\n"
+        "mirror in the host's /etc/apt. The cache is ~/.cache/fenceline; FENCELINE_CACHE names another folder.",
+    )
+    kernel.add("path", _lazy("host", "kernel_path"), "print the kernel's file")
+    kernel.add("key", _lazy("host", "kernel_key"), "print the key of the kernel's recipe, whether it is built or not",
+               "A hash over patches and configuration: what a cache of it, in CI, goes by.")
 
 
 def _add_cluster(words: _Words) -> None:

@@ -55,6 +55,10 @@ def test_every_promised_command_is_there():
         ("image", "build"),
         ("image", "path"),
         ("image", "key"),
+        ("kernel",),
+        ("kernel", "build"),
+        ("kernel", "path"),
+        ("kernel", "key"),
         ("init",),
         ("up",),
         ("status",),
@@ -139,7 +143,7 @@ def test_wrong_words_are_a_usage_error(words, capsys):
 
 @pytest.mark.parametrize(
     "words",
-    [words for words in ALL_WORDS if words not in [("image",), ("fault",), ("topology",)]],
+    [words for words in ALL_WORDS if words not in [("image",), ("kernel",), ("fault",), ("topology",)]],
     ids=" ".join,
 )
 def test_every_command_leads_to_a_function(words):
@@ -179,6 +183,7 @@ def test_the_options_of_a_command_on_a_node_are_its_own():
         (["fault", "inject", "packet-drop", "network=service", "percent=many"], 1, "many"),
         (["fault", "inject", "cpu-overload", "node=a", "seconds=11min"], 1, "660 s is not from 1 to 600"),
         (["image", "path"], 1, "fenceline image build"),
+        (["kernel", "path"], 1, "fenceline kernel build"),
         (["judge", "/nonexistent"], 2, "no run '/nonexistent'"),
         (["up", "nonsense"], 2, "no topology 'nonsense'"),
         (["topology", "check", "nonsense"], 2, "no topology 'nonsense'"),

@@ -1,4 +1,4 @@
-"""``doctor``, ``image`` and ``reap``: what concerns the host."""
+"""``doctor``, ``image``, ``kernel`` and ``reap``: what concerns the host."""
 
 from __future__ import annotations
 
@@ -52,6 +52,35 @@ def image_path(args: argparse.Namespace) -> int:
 def image_key(args: argparse.Namespace) -> int:
     """Prints the key of the guest image of this installation."""
     from fenceline.machines.image import recipe_key
+
+    print(recipe_key())
+    return 0
+
+
+def kernel_build(args: argparse.Namespace) -> int:
+    """Builds the kernel of machines in virtual time unless it is cached."""
+    from fenceline.core.progress import Progress
+    from fenceline.machines.virtual.build import ensure_kernel
+
+    kernel = ensure_kernel(Progress(say))
+    print(f"path:   {kernel.binary}\nsource: {kernel.source}\nkey:    {kernel.recipe}")
+    return 0
+
+
+def kernel_path(args: argparse.Namespace) -> int:
+    """Prints where the kernel of machines in virtual time is."""
+    from fenceline.machines.virtual.build import find_kernel, recipe_key
+
+    kernel = find_kernel()
+    if kernel is None:
+        raise HostError(f"the kernel {recipe_key()} is not in the cache; build it: fenceline kernel build")
+    print(kernel.binary)
+    return 0
+
+
+def kernel_key(args: argparse.Namespace) -> int:
+    """Prints the key of the kernel's recipe of this installation."""
+    from fenceline.machines.virtual.build import recipe_key
 
     print(recipe_key())
     return 0

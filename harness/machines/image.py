@@ -103,7 +103,7 @@ def ensure_image(progress: Callable[[str], None] = print, packages: Collection[s
         raise ImageError(
             f"can't use the cache {store}: {error.strerror}; set FENCELINE_CACHE to another folder"
         ) from error
-    with _lock(store, progress):
+    with only_builder(store, progress, "the guest image"):
         if found := find_image(packages):  # somebody else built it while we waited
             return found
         _remove_stale(store, progress)
@@ -112,13 +112,13 @@ def ensure_image(progress: Callable[[str], None] = print, packages: Collection[s
 
 
 @contextlib.contextmanager
-def _lock(store: Path, progress: Callable[[str], None]) -> Iterator[None]:
+def only_builder(store: Path, progress: Callable[[str], None], what: str) -> Iterator[None]:
     """One builder at a time; the kernel drops the lock of a builder that died."""
     with (store / "lock").open("a+") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress("another process is building the guest image: waiting for it")
+            progress(f"another process is building {what}: waiting for it")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 

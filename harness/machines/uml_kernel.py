@@ -123,7 +123,8 @@ def debian_source(sources: list[AptSource]) -> AptSource:
     raise UmlKernelError("no Debian archive among the host's apt sources (/etc/apt); add one")
 
 
-def _run(argv: list[str], log: Path, what: str, cwd: Path | None = None) -> None:
+def run_logged(argv: list[str], log: Path, what: str, cwd: Path | None = None) -> None:
+    """Runs a command with its output in ``log``. Raises UmlKernelError, which names ``what`` and the log."""
     with log.open("ab") as out:
         out.write(f"$ {shlex.join(argv)}\n".encode())
         out.flush()
@@ -139,8 +140,11 @@ def _run(argv: list[str], log: Path, what: str, cwd: Path | None = None) -> None
         raise UmlKernelError(f"{what} failed (exit status {code}); see {log}")
 
 
-def _fetch(work: Path, log: Path) -> tuple[Path, str]:
-    """Download and unpack the packages; gives the folder and Debian's version."""
+def private_apt(work: Path, log: Path) -> list[str]:
+    """Reads Debian ``SUITE``'s package list into ``work/apt``; gives the options that make apt use it.
+
+    Raises UmlKernelError when the archive can't be reached. Downloads belong in ``work/apt/debs``.
+    """
     source = debian_source([s for f in host_sources() for s in parse_sources(f.read_text())])
     apt = work / "apt"
     for sub in ("lists/partial", "cache/archives/partial", "debs"):
@@ -166,12 +170,19 @@ def _fetch(work: Path, log: Path) -> tuple[Path, str]:
     }
     options = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
     # apt-get update exits 0 even when a source could not be reached.
-    _run(
+    run_logged(
         ["apt-get", *options, "-o", "APT::Update::Error-Mode=any", "update"],
         log,
         f"reading Debian {SUITE}'s package list",
     )
-    _run(
+    return options
+
+
+def _fetch(work: Path, log: Path) -> tuple[Path, str]:
+    """Download and unpack the packages; gives the folder and Debian's version."""
+    options = private_apt(work, log)
+    apt = work / "apt"
+    run_logged(
         ["apt-get", *options, "download", *PACKAGES],
         log,
         f"downloading {', '.join(PACKAGES)} of Debian {SUITE}",
@@ -182,7 +193,7 @@ def _fetch(work: Path, log: Path) -> tuple[Path, str]:
     for deb in sorted((apt / "debs").glob("*.deb")):
         if deb.name.startswith("user-mode-linux_"):
             package = deb.name.split("_")[1].replace("%3a", ":")
-        _run(["dpkg-deb", "-x", str(deb), str(root)], log, f"unpacking {deb.name}")
+        run_logged(["dpkg-deb", "-x", str(deb), str(root)], log, f"unpacking {deb.name}")
     return root, package
 
 
@@ -193,7 +204,7 @@ def _assemble(root: Path, out: Path, final: Path, log: Path) -> None:
     shutil.copytree(libs, out / "lib", symlinks=False, ignore=shutil.ignore_patterns("gconv"))
     (modules,) = [p for p in (root / "usr/lib/uml/modules").iterdir() if p.is_dir()]
     shutil.move(modules, out / "modules")
-    _run(
+    run_logged(
         [
             "patchelf",
             "--set-interpreter", str(final / "lib/ld-linux-x86-64.so.2"),
@@ -265,7 +276,7 @@ def fetch_uml_kernel(out: Path, final: Path, log: Path, say: Callable[[str], Non
         _assemble(root, out, out, log)
         version = _version(out / "linux.uml")
         seccomp = runs_with_seccomp(out / "linux.uml", log)
-        _run(
+        run_logged(
             ["patchelf",
              "--set-interpreter", str(final / "lib/ld-linux-x86-64.so.2"),
              "--set-rpath", str(final / "lib"), str(out / "linux.uml")],
