@@ -52,18 +52,24 @@ class FakeLink:
 
     def down(self) -> None:
         self.machine.cut.add(self.network)
+        self._told("link.down")
 
     def up(self) -> None:
         if self.machine.stuck != "link":
             self.machine.cut.discard(self.network)
+        self._told("link.up")
+
+    def _told(self, kind: str) -> None:
+        if self.machine.stuck != "quiet":
+            self.machine.log.record("fabric", self.machine.name, kind, {"network": self.network})
 
     def is_up(self) -> bool:
         return self.network not in self.machine.cut
 
 
 class FakeMachine:
-    """A machine that tells the log of its power, as the drivers do. ``stuck`` names what it does not do, or does
-    only in words: "quiet" (nothing is told to the log), "link", "start"."""
+    """A machine that tells the log of its power, as the drivers do (tests/machines/test_contract.py). ``stuck`` names
+    what it does not do, or does only in words: "quiet" (nothing is told to the log), "link", "start"."""
 
     def __init__(self, name: str, topology: Topology, log: EventLog) -> None:
         self.name, self.topology, self.log = name, topology, log
@@ -71,16 +77,26 @@ class FakeMachine:
         self.cut: set[str] = set()
         self.calls: list[str] = []
         self.stuck = ""
+        self._stopped_at = 0
 
-    def _told(self, kind: str, **data: Any) -> None:
+    def _told(self, kind: str, **data: Any) -> int:
+        stamp = now_ns()
         if self.stuck != "quiet":
-            self.log.record("machine", self.name, kind, data)
+            self.log.record("machine", self.name, kind, data, stamp)
+        return stamp
+
+    def _running(self) -> None:
+        if self.state is Power.OFF:
+            raise MachineError(f"{self.name} is off")
 
     def power(self) -> Power:
         return self.state
 
     def processes(self) -> tuple[int, ...]:
         return ()
+
+    def agent_stream(self) -> int | None:
+        return None
 
     def start(self) -> None:
         self.calls.append("start")
@@ -93,24 +109,39 @@ class FakeMachine:
 
     def power_off(self, why: str = "power_off") -> int:
         self.calls.append(f"power_off {why}")
-        self.state = Power.OFF
-        self._told("power.off", why=why)
-        return now_ns()
+        if self.state is not Power.OFF:
+            self.state = Power.OFF
+            self._stopped_at = self._told("power.off", why=why)
+        return self._stopped_at
+
+    def reset(self, why: str = "reset") -> None:
+        self.power_off(why)
+        self.start()
 
     def pause(self) -> None:
         self.calls.append("pause")
-        self.state = Power.PAUSED
-        self._told("power.paused")
+        self._running()
+        if self.state is Power.ON:
+            self.state = Power.PAUSED
+            self._told("power.paused")
 
     def resume(self) -> None:
         self.calls.append("resume")
-        self.state = Power.ON
-        self._told("power.resumed")
+        self._running()
+        if self.state is Power.PAUSED:
+            self.state = Power.ON
+            self._told("power.resumed")
 
     def panic(self) -> None:
         self.calls.append("panic")
+        self._running()
+        if self.state is Power.PAUSED:
+            raise MachineError(f"{self.name} is paused: it can't panic")
         self.state = Power.OFF
-        self._told("power.off", why="panic")
+        self._stopped_at = self._told("power.off", why="panic")
+
+    def close(self) -> None:
+        self.power_off()
 
     def link(self, network: str) -> FakeLink:
         if network not in self.topology.networks_of(self.name):

@@ -2,7 +2,6 @@
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -258,39 +257,3 @@ def test_qemus_own_base_image_is_copied_once(tmp_path):
 def test_a_tool_that_fails_is_the_hosts_fault(tmp_path):
     with pytest.raises(HostError, match="can't copy"):
         libvirt_run.copy_file(tmp_path / "nothing", Path(tmp_path / "target"))
-
-
-def held(world, machine, seconds):
-    """``machine`` again, with a power-on that takes ``seconds``; it was on once."""
-    slow = world.driver.create(replace(machine.spec, boot_time=seconds))
-    slow.start()
-    assert kinds(world) == ["power.on"], "the first time is not held"
-    slow.power_off()
-    world.events.clear()
-    return slow
-
-
-def test_a_power_on_takes_its_time(world, machine):
-    slow = held(world, machine, 0.3)
-    before = time.monotonic_ns()
-    slow.start()
-    assert slow.power() is Power.ON, "as its fencing device says"
-    assert kinds(world) == []
-    with pytest.raises(MachineError, match="running already"):
-        slow.start()
-    wait_for(lambda: kinds(world) == ["power.on"])
-    assert world.events[0][2] - before >= 0.3e9
-    slow.reset()
-    assert kinds(world) == ["power.on", "power.off"] and slow.power() is Power.ON
-    wait_for(lambda: kinds(world)[2:] == ["power.on"])
-
-
-def test_a_power_cut_ends_a_power_on(world, machine):
-    slow = held(world, machine, 600)
-    slow.start()
-    slow.power_off("fence")
-    assert slow.power() is Power.OFF and kinds(world) == [], "nothing had executed"
-    slow.start()
-    assert slow.power() is Power.ON
-    slow.close()
-    assert slow.power() is Power.OFF and kinds(world) == []
