@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 from xml.parsers import expat
 
 from fenceline.core.errors import FencelineError
 
-if TYPE_CHECKING:
-    from fenceline.importers.source import Source
-
-
 _DEEPEST = 100
+
+
+class Text(Protocol):
+    """What is parsed: ``text``, and ``at``, what messages call a line of it."""
+
+    @property
+    def text(self) -> str: ...
+    def at(self, line: int) -> str: ...
 
 
 @dataclass
@@ -47,7 +51,7 @@ class Element:
         return here
 
 
-def parse_xml(source: Source) -> Element:
+def parse_xml(source: Text) -> Element:
     """The root element of ``source``.
 
     Raises:
