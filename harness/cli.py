@@ -195,7 +195,7 @@ def _add_kernel(words: _Words) -> None:
 
 
 def _add_cluster(words: _Words) -> None:
-    from fenceline.machines.drivers import DRIVERS
+    from fenceline.machines import drivers
 
     up = words.add("up", _lazy("cluster", "up"), "bring a cluster up and leave it standing", _UP_EPILOG)
     up.add_argument(
@@ -203,8 +203,8 @@ def _add_cluster(words: _Words) -> None:
     )
     up.add_argument(
         "--driver",
-        choices=DRIVERS,
-        default="auto",
+        choices=drivers.names(),
+        default=drivers.AUTO,
         help="where machines come from (default: auto: libvirt where KVM works, else uml)",
     )
     up.add_argument(

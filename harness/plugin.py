@@ -19,8 +19,7 @@ from fenceline.scenario.names import REPEAT, REPEAT_TAG, SCENE
 from fenceline.scenario.options import add_options, add_short_options, option, project_of
 
 #: The tags of a feature that mean something to us.
-_MARKERS = (f"{REPEAT}(N): the scenario is run N times", "uml: runs on User-Mode Linux only",
-            "libvirt: runs on libvirt machines only",
+_MARKERS = (f"{REPEAT}(N): the scenario is run N times",
             "known_bad: a promise is broken on purpose, and that must be seen",
             "twin: what a known_bad scenario does, on a cluster without its mistake; no promise may break")
 
@@ -48,7 +47,8 @@ def pytest_load_initial_conftests(parser: pytest.Parser) -> Generator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for marker in _MARKERS:
+    from fenceline.machines.drivers import DRIVERS
+    for marker in (*_MARKERS, *(f"{name}: runs on {kind.title} only" for name, kind in DRIVERS.items())):
         config.addinivalue_line("markers", marker)
     if option(config, "seed") is None:
         config.option.fenceline_seed = random.SystemRandom().randrange(2**32)
@@ -108,14 +108,14 @@ def pytest_terminal_summary(terminalreporter: object, config: pytest.Config) -> 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A scenario that needs a certain driver is skipped on the other, saying so."""
-    from fenceline.machines.drivers import resolved_name
+    from fenceline.machines.drivers import DRIVERS, resolved_name
     features = [item for item in items if isinstance(item.parent, FeatureFile)]
     if not features:
         return
     _end_on_sigterm(config)
     driver = option(config, "driver")
     for item in features:
-        for needed in ("uml", "libvirt"):
+        for needed in DRIVERS:
             if item.get_closest_marker(needed):
                 chosen = resolved_name(driver, option(config, "libvirt-uri"))
                 if chosen != needed:

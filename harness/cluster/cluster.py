@@ -24,12 +24,12 @@ from fenceline.fencing.progress import is_being_fenced
 from fenceline.guest.base import base_seed
 from fenceline.guest.ssh import Session, make_key, write_private_key
 from fenceline.journal.journal import Journal, open_entries, state_dir
-from fenceline.machines.drivers import make_driver
+from fenceline.machines.console import console_tail
+from fenceline.machines.drivers import DRIVERS, make_driver
 from fenceline.machines.fabric import Fabric
 from fenceline.machines.image import ensure_image
 from fenceline.machines.protocol import DriverContext, Machine, MachineSpec, Nic, Power
 from fenceline.machines.sticky import StickyHost
-from fenceline.machines.uml_driver import console_tail
 from fenceline.model.addressing import management_address
 from fenceline.model.event import Event, now_ns
 from fenceline.model.load import dump_topology
@@ -314,8 +314,7 @@ class Cluster:
     def versions(self) -> dict[str, str]:
         """What the cluster runs: the image and its kernel, and the packages that decide about a failover."""
         packages = dict(line.partition("=")[::2] for line in self.image.packages.read_text().splitlines())
-        qemu = [name.removeprefix("linux-image-") for name in packages if name.startswith("linux-image-")]
-        kernel = self.image.uml_kernel_version if self.driver.name == "uml" else qemu[0] if qemu else ""
+        kernel = DRIVERS.find(self.driver.name).kernel(self.image)
         return {"image": self.image.key, "kernel": kernel} | {
             name: packages[name] for name in _TELLING_PACKAGES if name in packages}
 

@@ -24,7 +24,7 @@ PACKAGES = {"ipmitool": "ipmitool", "uml_mconsole": "uml-utilities", "tc": "ipro
 
 @dataclass(frozen=True)
 class Place:
-    """Where faults are to be injected: ``driver`` "uml" or "libvirt"; ``guest_modules`` None where they are not
+    """Where faults are to be injected: ``driver`` by its name; ``guest_modules`` None where they are not
     known, as there is no image yet."""
 
     driver: str
@@ -69,8 +69,9 @@ def guest_modules(image: GuestImage, driver: str) -> frozenset[str] | None:
     """The modules, built in or to be loaded, of the kernel that ``driver`` boots; None where they can't be read."""
     versions = [line.split("/")[5] for line in _debugfs(image, "ls -p /usr/lib/modules").splitlines()
                 if line.count("/") >= 6 and not line.split("/")[5].startswith(".")]
-    version = next((name for name in versions if (name == image.uml_kernel_version) == (driver == "uml")), None)
-    if version is None:
+    from fenceline.machines.drivers import DRIVERS
+    version = DRIVERS.find(driver).kernel(image)
+    if version not in versions:
         return None
     text = "".join(_debugfs(image, f"cat /usr/lib/modules/{version}/{name}") for name in ("modules.dep",
                                                                                           "modules.builtin"))

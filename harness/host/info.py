@@ -58,7 +58,7 @@ class Host:
         return find_image()
 
     def kvm(self, image: GuestImage) -> tuple[bool, str]:
-        from fenceline.machines.kvm import kvm_usable
+        from fenceline.machines.libvirt.kvm import kvm_usable
 
         return kvm_usable(image)
 

@@ -104,7 +104,7 @@ def _undo_folder(entry: Entry) -> str:
 
 
 def _undo_domain(entry: Entry) -> str:
-    from fenceline.machines.libvirt_driver import undefine_domain
+    from fenceline.machines.libvirt.driver import undefine_domain
     undefine_domain(**entry.undo)
     return f"domain {entry.undo['name']}"
 

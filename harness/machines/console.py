@@ -28,3 +28,12 @@ class FileTail:
 def why_reset(console: FileTail) -> str:
     """What made the kernel that writes to ``console`` reset itself: its watchdog, a clean reboot, or else SysRq."""
     return next((why for words, why in _LAST_WORDS if console.says(words)), "sysrq")
+
+
+def console_tail(path: Path, lines: int = 15) -> str:
+    """The last ``lines`` of a console, for an error's detail."""
+    try:
+        text = path.read_bytes()[-20_000:].decode(errors="replace")
+    except OSError:
+        return f"(no console at {path})"
+    return f"last lines of {path}:\n" + "\n".join("  " + line.rstrip() for line in text.splitlines()[-lines:])

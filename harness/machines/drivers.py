@@ -1,33 +1,76 @@
-"""Which driver runs the machines."""
+"""Which kinds of machines there are, and which of them runs a cluster's.
+
+A driver is a module that registers one ``DriverKind``; it is found through the entry points ``fenceline.drivers``.
+"""
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from fenceline.core.errors import HostError
+from fenceline.core.registry import Registry
+from fenceline.machines.image import GuestImage
 from fenceline.machines.protocol import Driver, DriverContext
 
-DRIVERS = ("auto", "uml", "libvirt")
+#: The word for whichever driver suits this host best.
+AUTO = "auto"
+
+
+class DriverKind(Protocol):
+    """One kind of machines. What it needs is imported when it is made, not before: it may not be installed.
+
+    ``title`` says whose machines they are, as in "runs on ... only".
+    """
+
+    name: str
+    title: str
+
+    def preference(self, uri: str | None) -> int:
+        """How well it suits this host: of several the highest is taken by itself; 0: only where it is named."""
+
+    def kernel(self, image: GuestImage) -> str:
+        """The version of the kernel in ``image`` that its machines boot; "" where that is not known."""
+
+    def make(self, context: DriverContext, uri: str | None) -> Driver:
+        """The driver of one cluster.
+
+        Raises:
+            HostError: the host can't run it.
+        """
+
+
+DRIVERS: Registry[DriverKind] = Registry("driver")
+
+
+def names() -> tuple[str, ...]:
+    """What may be said for a driver."""
+    return (AUTO, *DRIVERS)
 
 
 def resolved_name(name: str, uri: str | None = None) -> str:
-    """What "auto" means on this host: "libvirt" or "uml"."""
-    if name != "auto":
+    """What ``name`` means on this host, where it is "auto".
+
+    Raises:
+        HostError: no driver suits this host by itself.
+    """
+    if name != AUTO:
         return name
-    from fenceline.machines.image import find_image
-    from fenceline.machines.kvm import kvm_usable
-    image = find_image()
-    return "libvirt" if uri or (image is not None and kvm_usable(image)[0]) else "uml"
+    preferences = {one: kind.preference(uri) for one, kind in DRIVERS.items()}
+    best = max(preferences, key=preferences.__getitem__, default="")
+    if preferences.get(best, 0) <= 0:
+        raise HostError("no driver of machines suits this host by itself",
+                        f"name one of {', '.join(DRIVERS) or 'none'}")
+    return best
 
 
 def make_driver(name: str, context: DriverContext, uri: str | None = None) -> Driver:
-    """The driver ``name``; "auto" is libvirt where KVM really runs a guest, else UML.
+    """The driver ``name``, or for "auto" the one that suits this host best.
 
     Raises:
         HostError: no such driver, or the host can't run it.
     """
-    if name not in DRIVERS:
-        raise HostError(f"no driver {name!r}; there are {', '.join(DRIVERS)}")
-    if resolved_name(name, uri) == "libvirt":
-        from fenceline.machines.libvirt_driver import LibvirtDriver
-        return LibvirtDriver(context, uri)
-    from fenceline.machines.uml_driver import UmlDriver
-    return UmlDriver(context)
+    try:
+        kind = DRIVERS.find(resolved_name(name, uri))
+    except KeyError as unknown:
+        raise HostError(unknown.args[0]) from None
+    return kind.make(context, uri)

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fenceline.core.places import cache_dir
-from fenceline.machines import uml_kernel
 from fenceline.machines.rootfs import RECIPE, ROOTFS_SIZE, SUITE, ImageError, make_rootfs
-from fenceline.machines.uml_kernel import UmlKernelError
+from fenceline.machines.uml import kernel as uml_kernel
+from fenceline.machines.uml.kernel import UmlKernelError
 
 FORMAT = 1  # raise it when the layout of a finished image folder changes
 SPACE_NEEDED = 6 * 2**30  # bytes that a build wants free in the cache

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fenceline.core.errors import HostError
-from fenceline.machines import uml_kernel
+from fenceline.machines.uml import kernel as uml_kernel
 
 SUITE = "bookworm"
 RECIPE = Path(__file__).with_name("recipe")

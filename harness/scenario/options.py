@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from fenceline.core.project import TOPOLOGIES, TOPOLOGIES_INI, Project
-from fenceline.machines.drivers import DRIVERS
+from fenceline.machines import drivers
 
 #: The ini option that names the folders all of whose feature files are for machines.
 FEATURES_INI = "fenceline_features"
 _PREFIX = "--fenceline-"
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "driver": {"choices": DRIVERS, "default": "auto",
+    "driver": {"choices": drivers.names(), "default": drivers.AUTO,
                "help": "where machines come from (default: auto: libvirt where KVM works, else uml)"},
     "libvirt-uri": {"metavar": "URI", "help": "use this libvirt instead of a private one in the fabric"},
     "runs-dir": {"metavar": "DIR", "help": "where run folders go (default: reports/runs)"},

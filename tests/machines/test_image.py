@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from fenceline.machines import image, rootfs, uml_kernel
+from fenceline.machines import image, rootfs
 from fenceline.machines.image import ImageError, find_image, recipe_key
 from fenceline.machines.rootfs import read_packages
-from fenceline.machines.uml_kernel import UmlKernelError, debian_source, parse_sources
+from fenceline.machines.uml import kernel as uml_kernel
+from fenceline.machines.uml.kernel import UmlKernelError, debian_source, parse_sources
 
 ONE_LINE = "# main\ndeb [arch=amd64 signed-by=/k.gpg] http://m.test/debian bookworm main contrib # x\ndeb-src x y z\n"
 DEB822 = """Types: deb

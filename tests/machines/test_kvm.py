@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fenceline.machines import kvm
+from fenceline.machines.libvirt import kvm
 
 SAYS = [sys.executable, "-c", "import time; print('[    0.0] Linux version 6.1', flush=True); time.sleep(30)"]
 HANGS = [sys.executable, "-c", "import time; print('Probing EDD... ok', flush=True); time.sleep(30)"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fenceline.machines.libvirt_domain import DomainSettings, domain_xml, interface_xml, is_plugged
+from fenceline.machines.libvirt.domain import DomainSettings, domain_xml, interface_xml, is_plugged
 from fenceline.machines.protocol import MachineSpec, Nic
 
 HEARTBEAT = Nic("heartbeat", "52:54:00:fe:00:0b", "br0", "t0n0")

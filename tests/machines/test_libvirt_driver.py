@@ -11,8 +11,9 @@ libvirt = pytest.importorskip("libvirt")
 
 from fenceline.core.errors import HostError, MachineError  # noqa: E402
 from fenceline.journal.journal import Journal, open_entries  # noqa: E402
-from fenceline.machines import libvirt_run, libvirtd  # noqa: E402
-from fenceline.machines.libvirt_driver import LibvirtDriver, undefine_domain  # noqa: E402
+from fenceline.machines.libvirt import daemon as libvirtd  # noqa: E402
+from fenceline.machines.libvirt import run as libvirt_run  # noqa: E402
+from fenceline.machines.libvirt.driver import LibvirtDriver, undefine_domain  # noqa: E402
 from fenceline.machines.protocol import DriverContext, MachineSpec, Nic, Power  # noqa: E402
 
 FAKE = "test:///default"

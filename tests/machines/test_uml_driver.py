@@ -13,8 +13,9 @@ import pytest
 from fenceline.core.errors import HostError, MachineError
 from fenceline.journal.journal import Journal, open_entries
 from fenceline.machines import process
+from fenceline.machines.console import console_tail
 from fenceline.machines.protocol import DriverContext, MachineSpec, Nic, Power
-from fenceline.machines.uml_driver import UmlDriver, console_tail
+from fenceline.machines.uml.driver import UmlDriver
 from fenceline.observe.log import EventLog
 from fenceline.observe.loop import ObserverLoop
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import threading
-from pathlib import Path
 
 from fenceline.core.errors import HostError, MachineError
 from fenceline.machines import process
@@ -263,12 +262,3 @@ class UmlDriver:
         """Powers every machine off."""
         for machine in self._machines:
             machine.close()
-
-
-def console_tail(path: Path, lines: int = 15) -> str:
-    """The last ``lines`` of a console, for an error's detail."""
-    try:
-        text = path.read_bytes()[-20_000:].decode(errors="replace")
-    except OSError:
-        return f"(no console at {path})"
-    return f"last lines of {path}:\n" + "\n".join("  " + line.rstrip() for line in text.splitlines()[-lines:])

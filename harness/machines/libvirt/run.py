@@ -14,8 +14,8 @@ import libvirt
 
 from fenceline.core.errors import HostError, MachineError
 from fenceline.machines.console import FileTail
-from fenceline.machines.libvirt_domain import Hypervisor
-from fenceline.machines.libvirtd import Libvirtd
+from fenceline.machines.libvirt.daemon import Libvirtd
+from fenceline.machines.libvirt.domain import Hypervisor
 from fenceline.machines.protocol import DriverContext
 
 #: Seconds for a killed QEMU to be gone, and for libvirt to notice.

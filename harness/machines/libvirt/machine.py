@@ -17,8 +17,8 @@ from fenceline.core.errors import HostError, MachineError
 from fenceline.machines import process
 from fenceline.machines.console import FileTail, why_reset
 from fenceline.machines.hold import Hold
-from fenceline.machines.libvirt_domain import DomainSettings, domain_xml, interface_xml, is_plugged
-from fenceline.machines.libvirt_run import (
+from fenceline.machines.libvirt.domain import DomainSettings, domain_xml, interface_xml, is_plugged
+from fenceline.machines.libvirt.run import (
     STOP_LIMIT,
     Boot,
     Hypervisors,

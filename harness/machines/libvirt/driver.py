@@ -14,11 +14,11 @@ except ImportError as missing:
     raise HostError("the libvirt driver needs libvirt-python, which is built on the host: apt-get install "
                     "libvirt-dev gcc pkg-config python3-dev, then pip install libvirt-python") from missing
 
-from fenceline.machines.kvm import kvm_usable
-from fenceline.machines.libvirt_domain import Hypervisor
-from fenceline.machines.libvirt_machine import LibvirtMachine
-from fenceline.machines.libvirt_run import Boot, Hypervisors
-from fenceline.machines.libvirtd import Libvirtd, ensure_event_loop, open_connection
+from fenceline.machines.libvirt.daemon import Libvirtd, ensure_event_loop, open_connection
+from fenceline.machines.libvirt.domain import Hypervisor
+from fenceline.machines.libvirt.kvm import kvm_usable
+from fenceline.machines.libvirt.machine import LibvirtMachine
+from fenceline.machines.libvirt.run import Boot, Hypervisors
 from fenceline.machines.protocol import DriverContext, MachineSpec
 from fenceline.model.event import now_ns
 

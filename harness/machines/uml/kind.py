@@ -1,0 +1,27 @@
+"""What the rest must know of machines from User-Mode Linux."""
+
+from __future__ import annotations
+
+from fenceline.machines.drivers import DRIVERS
+from fenceline.machines.image import GuestImage
+from fenceline.machines.protocol import Driver, DriverContext
+
+
+class Uml:
+    """See ``DriverKind``. It runs wherever Fenceline does, and faster than what is emulated."""
+
+    name = "uml"
+    title = "User-Mode Linux"
+
+    def preference(self, uri: str | None) -> int:
+        return 1
+
+    def kernel(self, image: GuestImage) -> str:
+        return image.uml_kernel_version
+
+    def make(self, context: DriverContext, uri: str | None) -> Driver:
+        from fenceline.machines.uml.driver import UmlDriver
+        return UmlDriver(context)
+
+
+DRIVERS.register(Uml.name, Uml())
