@@ -25,6 +25,7 @@ from fenceline.judge.outages import outages
 from fenceline.model.event import Event, now_ns
 from fenceline.model.topology import Topology
 from fenceline.model.verdict import Outage
+from fenceline.reports.stats import percentile
 
 _TABLE = "fl_known_outage"
 _RULES = """
@@ -218,14 +219,6 @@ def summary(compared: Sequence[Compared]) -> dict[str, float]:
         "bound": statistics.median(one.reported.plus_minus for one in compared if one.reported is not None),
         "truth_plus_minus": max(one.known.plus_minus for one in compared),
     }
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The value below which ``share`` of ``ordered`` (sorted, not empty) lies, interpolated between neighbours."""
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from fenceline.observe.calibration import Compared, KnownOutage, compare, lengths_and_pauses, percentile, summary
+from fenceline.observe.calibration import Compared, KnownOutage, compare, lengths_and_pauses, summary
 from tests.judge.logs import A, Log, ns
 
 
@@ -52,12 +52,6 @@ def test_an_error_beyond_the_bound_is_told():
     figures = summary([found, Compared(known(3.99, 5.99), found.reported)])
     assert (figures["n"], figures["missed"], figures["outside_bound"]) == (2, 0, 1)
     assert figures["max"] == pytest.approx(1.02, abs=0.001)
-
-
-def test_percentiles_are_interpolated():
-    assert percentile([1.0], 0.95) == 1.0
-    assert percentile([0.0, 1.0, 2.0], 0.5) == 1.0
-    assert percentile([0.0, 10.0], 0.95) == pytest.approx(9.5)
 
 
 def test_lengths_are_the_same_for_the_same_seed():

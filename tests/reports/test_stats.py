@@ -10,6 +10,7 @@ from fenceline.reports.stats import bootstrap, cliffs_delta, distribution, perce
 def test_percentile():
     assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
     assert percentile([0.0, 10.0], 0.95) == pytest.approx(9.5)
+    assert percentile([1.0], 0.95) == 1.0
     with pytest.raises(ValueError, match="no values"):
         percentile([], 0.5)
 
