@@ -22,7 +22,7 @@ import pytest
 from fenceline.core.errors import MachineError
 from fenceline.machines import process
 from fenceline.machines.protocol import DriverContext, MachineSpec, Nic, Power
-from fenceline.machines.uml_driver import UmlDriver
+from fenceline.machines.uml.driver import UmlDriver
 from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
 from fenceline.observe.log import EventLog
@@ -160,7 +160,7 @@ def libvirt_world(tmp_path_factory):
     """What all libvirt machines share: one libvirtd of our own. ``listen`` is the present test's."""
     skip_unless("ip", "nft", "libvirtd", "qemu-system-x86_64", "qemu-img")
     pytest.importorskip("libvirt")
-    from fenceline.machines import libvirt_driver
+    from fenceline.machines.libvirt import driver as libvirt_driver
     folder = tmp_path_factory.mktemp("libvirt")
     (folder / "rootfs.ext4").write_bytes(bytes(2**20))
     (folder / "vmlinuz").write_bytes(QEMU_KERNEL)

@@ -10,7 +10,7 @@ import pytest
 
 from fenceline.commands import host
 from fenceline.core.errors import HostError
-from fenceline.machines.uml_kernel import UmlKernelError
+from fenceline.machines.uml.kernel import UmlKernelError
 from fenceline.machines.virtual import build
 from fenceline.machines.virtual.build import KernelBuildError
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from fenceline.core.errors import HostError
 from fenceline.core.places import cache_dir
 from fenceline.machines.image import find_image, only_builder
-from fenceline.machines.uml_kernel import UmlKernelError, private_apt, run_logged
+from fenceline.machines.uml.kernel import UmlKernelError, private_apt, run_logged
 
 RECIPE = Path(__file__).with_name("kernel")
 DEFAULTS = "arch/um/configs/x86_64_defconfig"  # UML's own, in the kernel's sources
