@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,3 +62,62 @@ def test_what_only_some_can_is_said_with_who_can(monkeypatch):
     assert kinds_with("manages_resources") == "pacemaker"
     monkeypatch.setattr(STACKS, "_there", {})
     assert kinds_with("manages_resources") == "no stack"
+
+
+PLUG_IN = '''
+from typing import ClassVar, Literal
+from fenceline.model.stack import NO_QUORUM, STACKS, StackModel
+from fenceline.model.units import Duration
+
+class CoffeeHa(StackModel):
+    """Members who drink coffee together."""
+    kind: Literal["coffee"]
+    cup: Duration = 2.0
+    abilities: ClassVar = frozenset({"move"})
+    packets: ClassVar = "arp"
+    own_daemons: ClassVar = {"coffeed": "coffeed"}
+    own_units: ClassVar = ("coffee",)
+    quorum = property(lambda self: NO_QUORUM)
+    patience_s = property(lambda self: self.cup)
+    notice_s = property(lambda self: 2 * self.cup)
+
+    def problems(self, topology):
+        return ["stack.cup: empty"] if self.cup < 1 else []
+
+    def make(self, topology, sessions, bmc_password, is_reachable, slowdown):
+        return f"{topology.name} drinks"
+
+STACKS.register("coffee", CoffeeHa)
+'''
+LOOK = '''
+import json, sys, yaml
+from fenceline.faults import make_fault
+from fenceline.faults.fitting import misfit
+from fenceline.model.load import TopologyError, find_topology, parse_topology, topology_schema
+from fenceline.model.damage import patience_s
+from fenceline.stacks.base import make_stack
+from fenceline.stacks.offers import offers
+raw = yaml.safe_load(find_topology("web-iscsi").read_text()) | {"stack": {"kind": "coffee", "cup": "3s"}}
+topology = parse_topology(raw, "here")
+problem = ""
+try:
+    parse_topology(raw | {"stack": {"kind": "coffee", "cup": "0.5s"}}, "here")
+except TopologyError as error:
+    problem = str(error)
+told = [patience_s(topology), make_stack(topology, {}, "", None), "daemon coffeed" in offers(topology),
+        "CoffeeHa" in topology_schema()["$defs"], "stack.cup: empty" in problem,
+        misfit(make_fault("daemon-kill", node="rs-01", daemon="coffeed"), topology)]
+print(json.dumps(told))
+'''
+
+
+def test_a_stack_from_outside_is_a_module_and_an_entry_point(tmp_path):
+    (tmp_path / "coffee_ha.py").write_text(PLUG_IN)
+    installed = tmp_path / "coffee_ha-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: coffee-ha\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[fenceline.stacks]\ncoffee = coffee_ha\n")
+    done = subprocess.run([sys.executable, "-c", LOOK], env=os.environ | {"PYTHONPATH": str(tmp_path)},
+                          capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [3.0, "web-iscsi drinks", True, True, True, None]
