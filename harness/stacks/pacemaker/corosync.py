@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fenceline.model.addressing import address, management_address
 from fenceline.model.topology import Topology
-from fenceline.stacks.pacemaker.model import QDEVICE_SYNC_TIMEOUT
 
 AUTHKEY_BYTES = 256  # what corosync-keygen(8) makes
 
@@ -47,7 +46,7 @@ def corosync_conf(topology: Topology) -> str:
     else:
         votes = 1 if quorum.algorithm == "ffsplit" else len(topology.cluster_nodes) - 1
         lines += ["    device {", "        model: net", f"        votes: {votes}", "        timeout: 3000",
-                  f"        sync_timeout: {QDEVICE_SYNC_TIMEOUT * 1000:.0f}", "        net {",
+                  f"        sync_timeout: {topology.stack.quorum_device_s * 1000:.0f}", "        net {",
                   f"            host: {management_address(topology, quorum.device)}",
                   f"            algorithm: {quorum.algorithm}",
                   # the certificates of pcs or crmsh are for set-ups over SSH; the fabric is closed

@@ -15,10 +15,6 @@ from fenceline.model.units import Duration
 if TYPE_CHECKING:
     from fenceline.model.topology import Topology
 
-#: How long corosync waits for its quorum device while its members change (s); SBD trusts no quorum that may take longer
-#: than its watchdog.
-QDEVICE_SYNC_TIMEOUT = 6.0
-
 
 class Dlm(Strict):
     """dlm_controld, which cluster file systems take their locks from."""
@@ -39,7 +35,8 @@ class Pacemaker(StackModel):
     has_coordinator: ClassVar[bool] = True
     on_corosync: ClassVar[bool] = True
     heartbeat_kbit: ClassVar[int] = 200
-    quorum_device_s: ClassVar[float] = QDEVICE_SYNC_TIMEOUT
+    #: corosync's quorum.device.sync_timeout; SBD trusts no quorum that may take longer than its watchdog.
+    quorum_device_s: ClassVar[float] = 6.0
     packets: ClassVar[str] = "totem"
     own_daemons: ClassVar[Mapping[str, str]] = {
         "corosync": "corosync", "pacemakerd": "pacemakerd", "pacemaker-controld": "pacemaker-contr",
