@@ -148,7 +148,7 @@ class ClientObserver(TimedObserver):
         oldest = next(iter(self._asked[target]), None)
         waits = (now_ns() - oldest.sent_ns) / 1e9 if oldest else 0.0
         if oldest and oldest.connected and waits > SLOW:
-            return INTERVAL_SLOW
+            return max(INTERVAL_SLOW, self._pause[target.service])
         if target in self._refused or (oldest and not oldest.connected and waits > AWAY):
             return INTERVAL_AWAY
         return self._pause[target.service]
