@@ -25,7 +25,7 @@ ASKERS: dict[str, Asker] = {
     "http": Asker(HttpDialogue),
     "tcp": Asker(None),
     "mysql": Asker(SqlDialogue, 0.012),
-    # PostgreSQL forks a process for each connection: 50 a second left a User-Mode Linux guest no time for its own agent,
+    # PostgreSQL forks a process for each connection: 50 a second left a User-Mode Linux guest no time for its agent,
     # whose monitor ran into its timeout of 20 s
     "pgsql": Asker(PgsqlDialogue, 0.250),
     "redis": Asker(RedisDialogue),
