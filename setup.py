@@ -3,7 +3,11 @@
 
 from setuptools import find_packages, setup
 
-setup(packages=["fenceline", *(f"fenceline.{name}" for name in find_packages("harness")),
-                *(f"fenceline.{part}{dot}{name}" for part in ("steps", "reports")
-                  for dot, name in [("", ""), *((".", name) for name in find_packages(part))]),
-                "fenceline.topologies", "fenceline.features"])
+
+def whole(name: str, folder: str) -> list[str]:
+    """The package ``name``, which is in ``folder``, and all that is in it."""
+    return [name, *(f"{name}.{part}" for part in find_packages(folder))]
+
+
+setup(packages=[*whole("fenceline", "harness"), *whole("fenceline.steps", "steps"),
+                *whole("fenceline.reports", "reports"), "fenceline.topologies", "fenceline.features"])

@@ -143,7 +143,7 @@ def own(cls: type, what: str) -> tuple[Says, ...]:
     """The sentences ``what`` (``says``, ``heal_says``) of ``cls``: its own or its bases', but not those of another
     fault that it is made from."""
     for base in cls.__mro__:
-        if base is not cls and base in FAULTS.values():
+        if base is not cls and FAULTS.get(vars(base).get("name")) is base:
             return ()
         if what in vars(base):
             return vars(base)[what]

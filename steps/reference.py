@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 import sys
 from collections.abc import Iterable
@@ -12,7 +10,7 @@ from typing import Any
 
 from pytest_bdd.steps import step_function_context_registry
 
-import fenceline.steps
+from fenceline.core.registry import import_whole
 from fenceline.judge.promise import promises
 from fenceline.model.stack import STACKS
 from fenceline.scenario.anchors import MOMENTS
@@ -76,8 +74,7 @@ def choices(pattern: str) -> dict[str, list[str]]:
 
 def load_steps() -> list[Any]:
     """Every step of ours, as pytest-bdd knows it."""
-    for module in pkgutil.iter_modules(fenceline.steps.__path__, "fenceline.steps."):
-        importlib.import_module(module.name)  # importing registers its steps
+    import_whole("fenceline.steps")  # importing registers its steps
     return [context for context in step_function_context_registry.values()
             if context.step_func.__module__.startswith("fenceline.steps.")]
 

@@ -22,9 +22,8 @@ import difflib
 import functools
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
 from typing import Generic, TypeVar
 
 from fenceline.core.errors import HostError
@@ -74,10 +73,7 @@ class Registry(Mapping[str, T], Generic[T]):
         try:
             for entry in _entries(self._group):
                 self._source = _source(entry)
-                try:
-                    self._import(entry.value)
-                except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
-                    raise _broken(self.kind, entry, error) from error
+                _taken(self.kind, entry, self._import)
         except BaseException:
             self._loaded = False
             raise
@@ -114,12 +110,13 @@ class Registry(Mapping[str, T], Generic[T]):
         return len(self._there)
 
 
-def import_whole(name: str) -> ModuleType:
-    """Imports the module ``name`` and, where it is a package, all that is in it."""
-    module = importlib.import_module(name)
-    for part in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
+def import_whole(name: str) -> list[str]:
+    """Imports the module ``name`` and, where it is a package, all that is in it; returns the names of these modules."""
+    found, paths = [name], getattr(importlib.import_module(name), "__path__", ())
+    for part in pkgutil.walk_packages(paths, f"{name}."):
         importlib.import_module(part.name)
-    return module
+        found.append(part.name)
+    return found
 
 
 @functools.cache
@@ -130,24 +127,19 @@ def modules(kind: str) -> tuple[str, ...]:
     Raises:
         HostError: one can't be imported; says which distribution brought it, and why.
     """
-    found: dict[str, None] = {}
-    for entry in _entries(GROUPS[kind]):
-        try:
-            whole = import_whole(entry.value)
-        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
-            raise _broken(kind, entry, error) from error
-        parts = pkgutil.walk_packages(getattr(whole, "__path__", ()), f"{entry.value}.")
-        found |= dict.fromkeys([entry.value, *(part.name for part in parts)])
-    return tuple(found)
+    return tuple(dict.fromkeys(name for entry in _entries(GROUPS[kind]) for name in _taken(kind, entry, import_whole)))
 
 
 def _source(entry: EntryPoint) -> str:
     return f"{entry.dist.name} ({entry.value})" if entry.dist else entry.value
 
 
-def _broken(kind: str, entry: EntryPoint, error: Exception) -> HostError:
-    return HostError(f"the {kind} plug-in {entry.name!r} of {_source(entry)} can't be imported: "
-                     f"{type(error).__name__}: {error}", "mend it, or uninstall that distribution")
+def _taken(kind: str, entry: EntryPoint, take: Callable[[str], T]) -> T:
+    try:
+        return take(entry.value)
+    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+        raise HostError(f"the {kind} plug-in {entry.name!r} of {_source(entry)} can't be imported: "
+                        f"{type(error).__name__}: {error}", "mend it, or uninstall that distribution") from error
 
 
 def _entries(group: str) -> list[EntryPoint]:

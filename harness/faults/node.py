@@ -133,20 +133,18 @@ class NodeFault(OnNode):
         return {"waited_s": round(wait_tick(cluster, self.node, cluster.boot_deadline), 3)}
 
 
+#: What it costs is shown for a machine of each kind.
+_ANY_MACHINE = tuple(f"node={{{role}}}" for role in (
+    "active", "standby", "storage-host", "quorum-device", "real-server", "client"))
+
+
 @fault
 @dataclass(frozen=True)
 class PowerOff(NodeFault):
     """The power of ``node`` is cut: nothing is flushed."""
 
     name: ClassVar[str] = "power-off"
-    samples: ClassVar[tuple[str, ...]] = (
-        "node={active}",
-        "node={standby}",
-        "node={storage-host}",
-        "node={quorum-device}",
-        "node={real-server}",
-        "node={client}",
-    )
+    samples: ClassVar[tuple[str, ...]] = _ANY_MACHINE
     says: ClassVar[tuple[Says, ...]] = (Says("the power of <node> is cut"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("<node> is switched on"),)
 
@@ -188,14 +186,7 @@ class Hang(NodeFault):
     """The CPUs of ``node`` stop; healing lets it wake up where it was."""
 
     name: ClassVar[str] = "hang"
-    samples: ClassVar[tuple[str, ...]] = (
-        "node={active}",
-        "node={standby}",
-        "node={storage-host}",
-        "node={quorum-device}",
-        "node={real-server}",
-        "node={client}",
-    )
+    samples: ClassVar[tuple[str, ...]] = _ANY_MACHINE
     says: ClassVar[tuple[Says, ...]] = (Says("<node> hangs"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("<node> wakes up"),)
 

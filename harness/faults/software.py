@@ -21,7 +21,7 @@ from fenceline.faults.says import Says, all_members, only_node
 from fenceline.model import damage
 from fenceline.model.cost import Cost
 from fenceline.stacks.nginx import configuration
-from fenceline.stacks.offers import components, units
+from fenceline.stacks.offers import components
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
@@ -61,7 +61,7 @@ class _Software:
 
 def _on_all(cluster: Cluster, nodes: Sequence[str], action: str) -> None:
     """Has systemd ``action`` the cluster software of ``nodes``, on all at once, without waiting for its end."""
-    words = units(cluster.topology)
+    words = cluster.topology.stack.units(cluster.topology)
     for node in nodes:
         cluster.session(node).run(["systemctl", "--no-block", action, *(
             words if action == "start" else reversed(words))], within=20)
@@ -169,7 +169,7 @@ class ComponentStop(OnNode, _Software):
             # or systemd would start it again at once
             line = (f"systemctl mask --runtime --quiet {unit}.service; "
                     f"systemctl kill --kill-who=all --signal=KILL {unit}")
-        elif unit == units(cluster.topology)[-1]:
+        elif unit == cluster.topology.stack.units(cluster.topology)[-1]:
             line = f"systemctl --no-block stop {unit}"
         else:
             # systemd would stop what needs it first: told directly, it leaves in good order, and the others stay
@@ -228,7 +228,7 @@ class StartInterrupted(OnNode, _Software):
         wait_stopped(cluster, self.targets)
         first_daemon = cluster.topology.stack.first_process
         cluster.session(self.node).run(
-            f"systemctl --no-block start {' '.join(units(cluster.topology))}; "
+            f"systemctl --no-block start {' '.join(cluster.topology.stack.units(cluster.topology))}; "
             f"for i in $(seq 600); do pgrep -x {first_daemon} >/dev/null && break; sleep 0.05; done; "
             f"pgrep -x {first_daemon} >/dev/null || exit 9; sleep {self.after:g}", within=120)
         _on_all(cluster, self.targets, "stop")

@@ -12,6 +12,7 @@ from itertools import pairwise
 from fenceline.judge.findings import CLEAN_GAP_NS, TRUSTED_LATE_NS, Tally
 from fenceline.judge.history import SECOND, Edge, Ended, History, Interval
 from fenceline.judge.host import LITTLE, host_took
+from fenceline.judge.liveness import slowdown
 from fenceline.judge.promise import promise
 from fenceline.model.event import Event
 from fenceline.model.verdict import Finding, Verdict
@@ -64,7 +65,7 @@ def _takeovers(history: History) -> Iterator[tuple[str, Interval, Interval]]:
 
 
 def _due_ns(history: History, now: Interval) -> int:
-    return (now.start.latest_ns + round(WITHIN_NS * _slowdown(history))
+    return (now.start.latest_ns + round(WITHIN_NS * slowdown(history))
             + _starved_ns(history, now.node, now.start))
 
 
@@ -150,10 +151,6 @@ def _starved_ns(history: History, node: str, taken: Edge) -> int:
              if event.node == node and taken.latest_ns - SECOND <= event.t_ns <= taken.latest_ns + WITHIN_NS + SECOND]
     return sum(after - before for before, after in zip(ticks, ticks[1:], strict=False)
                if after - before > TRUSTED_LATE_NS)
-
-
-def _slowdown(history: History) -> float:
-    return next((float(event.data.get("slowdown", 1)) for event in history.kinds("ready")), 1.0)
 
 
 def _has_cable(history: History, node: str, begin_ns: int, end_ns: int) -> bool:

@@ -14,6 +14,7 @@ from fenceline.judge.faultlog import fault_records, impairments
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import SECOND, History
 from fenceline.judge.host import host_took
+from fenceline.judge.liveness import slowdown
 from fenceline.judge.promise import promise
 from fenceline.model.event import Event
 from fenceline.model.topology import Topology
@@ -40,10 +41,10 @@ def membership_settles(history: History) -> Finding:
     members' views come to rest within ``_ROUNDS`` rounds of what one membership takes to form, longer by what the
     faults in force cost; not demanded under one whose cost is that the membership is restless."""
     tally = Tally("membership settles")
-    round_s = forming_s(history.topology)
+    round_s = history.topology.stack.forming_s
     if round_s is None:
         return tally.finding(f"{history.topology.stack.kind} knows no membership")
-    allowed_ns = round(_ROUNDS * round_s * SECOND * _slowdown(history))
+    allowed_ns = round(_ROUNDS * round_s * SECOND * slowdown(history))
     causes = _causes(history)
     formed = 0
     for node in history.topology.cluster_nodes:
@@ -59,12 +60,6 @@ def membership_settles(history: History) -> Finding:
                       f"{history.at(row[-1].t_ns)}, one every {each_s:.1f} s, without a new cause: they had to settle "
                       f"within {allowed_ns / SECOND:g} s{doubt}", *row)
     return tally.finding(f"at most {formed} memberships were formed, the last ones for a cause")
-
-
-def forming_s(topology: Topology) -> float | None:
-    """What one new membership takes at most (s): that the silence of a node is noticed, and consensus on who is left;
-    None where the stack has no membership."""
-    return topology.stack.forming_s
 
 
 def _changes(history: History, node: str) -> list[Event]:
@@ -130,10 +125,6 @@ def _doubt(history: History, row: list[Event]) -> str:
     return ""
 
 
-def _slowdown(history: History) -> float:
-    return next((float(event.data.get("slowdown", 1)) for event in history.kinds("ready")), 1.0)
-
-
 @promise("cluster answers", order=210,
          breaks="nobody who was asked could tell the cluster's state for longer than the longest "
                 "`failover_budget`, though a member that could was left and SSH reached it; UNKNOWN where one of "
@@ -143,7 +134,7 @@ def cluster_answers(history: History) -> Finding:
     is left that could tell. What the harness could not ask for is no silence of the cluster's."""
     tally = Tally("cluster answers")
     ready_ns = history.ready_ns() or history.start_ns
-    budget_s = silent_for(history.topology) * _slowdown(history)
+    budget_s = silent_for(history.topology) * slowdown(history)
     longest_s = 0.0
     for silence in _silences(history):
         begin_ns = max(int(silence[0].data.get("asked_ns", silence[0].t_ns)), ready_ns)

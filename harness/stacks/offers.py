@@ -27,11 +27,6 @@ def daemons(topology: Topology) -> dict[str, str]:
     return topology.stack.daemons(topology) | ({"sbd": "sbd"} if topology.fencing.method == "sbd" else {})
 
 
-def units(topology: Topology) -> tuple[str, ...]:
-    """The units of the cluster software on every member, in the order in which they start."""
-    return topology.stack.units(topology)
-
-
 def agent_file(service: Service) -> str | None:
     """The file of the agent that starts and stops ``service``'s daemon; None where there is none, or it is a unit."""
     if service.daemon is None:

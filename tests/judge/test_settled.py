@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fenceline.judge.settled import forming_s, silent_for
+from fenceline.judge.settled import silent_for
 from fenceline.model.event import Event
 from fenceline.model.load import load_topology
 from fenceline.model.verdict import Verdict
@@ -77,9 +77,9 @@ def test_the_reason_says_who_how_often_and_how_long_it_may_take():
 
 
 def test_what_it_may_take_follows_the_stack():
-    assert forming_s(logs.topology()) == pytest.approx(2.2)
-    assert forming_s(load_topology("mysql-drbd-heartbeat")) == pytest.approx(3.5)
-    assert forming_s(load_topology("lvs-keepalived")) is None
+    assert logs.topology().stack.forming_s == pytest.approx(2.2)
+    assert load_topology("mysql-drbd-heartbeat").stack.forming_s == pytest.approx(3.5)
+    assert load_topology("lvs-keepalived").stack.forming_s is None
     slow = flap(fault(Log(logs.topology(3)).baseline(), 10, **CUT), 12, 60)
     slow.add(2, "scenario", None, "ready", service="web", slowdown=6.0)
     assert slow.end(60).finding(SETTLES).verdict is PASS

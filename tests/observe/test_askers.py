@@ -14,22 +14,13 @@ from fenceline.observe.client import ClientObserver
 from fenceline.observe.dialogue import Answer, HttpDialogue
 from fenceline.observe.pgsql import PgsqlDialogue, message
 from fenceline.observe.redis import RedisDialogue
+from tests.observe.test_mysql import hold
 
 READY = message(b"Z", b"I")
 LOGIN = (message(b"R", b"\0\0\0\0") + message(b"S", b"server_version\x0015.10\0") + message(b"K", b"12345678") + READY)
 ROW = (message(b"T", b"\0\x01cluster_name\0" + bytes(18)) + message(b"D", struct.pack("!Hi", 1, 5) + b"db-01")
        + message(b"C", b"SHOW\0") + READY)
 ERROR = message(b"E", b"SFATAL\0C57P03\0Mthe database system is starting up\0\0")
-
-
-def hold(dialogue, raw, step):
-    sent = b""
-    for place in range(0, len(raw), step):
-        said = dialogue.feed(raw[place:place + step])
-        if isinstance(said, Answer):
-            return sent, said
-        sent += said
-    return sent, None
 
 
 @pytest.mark.parametrize("step", [1, 7, 1000])
