@@ -111,13 +111,45 @@ print(json.dumps(told))
 '''
 
 
-def test_a_stack_from_outside_is_a_module_and_an_entry_point(tmp_path):
-    (tmp_path / "coffee_ha.py").write_text(PLUG_IN)
-    installed = tmp_path / "coffee_ha-1.0.dist-info"
-    installed.mkdir()
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: coffee-ha\nVersion: 1.0\n")
-    (installed / "entry_points.txt").write_text("[fenceline.stacks]\ncoffee = coffee_ha\n")
-    done = subprocess.run([sys.executable, "-c", LOOK], env=os.environ | {"PYTHONPATH": str(tmp_path)},
+def installed(tmp_path: Path, group: str, module: str, text: str, look: str) -> object:
+    """What ``look`` prints as JSON where a distribution is there whose entry point of ``group`` names ``module``."""
+    (tmp_path / f"{module}.py").write_text(text)
+    there = tmp_path / f"{module}-1.0.dist-info"
+    there.mkdir()
+    (there / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 1.0\n")
+    (there / "entry_points.txt").write_text(f"[{group}]\ncoffee = {module}\n")
+    done = subprocess.run([sys.executable, "-c", look], env=os.environ | {"PYTHONPATH": str(tmp_path)},
                           capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [3.0, "web-iscsi drinks", True, True, True, None]
+    return json.loads(done.stdout)
+
+
+def test_a_stack_from_outside_is_a_module_and_an_entry_point(tmp_path):
+    assert installed(tmp_path, "fenceline.stacks", "coffee_ha", PLUG_IN, LOOK) == [
+        3.0, "web-iscsi drinks", True, True, True, None]
+
+
+IMPORTER = '''
+import re
+from fenceline.importers.kinds import FileKind, file_kind
+
+def read(draft, files):
+    source = files["coffee.conf"][0]
+    for number, line in enumerate(source.text.splitlines(), 1):
+        draft.node(line.split()[1], source.at(number))
+    draft.raw["stack"] = {"kind": "keepalived"}
+    draft.service("cup", source.at(1), [{"kind": "vip", "address": "192.168.1.200"}], {})
+    draft.finish()
+
+file_kind(FileKind(name="coffee.conf", order=500, words=re.compile("^drinker", re.M), read=read))
+'''
+IMPORT = '''
+import json
+from fenceline.importers.combine import import_sources
+from fenceline.importers.source import Source
+print(json.dumps(sorted(import_sources([Source("x", "drinker anna\\ndrinker bert\\n")], "coffee").raw["nodes"])))
+'''
+
+
+def test_an_importer_from_outside_is_a_module_and_an_entry_point(tmp_path):
+    assert installed(tmp_path, "fenceline.importers", "coffee_files", IMPORTER, IMPORT) == ["anna", "bert"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fenceline.core.errors import FencelineError
-from fenceline.importers.blocks import Directive
+from fenceline.importers.blocks import Directive, parse_blocks
 from fenceline.importers.cibvalues import Settings, duration, is_true, resolve, settings
 from fenceline.importers.corosync import import_corosync
 from fenceline.importers.draft import Draft
+from fenceline.importers.kinds import FileKind, Files, file_kind
 from fenceline.importers.resources import Resources
 from fenceline.importers.source import Source
-from fenceline.importers.xmltree import Element
+from fenceline.importers.xmltree import Element, parse_xml
 
 _SILENT = frozenset({"cluster-infrastructure", "cluster-name", "dc-version", "have-watchdog", "last-lrm-refresh",
                      "symmetric-cluster", "stonith-enabled", "default-resource-stickiness"})
@@ -116,3 +117,21 @@ def _properties(draft: Draft, properties: Settings, defaults: Settings) -> None:
                 draft.number(value, place), 0)
         elif name != "resource-stickiness":
             draft.note(place, f"rsc_defaults {name}={value}: not expressed")
+
+
+def corosync_of(files: Files) -> tuple[Source, Directive] | None:
+    """The corosync.conf among ``files``, read; None where there is none."""
+    return next(((one, parse_blocks(one, "#", by_line=True)) for one in files.get("corosync.conf", ())), None)
+
+
+#: What is read beside a configuration of Pacemaker, whichever way that is written.
+BESIDE = frozenset({"corosync.conf", "drbd.conf"})
+
+
+def _read(draft: Draft, files: Files) -> None:
+    source, corosync = files["cib"][0], corosync_of(files)
+    import_cib(draft, source, parse_xml(source), corosync)
+
+
+file_kind(FileKind(name="cib", order=60, says="a CIB (cibadmin --query)", tags=("cib", "configuration"), read=_read,
+                   beside=BESIDE))

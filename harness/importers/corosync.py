@@ -9,6 +9,7 @@ from typing import Any
 
 from fenceline.importers.blocks import Directive
 from fenceline.importers.draft import Draft
+from fenceline.importers.kinds import FileKind, file_kind
 from fenceline.importers.source import Source
 from fenceline.model.units import format_duration
 
@@ -194,3 +195,9 @@ def _unread(draft: Draft, source: Source, block: Directive) -> None:
     for one in block.body or ():
         if one.name.rstrip(":") not in _SILENT[block.name]:
             draft.note(source.at(one.line), f"{block.name}: {' '.join(one.words)}: not expressed")
+
+
+file_kind(FileKind(
+    name="corosync.conf", order=90, together="a CIB (cibadmin --query)",
+    words=re.compile(r"^\s*((totem|nodelist|quorum|logging|interface|aisexec|service|amf|uidgid|system|resources|"
+                     r"nozzle|event)\s*\{|compatibility:)", re.MULTILINE)))

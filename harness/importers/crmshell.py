@@ -3,10 +3,12 @@ that is a note; its own tools read all of it."""
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 
 from fenceline.core.errors import FencelineError
+from fenceline.importers.cib import BESIDE, corosync_of, import_cib
 from fenceline.importers.cibbuild import (
     CibBuilder,
     add,
@@ -18,6 +20,7 @@ from fenceline.importers.cibbuild import (
     pairs,
 )
 from fenceline.importers.draft import Draft
+from fenceline.importers.kinds import FileKind, Files, file_kind
 from fenceline.importers.source import Source
 from fenceline.importers.xmltree import Element
 
@@ -264,3 +267,14 @@ class _Reader:
 
 def _score(word: str) -> str:
     return _SCORES.get(word.rstrip(":").lower(), word.rstrip(":"))
+
+
+def _read(draft: Draft, files: Files) -> None:
+    source, corosync = files["crm"][0], corosync_of(files)
+    import_cib(draft, source, read_crm(draft, source), corosync)
+
+
+file_kind(FileKind(
+    name="crm", order=70, says="crm shell text (crm configure show)", precedence=1, read=_read, beside=BESIDE,
+    words=re.compile(r"^\s*(sudo\s+)?(crm\s+(-F\s+)?configure\s+)?((primitive|rsc_template)\s+\S+\s+\S+|"
+                     r"property\s+(\$id=\S+\s+)?(cib-bootstrap-options:|\w+-[\w-]+=))", re.MULTILINE)))

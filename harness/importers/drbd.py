@@ -7,13 +7,14 @@ are, whether it fences) is settled after it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fenceline.core.errors import FencelineError
 from fenceline.importers.blocks import Directive, parse_blocks
 from fenceline.importers.draft import Draft, identifier
+from fenceline.importers.kinds import FileKind, file_kind
 from fenceline.importers.source import Source
 from fenceline.model.units import format_duration, parse_size
 
@@ -215,3 +216,20 @@ def _option_is_known(section: str, option: Directive) -> bool:
         return section == "syncer"
     return section in ("", "net", "disk") and option.name in (
         "protocol", "allow-two-primaries", "shared-secret", "resync-rate", *_TIMES)
+
+
+def _read_before(draft: Draft, sources: Sequence[Source]) -> Callable[[Draft], None]:
+    return import_drbd(draft, sources).settle
+
+
+def _read_alone(draft: Draft, sources: Sequence[Source]) -> None:
+    mirrors = import_drbd(draft, sources)
+    mount_alone(draft, mirrors)
+    mirrors.settle(draft)
+    draft.finish()
+
+
+file_kind(FileKind(
+    name="drbd.conf", order=50, says="drbd.conf (or *.res)", several=True, read_before=_read_before,
+    read_alone=_read_alone,
+    words=re.compile(r'^\s*((resource|common|global)\b[^;{}]*\{|include\s+"?[^;]*\.(res|conf)"?\s*;)', re.MULTILINE)))

@@ -8,6 +8,7 @@ from typing import Any
 
 from fenceline.core.errors import FencelineError
 from fenceline.importers.draft import Draft, identifier
+from fenceline.importers.kinds import FileKind, Files, file_kind
 from fenceline.importers.source import Source
 from fenceline.model.addressing import CLIENT_NAME
 from fenceline.model.units import format_duration
@@ -223,3 +224,22 @@ def _part(draft: Draft, word: str, place: str, group: list[dict[str, Any]]) -> d
         draft.note(place, f"{word}: not expressed")
         return None
     return draft.daemon(script, place, group)
+
+
+def _read(draft: Draft, files: Files) -> None:
+    import_heartbeat(draft, files["ha.cf"][0], files["haresources"][0], next(iter(files.get("authkeys", ())), None))
+
+
+_TOGETHER = "ha.cf and haresources"
+file_kind(FileKind(
+    name="ha.cf", order=10, read=_read, needs=frozenset({"haresources"}), together=_TOGETHER,
+    beside=frozenset({"haresources", "authkeys", "drbd.conf"}),
+    words=re.compile(r"^\s*(node|keepalive|deadtime|warntime|initdead|deadping|udpport|ucast|mcast|bcast|auto_failback|"
+                     r"ping|ping_group|respawn|stonith|stonith_host|crm|use_logd|logfacility|debugfile|logfile|"
+                     r"baud|serial|autojoin|watchdog)\b", re.MULTILINE)))
+file_kind(FileKind(
+    name="haresources", order=20, together=_TOGETHER, precedence=-1,  # the words of others look like it
+    words=re.compile(r"^\s*[A-Za-z0-9][\w.-]*[ \t].*(::|\d+\.\d+\.\d+\.\d+)", re.MULTILINE)))
+file_kind(FileKind(
+    name="authkeys", order=30, together=_TOGETHER,
+    words=re.compile(r"^\s*auth[ \t]+\d+[ \t]*(#.*)?$", re.MULTILINE)))

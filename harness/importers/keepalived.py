@@ -10,6 +10,7 @@ from typing import Any
 from fenceline.core.errors import FencelineError
 from fenceline.importers.blocks import Directive, parse_blocks
 from fenceline.importers.draft import Draft, identifier
+from fenceline.importers.kinds import FileKind, file_kind
 from fenceline.importers.lvs import import_virtual_server
 from fenceline.importers.source import Source
 from fenceline.model.units import format_duration
@@ -307,3 +308,9 @@ def _rest(draft: Draft, director: _Director) -> None:
             draft.note(place, f"include {one.value}: not read")
         else:
             draft.note(place, f"{' '.join(one.words)}: not expressed")
+
+
+file_kind(FileKind(
+    name="keepalived.conf", order=40, several=True,
+    read=lambda draft, files: import_keepalived(draft, files["keepalived.conf"]),
+    words=re.compile(r"^\s*(global_defs|vrrp_\w+|virtual_server|virtual_server_group|static_\w+)\b", re.MULTILINE)))

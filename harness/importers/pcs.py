@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from fenceline.core.errors import FencelineError
 from fenceline.importers.blocks import Directive
+from fenceline.importers.cib import BESIDE, corosync_of, import_cib
 from fenceline.importers.cibbuild import (
     CibBuilder,
     add,
@@ -22,6 +23,7 @@ from fenceline.importers.cibbuild import (
     pairs,
 )
 from fenceline.importers.draft import Draft
+from fenceline.importers.kinds import FileKind, Files, file_kind
 from fenceline.importers.source import Source
 from fenceline.importers.xmltree import Element
 
@@ -557,3 +559,17 @@ def _without_options(words: list[str]) -> list[str]:
         elif word not in ("--force", "sudo"):
             found.append(word)
     return found
+
+
+def _read(draft: Draft, files: Files) -> None:
+    source, corosync = files["pcs"][0], corosync_of(files)
+    root, setup = read_pcs(draft, source)
+    if setup is not None and corosync is None:
+        corosync = (source, setup)
+    import_cib(draft, source, root, corosync)
+
+
+file_kind(FileKind(
+    name="pcs", order=80, says="a script of pcs commands", precedence=2, read=_read, beside=BESIDE,
+    words=re.compile(r"^\s*(sudo\s+)?pcs\s+(-\S+\s+)?(\S+\s+)?(cluster|resource|stonith|property|constraint|quorum|"
+                     r"node)\b", re.MULTILINE)))

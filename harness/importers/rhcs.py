@@ -13,6 +13,7 @@ from fenceline.importers.cibvalues import shown
 from fenceline.importers.corosync import QUORUM_HOST
 from fenceline.importers.draft import Draft
 from fenceline.importers.fencedevices import IPMI, REACHED_BY
+from fenceline.importers.kinds import FileKind, file_kind
 from fenceline.importers.source import Source
 from fenceline.importers.xmltree import Element, parse_xml
 from fenceline.model.units import format_duration
@@ -274,3 +275,7 @@ def _domain(draft: Draft, source: Source, service: Element, domains: dict[str, E
     leads_back = ordered or (not restricted and 0 < len(nodes) < len(draft.cluster_nodes))
     return {"nodes": [node for _, node in nodes], "ordered": ordered, "restricted": restricted,
             "failback": leads_back and domain.get("nofailback", "0") in ("0", "no")}
+
+
+file_kind(FileKind(name="cluster.conf", order=100, tags=("cluster",), beside=frozenset({"drbd.conf"}),
+                   read=lambda draft, files: import_cluster_conf(draft, files["cluster.conf"][0])))

@@ -4,7 +4,7 @@ import pytest
 
 from fenceline.cli import main
 from fenceline.core.errors import FencelineError
-from fenceline.importers.source import kind_of
+from fenceline.importers.kinds import kind_of
 from tests.importers import fuzz
 from tests.importers.files import DATA, imported, source
 
@@ -18,11 +18,11 @@ KINDS = {"r2-ha.cf": "ha.cf", "r2-haresources": "haresources", "r5-ha.cf": "ha.c
 
 @pytest.mark.parametrize(("name", "kind"), KINDS.items())
 def test_a_file_is_recognised_by_its_content(name, kind):
-    assert kind_of(source("whatever", (DATA / name).read_text())) == kind
+    assert kind_of(source("whatever", (DATA / name).read_text())).name == kind
 
 
 def test_a_comment_behind_the_method_is_none_of_it():
-    assert kind_of(source("x", "auth 1     # which\n1 crc   # no secret\n")) == "authkeys"
+    assert kind_of(source("x", "auth 1     # which\n1 crc   # no secret\n")).name == "authkeys"
 
 
 @pytest.mark.parametrize(("files", "words"), [
@@ -36,8 +36,12 @@ def test_files_that_do_not_belong_together(files, words):
         imported(*files)
 
 
-@pytest.mark.parametrize(("text", "words"), [("", "is empty"), ("# nothing\n", "only comments: it names no service"),
-                                             ("dear all,\nhello\n", "not recognised"), ("<html></html>", "neither")])
+@pytest.mark.parametrize(("text", "words"), [
+    ("", "is empty"), ("# nothing\n", "only comments: it names no service"),
+    ("dear all,\nhello\n", "not recognised; there can be imported: ha.cf, haresources, "
+                               "authkeys, keepalived.conf, drbd.conf .or \\*.res., a CIB .cibadmin --query., crm shell "
+                               "text .crm configure show., a script of pcs commands, corosync.conf, cluster.conf$"),
+    ("<html></html>", "<html> is neither a CIB .cibadmin --query. nor a cluster.conf$")])
 def test_other_files_are_refused(text, words):
     with pytest.raises(FencelineError, match=words):
         kind_of(source("x", text))
@@ -71,3 +75,8 @@ def test_the_command_says_what_is_wrong_with_a_file(tmp_path, capsys, content, w
         path.write_bytes(content)
     assert main(["import", str(path)]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_words_that_two_kinds_know_are_of_the_one_that_is_surer():
+    assert kind_of(source("x", "virtual_server 192.168.60.9 80 {\n}\n")).name == "keepalived.conf"
+    assert kind_of(source("x", "node one\npcs cluster setup x one\n")).name == "pcs"
