@@ -93,8 +93,8 @@ def _figures(history: History, found: tuple[Outage, ...]) -> dict[str, Any]:
         "longest_outage_plus_minus_s": longest.plus_minus if longest else 0.0,
         "total_outage_s": round(sum((outage.seconds for outage in found if not outage.healing), 0.0), 9),
         "healing_outage_s": max((outage.seconds for outage in found if outage.healing), default=0.0),
-        "settled_s": _told_s(history, "settled"),
-        "whole_again_s": _told_s(history, "whole"),
+        "settled_s": _told_s(event for event in history.kinds("settled") if event.data.get("after") != "healing"),
+        "whole_again_s": _told_s(history.kinds("whole")),
         "redundancy": redundancy(history),
         "routed_outages": [{"service": outage.service, "start_s": (outage.start_ns - history.start_ns) / SECOND,
                             "seconds": outage.seconds, "plus_minus": outage.plus_minus,
@@ -106,11 +106,11 @@ def _figures(history: History, found: tuple[Outage, ...]) -> dict[str, Any]:
     }
 
 
-def _told_s(history: History, kind: str) -> float | None:
-    """The seconds that the last event of ``kind`` tells; None where there is none, it was skipped, or did not come to
-    its end."""
-    events = history.by_kind.get(kind, ())
-    return events[-1].data.get("seconds") if events and not events[-1].data.get("problems") else None
+def _told_s(told: Iterable[Event]) -> float | None:
+    """The seconds that the last of the events ``told`` tells; None where there is none, it was skipped, or did not
+    come to its end."""
+    last = list(told)[-1:]
+    return last[0].data.get("seconds") if last and not last[0].data.get("problems") else None
 
 
 def _fault_figures(history: History, record: FaultRecord) -> dict[str, Any]:

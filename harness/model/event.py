@@ -57,7 +57,7 @@ scenario.begin     scenario  {name, feature, tags, seed}
 ready              scenario  {service, roles, slowdown}: the cluster was formed, healthy and answering: the precondition
 step               scenario  {text, status: begin | passed | failed | undecided | error, error, seconds}
 expect             scenario  {break: invariant name} or {outage: service, why}
-settled            scenario  {seconds, waited_for: [...]}: nothing was open any more after the last step
+settled            scenario  {seconds, waited_for: [...], after: steps | healing}: nothing was open any more
 healing            scenario  {faults: [...]}: from here on the faults that are left are healed
 whole              scenario  {seconds, within, problems: [...], switched_on: [node, ...], cleaned: [...]}: whether the
                              cluster was whole, or what was missing; or {skipped: why it was not asked for}

@@ -33,8 +33,9 @@ _LEFT_OFF_S = 5.0
 _WHOLE = "whole again"
 
 
-def settle(log: EventLog, topology: Topology, say: Callable[[str], Any]) -> float:
-    """Waits until nothing is open in ``log`` any more (``fenceline.judge.settling``); returns the seconds it took."""
+def settle(log: EventLog, topology: Topology, say: Callable[[str], Any], after: str = "steps") -> float:
+    """Waits until nothing is open in ``log`` any more (``fenceline.judge.settling``), ``after`` the ``steps`` or the
+    ``healing``; returns the seconds it took."""
     begun = time.monotonic()
     waited: list[str] = []
     while True:
@@ -48,7 +49,7 @@ def settle(log: EventLog, topology: Topology, say: Callable[[str], Any]) -> floa
                 say(f"waiting until it has settled: {matter.what}")
         _await_news(log, matters, max(_LOOK_AGAIN_S, 2 * (time.monotonic() - looked)))
     seconds = time.monotonic() - begun
-    log.record("scenario", None, "settled", {"seconds": round(seconds, 3), "waited_for": waited})
+    log.record("scenario", None, "settled", {"seconds": round(seconds, 3), "waited_for": waited, "after": after})
     return seconds
 
 

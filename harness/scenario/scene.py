@@ -168,6 +168,8 @@ class Scene:
             self.pool.found_whole(cluster)
             # what was acknowledged must have outlived the healing as well
             self.run.read_back(cluster)
+            # a service may stop answering again just when its cluster is whole (seen: a node's agents start anew)
+            settle(self.run.log, cluster.topology, cluster.progress, "healing")
 
     def state(self, node: str | None = None) -> ClusterState:
         """The cluster's own view, or ``node``'s, waited for as long as a cluster may be silent.

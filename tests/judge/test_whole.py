@@ -96,7 +96,8 @@ def test_what_the_healing_cost_is_no_failover_time_but_must_be_in_time():
 
 
 def test_the_figures_say_how_long_the_end_took():
-    figures = judge(closed(green().add(20.9, "scenario", None, "settled", seconds=0.7, waited_for=[])).events,
+    figures = judge(closed(green().add(20.9, "scenario", None, "settled", seconds=0.7, waited_for=[])
+                          .add(23, "scenario", None, "settled", seconds=5.0, waited_for=[], after="healing")).events,
                     topology()).figures
     assert (figures["settled_s"], figures["whole_again_s"]) == (0.7, 1.0)
     assert judge(green().events, topology()).figures["settled_s"] is None

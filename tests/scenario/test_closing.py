@@ -96,6 +96,29 @@ def test_it_is_not_waited_beyond_the_budget(stage, kinds, monkeypatch):
         assert 1.0 < settle(stage.run.log, about, stage.say) < 6.0
 
 
+def test_a_service_that_stops_answering_as_its_cluster_is_whole_is_waited_for(stage, monkeypatch):
+    """Seen: UNKNOWN, the log ended 0.4 s into an outage, in which the healing was just told to be done."""
+    answering = threading.Event()
+    with Client(stage, A) as client:
+        time.sleep(0.1)
+
+        def become_whole(cluster) -> bool:
+            client.node = None
+            stage.run.log.wait_for(lambda event: event.kind == "reply" and not event.data["ok"], 5.0, "silence")
+            threading.Timer(1.0, lambda: (setattr(client, "node", B), answering.set())).start()
+            return True
+
+        monkeypatch.setattr("fenceline.scenario.scene.undecided_without", lambda *_: None)
+        monkeypatch.setattr("fenceline.scenario.scene.become_whole", become_whole)
+        monkeypatch.setattr(stage.run, "note", lambda **_: None)
+        for back in ("look_back", "read_back"):
+            monkeypatch.setattr(stage.run, back, lambda cluster: None)
+        stage.finish(None)
+    assert answering.is_set()
+    last = [event for event in stage.run.log.events() if event.kind == "settled"][-1]
+    assert last.data["after"] == "healing" and last.data["waited_for"] == ["web, which does not answer"]
+
+
 def test_a_fault_that_ends_by_itself_is_waited_for(stage, kinds):
     log = stage.run.log
     log.record("fault", None, "fault.begin", {"id": 1, "fault": "io-load", "targets": [A], "params": {}, "cost": {},
@@ -285,7 +308,7 @@ def ending(stage, monkeypatch):
 
 def test_a_scenario_that_came_to_its_end(stage, ending):
     stage.finish(None)
-    assert ending == ["settled", "look back", "whole", "read back"]
+    assert ending == ["settled", "look back", "whole", "read back", "settled"]
     assert stage.pool._is_whole
 
 

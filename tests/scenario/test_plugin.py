@@ -316,7 +316,8 @@ def test_a_bug_in_the_judge_does_not_hide_the_steps_own_error(run):
 def test_what_is_in_force_is_healed_after_the_scenario(run):
     healed = [event["kind"] for event in run.events("passes") if event["kind"].startswith("fault.")]
     assert healed == ["fault.begin", "fault.injected", "fault.confirmed", "fault.healed"]
-    assert [event["kind"] for event in run.events("passes")][-4:] == ["fault.healed", "state", "whole", "scenario.end"]
+    assert [event["kind"] for event in run.events("passes")][-5:] == [
+        "fault.healed", "state", "whole", "settled", "scenario.end"]
     assert run.phase("passes", "teardown")["outcome"] == "passed"
     assert run.phase("fails")["clusters"][0].count("down") == 0  # and the cluster was used again
 
