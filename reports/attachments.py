@@ -17,7 +17,7 @@ from allure_commons.types import AttachmentType
 
 from fenceline.model.event import Event
 from fenceline.model.verdict import Judgement, Verdict
-from fenceline.reports.tables import findings_table_html, phases_table_html
+from fenceline.reports.pages import findings_html, phases_html
 
 LOGGER = logging.getLogger("fenceline.allure")
 #: Bytes of one run's attachments, all together. In the page they are base64, a third more: 240 runs take less than
@@ -86,8 +86,8 @@ def _link(folder: Path) -> None:
 
 
 def _attach_tables(run: _Run, judgement: Judgement) -> None:
-    run.attach(findings_table_html(judgement), "verdict and checks", AttachmentType.HTML)
-    run.attach(phases_table_html(judgement), "failover phases", AttachmentType.HTML)
+    run.attach(findings_html(judgement), "verdict and checks", AttachmentType.HTML)
+    run.attach(phases_html(judgement), "failover phases", AttachmentType.HTML)
 
 
 def _attach_picture(run: _Run, judgement: Judgement) -> None:

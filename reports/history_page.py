@@ -7,51 +7,26 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from fenceline.model.verdict import Verdict
 from fenceline.reports import palette
 from fenceline.reports.history import Figures, Series, by_series, versions_text
+from fenceline.reports.pages import render
 from fenceline.reports.stats import distribution
-from fenceline.reports.tables import table_html
 
-_CSS = ("body{font:15px/1.45 sans-serif;margin:24px;color:#111;background:#fff;max-width:1100px}"
-        "table{border-collapse:collapse}td,th{padding:3px 10px;border:1px solid #bbb;text-align:left}"
-        "svg{max-width:100%;height:auto}h2{margin:34px 0 4px}p{margin:4px 0 8px}.key{color:#444}"
-        ".v{display:inline-block;padding:1px 8px;border:1px solid #111;border-radius:3px;margin-right:6px}")
 WIDTH, LEFT, RIGHT = 1000, 60, 20
 PLOT_HEIGHT, STACK_HEIGHT = 170, 26
-_MARKS = {"PASS": "circle", "FAIL": "cross"}
 
 
 def history_page(found: Sequence[Figures], base: Path) -> str:
     """The page for the runs ``found``, oldest first; links are relative to the folder ``base``."""
-    groups = by_series(found)
-    body = "".join(_section(series, runs, base)
-                   for series, runs in sorted(groups.items(), key=lambda item: str(item[0])))
-    first, last = (found[0].begun, found[-1].begun) if found else ("", "")
-    counts = Counter(run.verdict for run in found)
-    return "\n".join([
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Fenceline: history</title>',
-        f"<style>{_CSS}</style></head><body><h1>Failover times</h1>",
-        f"<p>{len(found)} runs of {len(groups)} scenarios" + (f", {escape(first)} to {escape(last)}" if found else "")
-        + f"</p><p>{_verdicts(counts)}</p>", _summary(groups) if found else "<p>No runs yet.</p>", _software(found),
-        body,
-        "</body></html>", ""])
-
-
-def _verdicts(counts: Counter[str]) -> str:
-    parts = []
-    for verdict, count in sorted(counts.items()):
-        fill, colour = palette.VERDICTS[Verdict(verdict)]
-        parts.append(f'<span class="v" style="background:{fill};color:{colour}">{count} {verdict}</span>')
-    return "".join(parts)
-
-
-def _software(found: Iterable[Figures]) -> str:
-    """What the short names of the software stand for."""
-    names = {run.series.software: versions_text(run.versions) for run in found if run.series.software}
-    return "".join(f'<p class="key">[{escape(name)}] {escape(text)}</p>' for name, text in sorted(names.items()))
+    groups = sorted(by_series(found).items(), key=lambda item: str(item[0]))
+    # what the short names of the software stand for
+    software = {run.series.software: versions_text(run.versions) for run in found if run.series.software}
+    return render("history.html", found=found, counts=Counter(run.verdict for run in found),
+                  summary=[_summary(series, runs) for series, runs in groups], software=sorted(software.items()),
+                  groups=[_section(series, runs, base) for series, runs in groups])
 
 
 def _times(runs: Iterable[Figures]) -> list[float]:
@@ -59,35 +34,30 @@ def _times(runs: Iterable[Figures]) -> list[float]:
     return [run.failover for run in runs if run.failover is not None]
 
 
-def _summary(groups: dict[Series, list[Figures]]) -> str:
-    rows = []
-    for series, runs in sorted(groups.items(), key=lambda item: str(item[0])):
-        values = _times(runs)
-        passed = sum(run.verdict == "PASS" for run in runs)
-        figures = ["", "", "", ""]
-        if values:
-            known = distribution(values)
-            spread = [f"{known.low:.2f} to {known.high:.2f}", f"{known.p95:.2f}"] if known.n > 1 else ["", ""]
-            figures = [f"{known.median:.2f}", *spread, f"{known.most:.2f}"]
-        rows.append([str(series), f"{passed} of {len(runs)}", *figures])
-    return table_html(["scenario", "passed", "median (s)", "95 % interval", "p95 (s)", "longest (s)"], rows)
-
-
-def _section(series: Series, runs: list[Figures], base: Path) -> str:
-    counts = Counter(run.verdict for run in runs)
-    timed = [run for run in runs if run.outage > 0]
-    head = (f"<h2>{escape(series.scenario)}</h2><p class=\"key\">{escape(series.topology)} on {escape(series.driver)}; "
-            f"host {escape(series.host or 'not recorded')}; software [{escape(series.software or 'not recorded')}]</p>"
-            f"<p>{_verdicts(counts)}</p>")
-    if not timed:
-        return head + "<p>No outage in any run.</p>" + _links(runs, base)
+def _summary(series: Series, runs: list[Figures]) -> list[str]:
     values = _times(runs)
-    text = ""
+    figures = ["", "", "", ""]
     if values:
         known = distribution(values)
-        text = (f"<p>median {known.median:.2f} s (95 % interval {known.low:.2f} to {known.high:.2f} s), p95 "
-                f"{known.p95:.2f} s, n={known.n}</p>" if known.n > 1 else f"<p>{known.median:.2f} s in the one run</p>")
-    return head + text + _over_time(timed, base) + _phases(timed) + _links(runs, base)
+        spread = [f"{known.low:.2f} to {known.high:.2f}", f"{known.p95:.2f}"] if known.n > 1 else ["", ""]
+        figures = [f"{known.median:.2f}", *spread, f"{known.most:.2f}"]
+    return [str(series), f"{sum(run.verdict == 'PASS' for run in runs)} of {len(runs)}", *figures]
+
+
+def _section(series: Series, runs: list[Figures], base: Path) -> dict[str, Any]:
+    """What ``history.html`` shows of the ``runs`` of one series."""
+    timed = [run for run in runs if run.outage > 0]
+    values = _times(runs)
+    told = ""
+    if values:
+        known = distribution(values)
+        told = (f"median {known.median:.2f} s (95 % interval {known.low:.2f} to {known.high:.2f} s), p95 "
+                f"{known.p95:.2f} s, n={known.n}" if known.n > 1 else f"{known.median:.2f} s in the one run")
+    return {"series": series, "counts": Counter(run.verdict for run in runs), "runs": runs, "told": told,
+            "pictures": [_over_time(timed, base), _phases(timed)] if timed else [],
+            "newest": [{"href": _href(run, base), "begun": run.begun, "verdict": run.verdict,
+                        "away": f"{run.outage:.3f} s ± {run.plus_minus:.3f} s" if run.outage else "",
+                        "reason": run.reason[:160]} for run in reversed(runs[-50:])]}
 
 
 def _over_time(runs: list[Figures], base: Path) -> str:
@@ -111,8 +81,8 @@ def _over_time(runs: list[Figures], base: Path) -> str:
         fill = "#1b6ca8" if passed else "#ffffff"
         tip = f"{run.begun}: {run.verdict}, {run.outage:.3f} s ± {run.plus_minus:.3f} s"
         parts.append(
-            f'<a href="{_href(run, base)}"><line x1="{x:.1f}" x2="{x:.1f}" y1="{y(run.outage + run.plus_minus):.1f}" '
-            f'y2="{y(run.outage - run.plus_minus):.1f}" stroke="#111"/>'
+            f'<a href="{escape(_href(run, base))}"><line x1="{x:.1f}" x2="{x:.1f}" '
+            f'y1="{y(run.outage + run.plus_minus):.1f}" y2="{y(run.outage - run.plus_minus):.1f}" stroke="#111"/>'
             f'<circle cx="{x:.1f}" cy="{y(run.outage):.1f}" r="4" fill="{fill}" stroke="#111">'
             f"<title>{escape(tip)}</title></circle></a>")
     values = sorted(_times(runs))
@@ -161,15 +131,7 @@ def _phases(runs: list[Figures]) -> str:
     return "".join(parts)
 
 
-def _links(runs: list[Figures], base: Path) -> str:
-    rows = "".join(
-        f'<tr><td><a href="{_href(run, base)}">{escape(run.begun)}</a></td><td>{run.verdict}</td>'
-        f"<td>{f'{run.outage:.3f} s ± {run.plus_minus:.3f} s' if run.outage else ''}</td>"
-        f"<td>{escape(run.reason[:160])}</td></tr>" for run in reversed(runs[-50:]))
-    return f"<details><summary>{len(runs)} run{'s' if len(runs) != 1 else ''}</summary><table>{rows}</table></details>"
-
-
 def _href(run: Figures, base: Path) -> str:
     folder = Path(run.folder)
     page = folder / "report.html"
-    return escape(quote(os.path.relpath(page if page.exists() else folder, base)))
+    return quote(os.path.relpath(page if page.exists() else folder, base))

@@ -1,4 +1,4 @@
-"""What a run came to as tables, in HTML for the report and in plain text for the terminal.
+"""What a run came to in words and in tables of plain text, for the terminal and for the pages.
 
 Figures are shown in hundredths of a second, rounded so that the phases still add up to what is shown as their sum.
 """
@@ -7,21 +7,11 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
-from html import escape
 
-from fenceline.model.verdict import Judgement, Outage, Verdict
+from fenceline.model.verdict import Judgement, Outage
 
 TOLERANCE_S = 0.001  # phases that miss the outage by more than this do not add up
 TEXT_WIDTH = 110     # columns of the terminal's table
-_STYLE = ("<style>table.fenceline{border-collapse:collapse;font:14px sans-serif}"
-          ".fenceline caption{text-align:left;font-weight:bold;padding:4px 0}"
-          ".fenceline th,.fenceline td{border:1px solid #9aa3ad;padding:3px 9px;text-align:left}"
-          ".fenceline td.n{text-align:right;font-variant-numeric:tabular-nums}"
-          ".fenceline tr.sum td{border-top:3px double #111;font-weight:bold}"
-          ".fenceline tr.bad td:first-child{background:#8f1320;color:#fff}"
-          ".fenceline tr.open td:first-child{background:#f0e2b8}"
-          ".fenceline .warn{color:#8f1320;font-weight:bold}</style>")
 
 
 def phases_gap(outage: Outage) -> float:
@@ -100,31 +90,6 @@ def gap_text(outage: Outage) -> str:
     return f"The phases do not add up: they miss the outage by {gap:+.3f} s." if gap else ""
 
 
-def phases_table_html(judgement: Judgement) -> str:
-    """A table per outage: every phase with its bound, and their sum."""
-    routed = "".join(f'<p class="fenceline">{escape(text)}</p>' for text in routed_texts(judgement))
-    if not judgement.outages:
-        return f"{_STYLE}<p>{escape(headline(judgement))}</p>{routed}"
-    return _STYLE + "".join(_outage_html(outage) for outage in judgement.outages) + routed
-
-
-def _outage_html(outage: Outage) -> str:
-    rows = "".join(
-        f'<tr><td>{escape(phase.name)}</td><td class="n">{seconds:.2f}</td>'
-        f'<td class="n">± {phase.plus_minus:.2f}</td></tr>'
-        for phase, seconds in zip(outage.phases, shown_seconds(outage), strict=True))
-    rows += (f'<tr class="sum"><td>{_sum_name(outage)}</td><td class="n">{outage.seconds:.2f}</td>'
-             f'<td class="n">± {outage.plus_minus:.2f}</td></tr>')
-    warning = gap_text(outage)
-    return (f'<table class="fenceline"><caption>{escape(away_text(outage))}</caption>'
-            f"<thead><tr><th>phase</th><th>seconds</th><th>bound</th></tr></thead><tbody>{rows}</tbody></table>"
-            + (f'<p class="fenceline"><span class="warn">{escape(warning)}</span></p>' if warning else ""))
-
-
-def _sum_name(outage: Outage) -> str:
-    return "away so far" if outage.end_ns is None else "away"
-
-
 def outages_text(judgement: Judgement, most: int = 4) -> str:
     """A line an outage, the longest ``most`` of them: who was away for how long, and in which phases."""
     if not judgement.outages:
@@ -148,21 +113,8 @@ def _longest_routed(judgement: Judgement, most: int) -> list[str]:
     return [_plain(texts[index]) for index in shown] + more
 
 
-def findings_table_html(judgement: Judgement) -> str:
-    """The verdict first, then each check with what it came to and why."""
-    rows = "".join(
-        f'<tr class="{_row_class(finding.verdict)}"><td>{finding.verdict}</td><td>{escape(finding.check)}</td>'
-        f"<td>{escape(finding.reason)}</td></tr>" for finding in judgement.findings)
-    return (f'{_STYLE}<table class="fenceline"><caption>{judgement.verdict}: {escape(judgement.reason)}</caption>'
-            f"<thead><tr><th>verdict</th><th>check</th><th>reason</th></tr></thead><tbody>"
-            f"{rows or _NO_CHECK_HTML}</tbody></table>")
-
-
-_NO_CHECK_HTML = '<tr><td colspan="3">no check was made</td></tr>'
-
-
 def findings_table_text(judgement: Judgement) -> str:
-    """The same for the terminal, reasons wrapped."""
+    """The verdict first, then each check with what it came to and why, reasons wrapped to the terminal's width."""
     lines = [_plain(f"{judgement.verdict}: {judgement.reason}")]
     checks = [_plain(finding.check) for finding in judgement.findings]
     width = max([0, *map(len, checks)])
@@ -173,20 +125,6 @@ def findings_table_text(judgement: Judgement) -> str:
     return "\n".join(lines if checks else [*lines, "  no check was made"])
 
 
-def _row_class(verdict: Verdict) -> str:
-    if verdict is Verdict.PASS:
-        return "good"
-    return "bad" if verdict in (Verdict.FAIL, Verdict.BROKEN) else "open"
-
-
 def _plain(text: str) -> str:
     """``text`` on one line and without control characters: log text must not move the terminal's cursor."""
     return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
-
-
-def table_html(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table of plain cells in the same style; everything is escaped."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return (f'{_STYLE}<table class="fenceline"><thead><tr>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table>")

@@ -9,14 +9,13 @@ from html.parser import HTMLParser
 import pytest
 
 from fenceline.model.verdict import Finding, Judgement, Outage, Phase, Verdict
+from fenceline.reports.pages import findings_html, phases_html
 from fenceline.reports.tables import (
     closing_text,
-    findings_table_html,
     findings_table_text,
     headline,
     outages_text,
     phases_gap,
-    phases_table_html,
     shown_seconds,
 )
 from tests.reports import sample
@@ -57,7 +56,7 @@ def outage(*seconds: float, total: float | None = None) -> Judgement:
 
 
 def test_the_phases_have_bounds_and_the_sum():
-    rows = [row for row in Cells(phases_table_html(sample.passed())).rows if row]
+    rows = [row for row in Cells(phases_html(sample.passed())).rows if row]
     assert rows[0] == ["detect", "1.20", "± 0.25"] and rows[-1] == ["away", "19.20", "± 0.02"]
     assert sum(float(row[1]) for row in rows[:-1]) == pytest.approx(float(rows[-1][1]))
     text = outages_text(sample.passed())
@@ -66,7 +65,7 @@ def test_the_phases_have_bounds_and_the_sum():
 
 def test_what_is_shown_adds_up_though_every_phase_is_rounded():
     judgement = outage(*[0.0049] * 7, 1.2345)
-    shown = [float(row[1]) for row in Cells(phases_table_html(judgement)).rows if row]
+    shown = [float(row[1]) for row in Cells(phases_html(judgement)).rows if row]
     assert sum(shown[:-1]) == pytest.approx(shown[-1])
     assert all(abs(one - phase.seconds) <= 0.01 for one, phase in
                zip(shown_seconds(judgement.outages[0]), judgement.outages[0].phases, strict=True))
@@ -75,19 +74,19 @@ def test_what_is_shown_adds_up_though_every_phase_is_rounded():
 def test_phases_that_do_not_add_up_are_noticed():
     wrong = outage(1.0, 2.0, total=3.5)
     assert phases_gap(wrong.outages[0]) == pytest.approx(-0.5)
-    assert "do not add up: they miss the outage by -0.500 s" in phases_table_html(wrong)
+    assert "do not add up: they miss the outage by -0.500 s" in phases_html(wrong)
     right = outage(1.0, 2.0)
-    assert "add up" not in phases_table_html(right)
+    assert "add up" not in phases_html(right)
     assert phases_gap(outage().outages[0]) == 0.0
 
 
 def test_no_outage_and_an_outage_without_an_end():
     assert outages_text(Judgement(Verdict.PASS)) == "no outage was seen by the client"
-    assert "no outage" in phases_table_html(Judgement(Verdict.PASS))
+    assert "no outage" in phases_html(Judgement(Verdict.PASS))
     endless = Judgement(Verdict.FAIL, (), (replace(sample.web_outage(), end_ns=None, owner_after=None),))
     assert outages_text(endless).startswith("web did not come back: away for at least 19.20 s (rs-01 → ?)")
-    assert "away so far" in phases_table_html(endless)
-    assert "so far" not in phases_table_html(sample.passed())
+    assert "away so far" in phases_html(endless)
+    assert "so far" not in phases_html(sample.passed())
 
 
 def test_the_headline_is_the_worst_outage():
@@ -103,7 +102,7 @@ def test_findings_begin_with_the_verdict_and_give_every_reason():
     text = findings_table_text(judgement)
     assert text.startswith("FAIL: single mount: /srv/www was mounted on rs-01 and rs-02")
     assert re.search(r"^  PASS +liveness of web +back after 19\.20 s", text, re.MULTILINE)
-    cells = Cells(findings_table_html(judgement))
+    cells = Cells(findings_html(judgement))
     rows = [row for row in cells.rows if row]
     assert [row[:2] for row in rows] == [[str(finding.verdict), finding.check] for finding in judgement.findings]
     assert [row[2] for row in rows] == [finding.reason for finding in judgement.findings]
@@ -112,14 +111,14 @@ def test_findings_begin_with_the_verdict_and_give_every_reason():
 def test_a_run_without_checks_says_so():
     judgement = Judgement(Verdict.BROKEN)
     assert "no check was made" in findings_table_text(judgement)
-    assert "no check was made" in findings_table_html(judgement)
+    assert "no check was made" in findings_html(judgement)
 
 
 def test_hostile_text_neither_becomes_markup_nor_moves_the_cursor():
     finding = Finding(NASTY, Verdict.FAIL, NASTY)
     bad = Outage(NASTY, 0, 1, 1.0, 0.1, (Phase(NASTY, 1.0, 0.1),), NASTY, NASTY)
     judgement = Judgement(Verdict.FAIL, (finding,), (bad,))
-    for html in (findings_table_html(judgement), phases_table_html(judgement)):
+    for html in (findings_html(judgement), phases_html(judgement)):
         assert "script" not in Cells(html).tags and "&lt;script&gt;" in html
     for text in (findings_table_text(judgement), outages_text(judgement)):
         assert "\x1b" not in text
@@ -170,7 +169,7 @@ def test_how_the_scenario_ended(figures, text):
 
 
 def test_what_clients_behind_a_router_lost_stands_beside_what_the_others_lost():
-    from fenceline.reports.tables import outages_text, phases_table_html
+    from fenceline.reports.tables import outages_text
     figures = {"routed_outages": [
         {"service": "web", "start_s": 10.0, "seconds": 14.98, "plus_minus": 0.31, "is_over": True},
         {"service": "<b>", "start_s": 40.0, "seconds": 60.0, "plus_minus": 0.25, "is_over": False}]}
@@ -179,5 +178,5 @@ def test_what_clients_behind_a_router_lost_stands_beside_what_the_others_lost():
     assert text.splitlines()[1:] == ["web was away for 14.98 s ± 0.31 s for clients behind a router",
                                      "<b> is away, for at least 60.00 s ± 0.25 s for clients behind a router"]
     assert outages_text(judgement, most=1).splitlines()[1:] == [text.splitlines()[2], "and 1 shorter of theirs"]
-    page = phases_table_html(judgement)
+    page = phases_html(judgement)
     assert "web was away for 14.98 s" in page and "&lt;b&gt;" in page and "<b>" not in page
