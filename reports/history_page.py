@@ -24,7 +24,7 @@ def history_page(found: Sequence[Figures], base: Path) -> str:
     groups = sorted(by_series(found).items(), key=lambda item: str(item[0]))
     # what the short names of the software stand for
     software = {run.series.software: versions_text(run.versions) for run in found if run.series.software}
-    return render("history.html", found=found, counts=Counter(run.verdict for run in found),
+    return render("history.html.j2", found=found, counts=Counter(run.verdict for run in found),
                   summary=[_summary(series, runs) for series, runs in groups], software=sorted(software.items()),
                   groups=[_section(series, runs, base) for series, runs in groups])
 
@@ -45,7 +45,7 @@ def _summary(series: Series, runs: list[Figures]) -> list[str]:
 
 
 def _section(series: Series, runs: list[Figures], base: Path) -> dict[str, Any]:
-    """What ``history.html`` shows of the ``runs`` of one series."""
+    """What ``history.html.j2`` shows of the ``runs`` of one series."""
     timed = [run for run in runs if run.outage > 0]
     values = _times(runs)
     told = ""

@@ -28,7 +28,7 @@ def write_run_page(folder: Path | str) -> Path:
     asked = any(event.kind == "reply" for event in events)
     path = folder / PAGE
     path.write_text(render(
-        "run.html", name=str(lanes.scenario_of(events).get("name") or folder.name), judgement=judgement,
+        "run.html.j2", name=str(lanes.scenario_of(events).get("name") or folder.name), judgement=judgement,
         picture=picture,
         told=[judgement.reason, headline(judgement, asked), *closing_text(judgement).splitlines()],
         faults=_faults(events), files=_files(folder),

@@ -1,7 +1,7 @@
 """Pages that need nothing but themselves, and tables for a report that is not ours: made from ``templates/`` by jinja2,
 which escapes whatever a log tells.
 
-A page of one's own extends ``page.html``: it is readable on a narrow screen and in print, and loads nothing.
+A page of one's own extends ``page.html.j2``: it is readable on a narrow screen and in print, and loads nothing.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def phases_html(judgement: Judgement) -> str:
 
 
 def _table(name: str, judgement: Judgement) -> str:
-    macro: Callable[..., str] = getattr(_PAGES.get_template("tables.html").module, name)
-    return render("style.html") + macro(judgement)
+    macro: Callable[..., str] = getattr(_PAGES.get_template("tables.html.j2").module, name)
+    return render("style.html.j2") + macro(judgement)
 
 
 def _row_class(verdict: Verdict) -> str:
