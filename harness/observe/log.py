@@ -6,18 +6,15 @@ new segment, so that no verdict leans on another scenario's events.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from fenceline.core.errors import HostError, Timeout
+from fenceline.core.errors import Timeout
 from fenceline.model.event import Event, now_ns
-
-_SPARE = 16 * 1024  # bytes that are kept free for the last line of a log whose disk is full
+from fenceline.observe.log_file import LogFile
 
 Predicate = Callable[[Event], bool]
 Listener = Callable[[Event], None]
@@ -39,9 +36,7 @@ class EventLog:
         self._changed = threading.Condition()
         self._events: list[Event] = []
         self._segment = 0
-        self._fd = self._spare = -1
-        self._in_file = 0  # events of the segment, and bytes, that are in its file for certain
-        self._length = 0
+        self._file: LogFile | None = None  # None: in memory only, or from now on
         self._open(path)
 
     def record(self, source: str, node: str | None, kind: str, data: dict[str, Any] | None = None,
@@ -93,7 +88,7 @@ class EventLog:
         on these events is the verdict on the file, also where its disk was full. Without a file: all events."""
         with self._changed:
             self._close_file()
-            return list(self._events if self.path is None else self._events[:self._in_file])
+            return list(self._events if self._in_file is None else self._events[:self._in_file])
 
     @property
     def segment(self) -> int:
@@ -134,37 +129,9 @@ class EventLog:
                     return event, time.monotonic() - begin
 
     def _append(self, event: Event) -> None:
-        if self._fd < 0:
-            self._events.append(event)
-            return
-        try:
-            self._write(event)
-            self._events.append(event)
-        except OSError as error:
-            broken = Event(now_ns(), "scenario", None, "broken", {
-                "reason": f"{self.path}: can't write the event log: {error.strerror}"})
-            self._events.append(broken)  # before what is not in the file
-            self._give_up(broken)
-            self._events.append(event)
-
-    def _write(self, event: Event) -> None:
-        line = (event.to_json() + "\n").encode()
-        written = 0
-        while written < len(line):
-            written += os.write(self._fd, line[written:])
-        self._in_file += 1
-        self._length += written
-
-    def _give_up(self, broken: Event) -> None:
-        """Ends the file with its last whole line, and the reason ``broken`` if the space that was kept for it helps."""
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._fd, self._length)
-            if self._spare >= 0:
-                os.ftruncate(self._spare, 0)
-            self._write(broken)
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._fd, self._length)
-        self._close_file()
+        self._events.append(event)
+        if self._file is not None:
+            self._file.put(event)
 
     def _broken(self, reason: str) -> None:
         with self._changed:
@@ -173,24 +140,22 @@ class EventLog:
 
     def _open(self, path: Path | None) -> None:
         self.path = path
-        self._in_file = self._length = 0
-        if path is None:
-            return
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise HostError(f"{path}: can't make the event log: {error.strerror}") from error
-        self._length = os.fstat(self._fd).st_size
-        with contextlib.suppress(OSError):  # not every file system has files without a name
-            self._spare = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            os.write(self._spare, b"\0" * _SPARE)
+        self._file = None if path is None else LogFile(path, self._failed)
+        self._in_file: int | None = None  # events of the segment that are in its file, once that has ended
+
+    def _failed(self, file: LogFile) -> None:
+        """``file`` has ended before its time, its writer says: why stands before what is not in it."""
+        with self._changed:
+            if file is self._file:
+                self._end_file(file)
+                self._changed.notify_all()
 
     def _close_file(self) -> None:
-        if self._fd >= 0:
-            with contextlib.suppress(OSError):  # a full disk may be told of only now; memory has the lines
-                os.close(self._fd)
-            self._fd = -1
-        if self._spare >= 0:
-            os.close(self._spare)
-            self._spare = -1
+        if self._file is not None:
+            self._file.close()
+            self._end_file(self._file)
+
+    def _end_file(self, file: LogFile) -> None:
+        self._file, self._in_file = None, file.written
+        if file.broken is not None:
+            self._events.insert(file.broken_at, file.broken)

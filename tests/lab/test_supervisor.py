@@ -228,9 +228,14 @@ class TestRequests:
             control.ask(entry, "heal", fault="all")
 
     def kinds(self, entry: control.Standing) -> list[str]:
-        return [
-            json.loads(line)["kind"] for line in (Path(entry.run) / "events.jsonl").read_text().splitlines()
-        ]
+        """Those in the file, once its writer has caught up."""
+        path, before, text = Path(entry.run) / "events.jsonl", None, ""
+        until = time.monotonic() + 5
+        while text != before and time.monotonic() < until:
+            before = text
+            time.sleep(0.1)
+            text = path.read_text()
+        return [json.loads(line)["kind"] for line in text.splitlines()]
 
     def test_status(self, entry):
         found = control.ask(entry, "status")

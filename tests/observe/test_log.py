@@ -18,10 +18,45 @@ from fenceline.model.event import Event, now_ns
 from fenceline.observe.log import EventLog
 
 
-def test_each_event_is_in_the_file_at_once(log):
+def test_each_event_is_in_memory_at_once_and_soon_in_the_file(log):
     event = log.record("guest", "n1", "listen", {"port": 80, "present": True}, late_ns=5)
-    assert Event.from_json(log.path.read_text()) == event
     assert log.events() == [event]
+    until = time.monotonic() + 5
+    while not log.path.read_text() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert Event.from_json(log.path.read_text()) == event
+
+
+def test_a_slow_disk_does_not_make_an_observer_late(tmp_path, monkeypatch):
+    write, may_write = os.write, threading.Event()
+
+    def slow(fd, raw):
+        if raw.startswith(b"{"):
+            assert may_write.wait(10)
+        return write(fd, raw)
+    log = EventLog(tmp_path / "events.jsonl")
+    monkeypatch.setattr("fenceline.observe.log_file.os.write", slow)
+    for _ in range(100):
+        log.record("client", "n1", "tick")  # would wait for ever if it wrote
+    assert len(log.events()) == 100 and not log.path.read_text()
+    may_write.set()
+    assert len(log.seal()) == len(log.path.read_text().splitlines()) == 100
+
+
+def test_a_disk_that_takes_nothing_any_more_ends_the_log(tmp_path, monkeypatch):
+    write, may_write = os.write, threading.Event()
+
+    def stuck(fd, raw):
+        if b"listen" in raw:
+            may_write.wait(10)
+        return write(fd, raw)
+    log = EventLog(tmp_path / "events.jsonl")
+    monkeypatch.setattr("fenceline.observe.log_file._DRAIN_S", 0.1)
+    monkeypatch.setattr("fenceline.observe.log_file.os.write", stuck)
+    log.record("guest", "n1", "listen", {"port": 80, "present": True})
+    assert [event.kind for event in log.seal()] == ["broken"]
+    assert "did not take the last lines" in log.events()[0].data["reason"]
+    may_write.set()
 
 
 def test_a_switch_begins_an_empty_segment(log, tmp_path):
@@ -74,7 +109,7 @@ def test_many_threads_lose_nothing(log):
         thread.join()
     assert time.monotonic() - begin < 5
     assert len(log.events()) == 1600
-    assert len([Event.from_json(line) for line in log.path.read_text().splitlines()]) == 1600
+    assert log.seal() == [Event.from_json(line) for line in log.path.read_text().splitlines()]
 
 
 def test_a_listener_that_fails_makes_the_run_broken(log):
@@ -92,8 +127,8 @@ def test_a_full_disk_makes_the_run_broken_and_nothing_is_lost():
     log = EventLog(full)
     for _ in range(3):
         log.record("guest", "n1", "tick")
-    assert [event.kind for event in log.events()] == ["broken", "tick", "tick", "tick"]
     assert log.seal() == []
+    assert [event.kind for event in log.events()] == ["broken", "tick", "tick", "tick"]
 
 
 FULL_DISK = """
@@ -137,14 +172,19 @@ def test_the_verdict_on_a_log_whose_disk_was_full_is_the_same_again(tmp_path):
 def test_a_line_that_was_half_written_is_taken_back(tmp_path, monkeypatch):
     log = EventLog(tmp_path / "events.jsonl")
     log.record("guest", "n1", "tick")
+    while not log.path.read_text():
+        time.sleep(0.01)
     write = os.write
 
     def half(fd, raw):
         if b"listen" in raw:
             write(fd, raw[:10])
         raise OSError(5, "Input/output error")
-    monkeypatch.setattr("fenceline.observe.log.os.write", half)
+    monkeypatch.setattr("fenceline.observe.log_file.os.write", half)
     log.record("guest", "n1", "listen", {"port": 80, "present": True})
+    until = time.monotonic() + 5
+    while log.events()[1].kind != "broken" and time.monotonic() < until:
+        time.sleep(0.01)
     monkeypatch.undo()
     log.record("scenario", None, "scenario.end")
     assert [event.kind for event in log.seal()] == ["tick"]

@@ -156,8 +156,9 @@ def test_the_file_has_what_memory_has(tmp_path):
     log = ThinLog(tmp_path / "events.jsonl")
     for event in night():
         log.emit(event)
+    sealed = log.seal()
     lines = (tmp_path / "events.jsonl").read_text().splitlines()
-    assert [json.loads(line)["t_ns"] for line in lines] == [event.t_ns for event in log.seal()]
+    assert [json.loads(line)["t_ns"] for line in lines] == [event.t_ns for event in sealed]
 
 
 def test_a_new_segment_begins_anew(tmp_path):
