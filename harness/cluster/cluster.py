@@ -242,7 +242,7 @@ class Cluster:
             self._sessions[node].run("systemctl poweroff --no-block", within=10, check=False)
 
     def _on_power(self, node: str, kind: str, stamp: int, data: dict) -> None:
-        if kind == "power.off" and data.get("why") == "crash" and self.bmcs.has_pressed(node):
+        if kind == "power.off" and data.get("why") in ("crash", "poweroff") and self.bmcs.has_pressed(node):
             data = {**data, "why": "fence", "how": "it shut itself down, as its fencing device told it to"}
         self.log.record("fabric" if kind.startswith("link") else "machine", node, kind, data, t_ns=stamp)
         if kind == "power.on":

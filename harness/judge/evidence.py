@@ -6,6 +6,7 @@ from fenceline.judge.faultlog import ends_ns, fault_records, serves_clients, was
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import OFF, ON, SECOND, History
 from fenceline.judge.requests import requests_of, stalls
+from fenceline.model.event import left_by_itself
 from fenceline.model.verdict import Finding, Verdict
 
 #: For so long (ns) the client may have been kept from asking.
@@ -108,14 +109,14 @@ def _judge_guests(history: History, tally: Tally) -> None:
 
 def _judge_power(history: History, tally: Tally, node: str) -> None:
     """A machine that is off says nothing, and none dies before anybody did anything to it. One that was told to reboot
-    from inside did not die; unless it was to come up."""
+    or shut down from inside did not die; unless it was to come up."""
     fault_ns, ready_ns = history.first_fault_ns(), history.ready_ns()
     for interval in history.power[node]:
         event = interval.start.event
         if interval.value != OFF or event is None:
             continue
         why = event.data.get("why")
-        if (why == "crash" or (why == "reboot" and (ready_ns is None or event.t_ns < ready_ns))) and (
+        if (why == "crash" or (left_by_itself(event) and (ready_ns is None or event.t_ns < ready_ns))) and (
                 event.t_ns <= history.end_ns and (fault_ns is None or event.t_ns < fault_ns)):
             tally.add(Verdict.BROKEN, event.t_ns, f"the machine {node} stopped by itself at "
                       f"{history.at(event.t_ns)}, before any fault", event)

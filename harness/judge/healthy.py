@@ -7,13 +7,13 @@ from fenceline.judge.findings import Tally
 from fenceline.judge.history import History, action
 from fenceline.judge.promise import promise
 from fenceline.judge.starving import not_run
-from fenceline.model.event import Event, is_fencing
+from fenceline.model.event import Event, is_fencing, left_by_itself
 from fenceline.model.verdict import Finding, Verdict
 
 
 @promise("healthy cluster fences nobody", order=140,
-         breaks="a fence, a reboot that the guest made itself, or a move before the first fault. (By hand, on a "
-                "cluster of `fenceline up`, that reboot is the fault `by-hand` in the log)")
+         breaks="a fence, a reboot or shutdown that the guest made itself, or a move before the first fault. (By "
+                "hand, on a cluster of `fenceline up`, that is the fault `by-hand` in the log)")
 def healthy_cluster_fences_nobody(history: History) -> Finding:
     """Between ready and the first fault (administrative ones count as faults) nothing is fenced, no node reboots and
     nothing moves. UNKNOWN where the host had just kept a member from running for longer than the others wait for it.
@@ -34,8 +34,9 @@ def healthy_cluster_fences_nobody(history: History) -> Finding:
     for event in history.kinds("power.off"):
         if is_fencing(event) and healthy(event.t_ns):
             add(event.t_ns, f"{event.node} was fenced at {history.at(event.t_ns)}, before any fault", event)
-        if event.data.get("why") == "reboot" and healthy(event.t_ns):
-            tally.add(Verdict.FAIL, event.t_ns, f"{event.node} rebooted at {history.at(event.t_ns)}, told to from "
+        if left_by_itself(event) and healthy(event.t_ns):
+            did = "rebooted" if event.data["why"] == "reboot" else "shut down"
+            tally.add(Verdict.FAIL, event.t_ns, f"{event.node} {did} at {history.at(event.t_ns)}, told to from "
                       "inside: nobody here had asked for it", event)
     for event in history.kinds("bmc.request"):
         if event.data.get("action") in CUTTING and healthy(event.t_ns):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-#: What a kernel says last before it resets itself, and why that is; one that says neither was told to by SysRq.
-_LAST_WORDS = ((b"softdog: Initiating system reboot", "watchdog"), (b"reboot: Restarting system", "reboot"))
+#: What a kernel says last before it ends by itself, and why that is (Linux, kernel/reboot.c and softdog.c).
+_LAST_WORDS = ((b"softdog: Initiating system reboot", "watchdog"), (b"reboot: Restarting system", "reboot"),
+               (b"reboot: Power down", "poweroff"), (b"reboot: System halted", "poweroff"))
 
 
 class FileTail:
@@ -25,9 +26,11 @@ class FileTail:
             return False
 
 
-def why_reset(console: FileTail) -> str:
-    """What made the kernel that writes to ``console`` reset itself: its watchdog, a clean reboot, or else SysRq."""
-    return next((why for words, why in _LAST_WORDS if console.says(words)), "sysrq")
+def why_ended(console: FileTail | None, otherwise: str) -> str:
+    """What made the kernel that writes to ``console`` end by itself: its watchdog, a clean reboot or shutdown, or, of
+    whom nothing is heard, what is thought ``otherwise``."""
+    said = (why for words, why in _LAST_WORDS if console is not None and console.says(words))
+    return next(said, otherwise)
 
 
 def console_tail(path: Path, lines: int = 15) -> str:

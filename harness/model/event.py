@@ -11,7 +11,7 @@ kind               source    data
 =================  ========  ===============================================================================
 power.on           machine   {}: the machine began executing
 power.off          machine   {why}: it stopped executing for good: power_off, reset, crash, panic, fence, restore;
-                             or it reset itself: watchdog, sysrq (told so, by SBD's pill), reboot
+                             or it ended by itself: watchdog, sysrq (told so, by SBD's pill), reboot, poweroff
 power.paused       machine   {}: its CPUs stopped; it may go on later
 power.resumed      machine   {}
 link.down          fabric    {network}: the node's cable in this network was cut
@@ -113,6 +113,11 @@ class Event:
 def is_fencing(event: Event) -> bool:
     """Whether ``event`` is the end of a machine that was made safe."""
     return event.kind == "power.off" and event.data.get("why") in FENCED
+
+
+def left_by_itself(event: Event) -> bool:
+    """Whether ``event`` is the end of a machine that was rebooted or shut down from inside."""
+    return event.kind == "power.off" and event.data.get("why") in ("reboot", "poweroff")
 
 
 def now_ns() -> int:

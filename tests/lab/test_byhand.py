@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+import pytest
+
 from fenceline.judge.verdict import judge
 from fenceline.lab.byhand import ByHand
 from fenceline.model.event import Event
@@ -14,10 +16,10 @@ from tests.judge import logs
 from tests.judge.logs import A, B
 
 
-def rebooted() -> list[Event]:
+def rebooted(why: str = "reboot") -> list[Event]:
     """web runs on rs-01, which reboots at 7.1 s; rs-02 takes over and rs-01 comes back: nobody did anything to it."""
     told = logs.green()
-    return [replace(event, data={"why": "reboot"}) if event.kind == "power.off" else event for event in sorted(
+    return [replace(event, data={"why": why}) if event.kind == "power.off" else event for event in sorted(
         told.events, key=lambda event: event.t_ns)
         if not event.kind.startswith(("fault.", "bmc.", "link."))
         and not (event.kind == "quorum" and logs.ns(6) < event.t_ns < logs.ns(7))]
@@ -47,8 +49,14 @@ def test_nobody_asked_in_a_scenario():
     assert finding(judgement, "evidence").verdict is Verdict.PASS  # the node was seen to go, and to come back
 
 
-def test_a_reboot_by_hand_is_a_fault_that_the_cluster_has_to_survive():
-    events = played(rebooted())
+def test_nobody_had_asked_for_a_shutdown_either():
+    judgement = judge(rebooted("poweroff"), logs.topology())
+    assert judgement.verdict is Verdict.FAIL and "rs-01 shut down at 7.100 s" in judgement.reason
+
+
+@pytest.mark.parametrize("why", ["reboot", "poweroff"])
+def test_what_is_done_by_hand_is_a_fault_that_the_cluster_has_to_survive(why):
+    events = played(rebooted(why))
     assert faults(events) == [(kind, "by hand 1") for kind in (
         "fault.begin", "fault.injected", "fault.confirmed", "fault.healed")]
     judgement = judge(events, logs.topology())

@@ -123,6 +123,15 @@ def test_a_machine_that_ends_by_itself_has_crashed(world, machine):
     machine.start()  # its name is free again
 
 
+def test_a_machine_that_was_shut_down_from_inside_has_not_crashed(world, machine):
+    machine.start()
+    with machine.spec.console.open("a") as console:
+        console.write("reboot: Power down\n")
+    machine.run.domain.destroy()
+    wait_for(lambda: machine.power() is Power.OFF)
+    assert world.events[-1][1:2] + world.events[-1][3:] == ("power.off", {"why": "poweroff"})
+
+
 @pytest.mark.parametrize(("words", "why"), [
     # as Linux 6.1 says it on QEMU: softdog's last word, that of a clean reboot, and of an SBD that swallowed its pill
     ("softdog: Initiating system reboot", "watchdog"), ("reboot: Restarting system", "reboot"),

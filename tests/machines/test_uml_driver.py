@@ -228,6 +228,14 @@ def test_a_kernel_that_ends_by_itself_has_crashed(machine, world):
     assert open_entries(world.journal.path) == []
     for entry in pid:
         assert process.group_members(entry.undo["pid"]) == []
+
+
+@pytest.mark.parametrize("words", ["Power down", "System halted"])  # as `poweroff` and `halt` in a guest end it
+def test_a_kernel_that_was_shut_down_from_inside_has_not_crashed(machine, world, words):
+    world.kernel.write_text(f"#!/bin/sh\necho '[   12.3] reboot: {words}'\n")
+    machine.start()
+    until(lambda: len(world.events) == 2)
+    assert told(world)[1] == ("power.off", {"why": "poweroff"}) and machine.power() is Power.OFF
     machine.start()
 
 

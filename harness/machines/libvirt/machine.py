@@ -15,7 +15,7 @@ import libvirt
 
 from fenceline.core.errors import HostError, MachineError
 from fenceline.machines import process
-from fenceline.machines.console import FileTail, why_reset
+from fenceline.machines.console import FileTail, why_ended
 from fenceline.machines.hold import Hold
 from fenceline.machines.libvirt.domain import DomainSettings, domain_xml, interface_xml, is_plugged
 from fenceline.machines.libvirt.run import (
@@ -334,7 +334,7 @@ class LibvirtMachine:
                 return
             if why == "panic":  # its CPUs may still spin
                 stamp = self.cut(run)
-            self.end(why, stamp)
+            self.end(why_ended(run.console, why) if why == "crash" else why, stamp)
 
     def reset_itself(self, run: Boot) -> None:
         """libvirt says that the guest of ``run`` reset itself. What boots in that QEMU now is cut off and started anew,
@@ -342,7 +342,7 @@ class LibvirtMachine:
         with self.lock:
             if self.run is not run:
                 return
-            why = why_reset(run.console)
+            why = why_ended(run.console, "sysrq")
             self.end(why, self.cut(run))
             with contextlib.suppress(HostError, MachineError):  # the machine stays off, which is told
                 self.start()

@@ -10,7 +10,7 @@ import threading
 
 from fenceline.core.errors import HostError, MachineError
 from fenceline.machines import process
-from fenceline.machines.console import FileTail, why_reset
+from fenceline.machines.console import FileTail, why_ended
 from fenceline.machines.hold import Hold
 from fenceline.machines.protocol import DriverContext, Link, MachineSpec, Power
 from fenceline.model.event import now_ns
@@ -135,9 +135,9 @@ class UmlMachine:
                 process.kill_group(started.pid)  # children of a kernel that died
             status = started.wait()
             if status != _RESET_STATUS:
-                self._ended("crash", now_ns())
+                self._ended(why_ended(self._said, "crash"), now_ns())
                 return
-            self._ended(why_reset(self._said), now_ns())
+            self._ended(why_ended(self._said, "sysrq"), now_ns())
             with contextlib.suppress(HostError):  # no longer there: the machine stays off, which is told
                 self.start()
 
