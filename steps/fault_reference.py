@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 
 from fenceline.faults import FAULTS
+from fenceline.faults.base import family_of
 from fenceline.faults.parameters import default_of, help_of, types_of
 from fenceline.scenario.needs import injected
 from fenceline.steps.fault_evidence import load, words
@@ -41,9 +42,7 @@ def families(faults: Iterable[type] | None = None) -> dict[tuple[str, str, str],
     are made, and what undoes them."""
     found: dict[tuple[str, str, str], list[type]] = {}
     for cls in FAULTS.values() if faults is None else faults:
-        module = sys.modules[cls.__module__]
-        family = getattr(module, "FAMILY", (cls.__module__, "as its code says", "likewise"))
-        found.setdefault(family, []).append(cls)
+        found.setdefault(family_of(cls), []).append(cls)
     return dict(sorted(found.items()))
 
 

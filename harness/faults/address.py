@@ -51,6 +51,7 @@ class VipStranger(_AddressFault):
     """A stranger in the service network answers for the address of ``service``, and announces it every second."""
 
     name: ClassVar[str] = "vip-stranger"
+    drawn: ClassVar[tuple[str, ...]] = ()
     samples: ClassVar[tuple[str, ...]] = ("service={service} ?address",)
     says: ClassVar[tuple[Says, ...]] = (Says("a stranger answers for the VIP of <service>"),)
 
@@ -127,6 +128,7 @@ class GratuitousArpDrop(BridgeRule, _AddressFault):
     """Nobody hears a machine announce that it has the address of ``service`` now; other ARP passes."""
 
     name: ClassVar[str] = "garp-drop"
+    drawn: ClassVar[tuple[str, ...]] = ()
     samples: ClassVar[tuple[str, ...]] = ("service={service} ?address",)
     says: ClassVar[tuple[Says, ...]] = (Says("nobody hears who announces the VIP of <service>"),)
 

@@ -117,6 +117,7 @@ class ConfigChange(OnCluster):
     key: Annotated[str, Text("a property of the cluster")] = "cluster-recheck-interval"
     value: Annotated[str, Text("its new value")] = "73s"
     name: ClassVar[str] = "config-change"
+    drawn: ClassVar[tuple[str, ...]] = ("",)
     samples: ClassVar[tuple[str, ...]] = ("", "key=maintenance-mode value=true", "key=stonith-enabled value=false")
     needs: ClassVar[tuple[str, ...]] = ("configuration",)
     says: ClassVar[tuple[Says, ...]] = (Says("the property <key> of the cluster is changed to <value>"),)
@@ -304,6 +305,7 @@ class FencingOff(_ClusterProperty):
     """Fencing is switched off in the cluster's configuration."""
 
     name: ClassVar[str] = "fencing-off"
+    drawn: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ("fencing", "fencing switch")
     says: ClassVar[tuple[Says, ...]] = (Says("fencing is switched off in the cluster's configuration"),)
     property_name: ClassVar[str] = "stonith-enabled"
@@ -317,6 +319,7 @@ class ManualFencing(Once, OnNode):
 
     by: Annotated[Node, ", the member that is told"]
     name: ClassVar[str] = "manual-fencing"
+    drawn: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ("fencing by hand",)
     says: ClassVar[tuple[Says, ...]] = (Says("the operator tells <by> by hand that <node> is off"),)
 

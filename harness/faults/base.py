@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -30,7 +31,8 @@ class Fault(Protocol):
     must be of the topology, the host and the guests (``fenceline.faults.fitting``, ``fenceline.faults.requirements``).
     One that ends by itself says so by ``lasts``. ``says`` and ``heal_says`` are
     its sentences (``fenceline.faults.says``), ``samples`` the parameters by which it is shown what it costs
-    (``fenceline.steps.fault_costs``).
+    (``fenceline.steps.fault_costs``). ``drawn`` are those by which chaos draws it, where that is not all of them:
+    none, where it is a defect, under which no cluster keeps its promises.
     """
 
     name: ClassVar[str]
@@ -96,6 +98,12 @@ def fault(cls: type) -> type:
                         "what may be demanded of the cluster meanwhile would not be known")
     types_of(cls)  # or its error
     return FAULTS.register(cls.name, cls)
+
+
+def family_of(cls: type) -> tuple[str, str, str]:
+    """What the module of the fault class ``cls`` says of its faults as its FAMILY: title, where they are made, and what
+    undoes them."""
+    return getattr(sys.modules[cls.__module__], "FAMILY", (cls.__module__, "as its code says", "likewise"))
 
 
 def make_fault(name: str, **parameters: Any) -> Fault:

@@ -177,6 +177,7 @@ class WriteCacheLies(_Disk):
     """
 
     name: ClassVar[str] = "write-cache-lies"
+    drawn: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ("guest module dm-snapshot", "guest module brd")
     says: ClassVar[tuple[Says, ...]] = (
         Says("the disk behind the LUN <lun> begins to answer from a write cache that lies",

@@ -177,6 +177,7 @@ class DrbdSplitBrain(_OneReplica):
     """
 
     name: ClassVar[str] = "drbd-split-brain"
+    drawn: ClassVar[tuple[str, ...]] = ()
     samples: ClassVar[tuple[str, ...]] = ("node={standby} resource={drbd}",)
     says: ClassVar[tuple[Says, ...]] = (Says("a split brain of <resource> is forced on <node>"),)
 

@@ -157,6 +157,7 @@ class FenceDeviceLies(_DeviceFault):
     """The BMC of ``node`` says that it did what it was told, and that the power is as it was told; it does nothing."""
 
     name: ClassVar[str] = "fence-device-lies"
+    drawn: ClassVar[tuple[str, ...]] = ()
     says: ClassVar[tuple[Says, ...]] = (
         Says('the fencing device of <node> begins to answer "off" without cutting power',
              given='the fencing device of <node> answers "off" without cutting power'),
@@ -184,6 +185,7 @@ class FenceDeviceEarly(_DeviceFault):
 
     seconds: Annotated[float, Seconds(1, 120), "by which each answer comes before the deed"] = 10.0
     name: ClassVar[str] = "fence-device-early"
+    drawn: ClassVar[tuple[str, ...]] = ()
     says: ClassVar[tuple[Says, ...]] = (
         Says('the fencing device of <node> begins to answer "off" <seconds> before it cuts the power',
              given='the fencing device of <node> answers "off" <seconds> before it cuts the power'),
@@ -237,6 +239,7 @@ class FenceDeviceGentle(_Behaves):
 
     seconds: Annotated[float, Seconds(1, 600), "that the node is given to shut itself down"] = 30.0
     name: ClassVar[str] = "fence-device-gentle"
+    drawn: ClassVar[tuple[str, ...]] = ()
     says: ClassVar[tuple[Says, ...]] = (
         Says("the fencing device of <node> begins to shut it down gently, and to cut its power after <seconds>",
              given="the fencing device of <node> shuts it down gently, and cuts its power after <seconds>"),
@@ -257,6 +260,7 @@ class FenceDeviceOnNodeSupply(_Behaves):
     """The BMC of ``node`` hangs on the node's own power supply: when that fails, it answers nobody."""
 
     name: ClassVar[str] = "fence-device-on-node-supply"
+    drawn: ClassVar[tuple[str, ...]] = ()
     says: ClassVar[tuple[Says, ...]] = (
         Says("the fencing device of <node> is plugged into the power supply of its node",
              given="the fencing device of <node> loses its power with its node"),
@@ -303,6 +307,7 @@ class FenceDeviceWrongNode(_DeviceFault):
 
     other: Annotated[Node, ", another one"]
     name: ClassVar[str] = "fence-device-wrong-node"
+    drawn: ClassVar[tuple[str, ...]] = ()
     says: ClassVar[tuple[Says, ...]] = (
         Says("the fencing device of <node> is rewired to the power of <other>",
              given="the fencing device of <node> is wired to the power of <other>"),

@@ -114,6 +114,7 @@ class ExpectedVotes(OnCluster):
 
     votes: Annotated[int, Count(1, 64, "votes"), "(corosync refuses some of which the members are no majority)"]
     name: ClassVar[str] = "expected-votes"
+    drawn: ClassVar[tuple[str, ...]] = ()
     samples: ClassVar[tuple[str, ...]] = ("votes=5",)
     needs: ClassVar[tuple[str, ...]] = ("quorum",)
     says: ClassVar[tuple[Says, ...]] = (Says("the cluster is told to expect <votes> votes"),)

@@ -133,6 +133,7 @@ class LunReserved(_Reservation):
     lost."""
 
     name: ClassVar[str] = "lun-reserved"
+    drawn: ClassVar[tuple[str, ...]] = ()
     says: ClassVar[tuple[Says, ...]] = (Says(given="the LUN <lun> is reserved for the cluster nodes"),)
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
@@ -157,6 +158,7 @@ class ReservationLost(_Reservation):
     """The target forgets the reservation of ``lun`` and who was registered: everybody may write again."""
 
     name: ClassVar[str] = "reservation-lost"
+    drawn: ClassVar[tuple[str, ...]] = ()
     says: ClassVar[tuple[Says, ...]] = (Says("the target loses the reservation of the LUN <lun>"),)
     heal_says: ClassVar[tuple[Says, ...]] = (Says("the LUN <lun> is reserved again"),)
 

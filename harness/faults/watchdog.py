@@ -54,6 +54,7 @@ class FenceWatchdogDead(InGuest):
     """The watchdog of ``node`` does not fire, whoever stops feeding it."""
 
     name: ClassVar[str] = "fence-watchdog-dead"
+    drawn: ClassVar[tuple[str, ...]] = ()
     says: ClassVar[tuple[Says, ...]] = (
         Says("the watchdog of <node> will not fire any more",
              given="the watchdog of <node> does not fire"),
