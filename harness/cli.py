@@ -343,12 +343,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(error: Exception) -> tuple[str, int]:
     """The words and the exit status for ``error``."""
-    from fenceline.commands.runs import NoRun
     from fenceline.model.load import TopologyError
 
     if isinstance(error, FencelineError):
         detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
-        return error.message + detail, 2 if isinstance(error, NoRun) else 1
+        return error.message + detail, error.status
     if isinstance(error, TopologyError):
         return str(error), 2
     if isinstance(error, OSError):

@@ -18,6 +18,8 @@ EXIT = {"PASS": 0, "FAIL": 1, "BROKEN": 2, "INVALID": 3, "UNKNOWN": 4}
 class NoRun(FencelineError):
     """Not a saved run."""
 
+    status = 2
+
 
 def judge(args: argparse.Namespace) -> int:
     """Judges a saved run again."""

@@ -1,9 +1,16 @@
 """What can go wrong outside of the cluster under test. None of these is an AssertionError: Allure shows them as
 broken, never as failed."""
 
+from __future__ import annotations
+
+from typing import ClassVar
+
 
 class FencelineError(Exception):
-    """One clear message: what, where, and the way out. ``detail`` may hold more (a console's tail)."""
+    """One clear message: what, where, and the way out. ``detail`` may hold more (a console's tail). ``status`` is the
+    exit status of the command that it ends: 1, or 2 where what the user gave is wrong."""
+
+    status: ClassVar[int] = 1
 
     def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message if not detail else f"{message}\n{detail}")

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from fenceline.core.errors import FencelineError
 from fenceline.core.places import shipped
 from fenceline.model.declared import declare_folder
+from fenceline.model.documents import errors_text, read_mapping
 from fenceline.model.topology import Topology
 
 #: The topologies that are shipped.
@@ -62,16 +63,7 @@ def load_topology(name: str, own: Sequence[Path] = ()) -> Topology:
             declare_folder(path.absolute().parent.parent / "daemons")
     except FencelineError as error:
         raise TopologyError(str(error)) from error
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise TopologyError(f"{path}{place}: not YAML: {getattr(error, 'problem', error)}") from error
-    except OSError as error:
-        raise TopologyError(f"{path}: {error.strerror}") from error
-    if not isinstance(raw, dict):
-        raise TopologyError(f"{path}: expected a mapping with name, nodes, networks, ...")
+    raw = read_mapping(path, TopologyError, "name, nodes, networks, ...")
     return parse_topology(raw, str(path))
 
 
@@ -84,12 +76,7 @@ def parse_topology(raw: dict[str, Any], origin: str) -> Topology:
     try:
         return Topology.model_validate(raw)
     except ValidationError as error:
-        lines = []
-        for item in error.errors():
-            path = ".".join(str(part) for part in item["loc"])
-            message = item["msg"].removeprefix("Value error, ")
-            lines += [f"  {path + ': ' if path else ''}{line}" for line in message.splitlines()]
-        raise TopologyError(f"{origin}: {len(lines)} error(s)\n" + "\n".join(lines)) from error
+        raise TopologyError(errors_text(origin, error)) from error
 
 
 def dump_topology(topology: Topology) -> str:
