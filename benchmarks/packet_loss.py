@@ -21,10 +21,9 @@ from fenceline.cluster.cluster import Cluster, ClusterOptions
 from fenceline.core.errors import Timeout
 from fenceline.faults import FaultControl, make_fault
 from fenceline.model.event import Event, now_ns
-from fenceline.model.load import load_topology, parse_topology
+from fenceline.model.load import load_topology, merged, parse_topology
 from fenceline.model.totem import Totem
 from fenceline.observe.log import EventLog
-from fenceline.scenario.scene import merged
 
 
 def main() -> int:

@@ -110,6 +110,7 @@ def make_parser() -> argparse.ArgumentParser:
     judge.add_argument("--json", action="store_true", help="the whole judgement as JSON")
     _add_runs_dir(judge)
     _add_history(words)
+    _add_chaos(words)
     words.add(
         "reap", _lazy("host", "reap"), "remove what runs left that were killed; living runs are left alone"
     )
@@ -154,6 +155,64 @@ def _add_history(words: _Words) -> None:
     )
     matrix.add_argument("--markdown", action="store_true", help="a table for the docs")
     _add_runs_dir(matrix)
+
+
+_CHAOS_EPILOG = """\
+exit status: 0 no promise broke; 1 one did; 2 wrong usage, or a bad schedule, profile or topology;
+3 too little was proven: no episode passed.
+"""
+
+
+def _add_chaos(words: _Words) -> None:
+    from fenceline.machines import drivers
+
+    chaos = _Words(words.add("chaos", None, "break clusters in ways that nobody wrote down, from a seed"),
+                   "chaos_command")
+
+    def machines(parser: argparse.ArgumentParser, default: str | None) -> None:
+        parser.add_argument("--driver", choices=drivers.names(), default=default,
+                            help="where machines come from (default: " + ("auto)" if default else "the schedule's)"))
+        parser.add_argument("--libvirt-uri", metavar="URI", help="use this libvirt instead of a private one")
+        parser.add_argument("-o", "--output", metavar="DIR", help="where run folders go (default: a new folder in "
+                                                                  "reports/chaos)")
+
+    run = chaos.add("run", _lazy("chaos", "run"), "draw and play episodes on one topology", _CHAOS_EPILOG)
+    run.add_argument("topology", metavar="TOPOLOGY", help="a name (see `fenceline topology list`) or a YAML file")
+    run.add_argument("--profile", metavar="PROFILE", default="everything",
+                     help="what may be drawn: a YAML file, or network, power, storage, fencing, load, time, admin, "
+                          "everything (default)")
+    run.add_argument("--service", metavar="NAME", help="whose fail-over it is about (default: the first)")
+    run.add_argument("--seed", type=_natural, metavar="N", help="of all chance (default: drawn and told)")
+    run.add_argument("--for", dest="time", type=_seconds, default=0.0, metavar="TIME",
+                     help="begin further episodes for so long: 30min, 2h (default: one episode)")
+    run.add_argument("--length", type=_seconds, default=60.0, metavar="TIME", help="of one episode (default: 60s)")
+    run.add_argument("--dry-run", action="store_true", help="print the first schedule, and play nothing")
+    machines(run, drivers.AUTO)
+    replay = chaos.add("replay", _lazy("chaos", "replay"), "play a schedule again", _CHAOS_EPILOG)
+    replay.add_argument("schedule", metavar="SCHEDULE", help="its file, or the run folder of an episode")
+    replay.add_argument("--times", type=_positive, default=1, metavar="N", help="so many times (default: once)")
+    machines(replay, None)
+
+
+def _seconds(text: str) -> float:
+    from fenceline.model.units import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _natural(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def _add_init(words: _Words) -> None:

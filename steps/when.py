@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 
+from fenceline.chaos.play import play_chaos
 from fenceline.faults import shapes
 from fenceline.model.event import is_fencing
 from fenceline.model.totem import Totem
@@ -62,3 +63,21 @@ def lost_sight(scene: Scene, other: str, node: str, seconds: str) -> None:
 @when(phrase(r"somebody is fenced within <seconds>"))
 def somebody_is_fenced(scene: Scene, seconds: str) -> None:
     scene.await_event(is_fencing, float(seconds), "somebody to be fenced")
+
+
+@when(phrase(r'chaos of the profile "(?P<profile>[^"]+)" runs for <seconds>, seed (?P<seed>\d+)'))
+def chaos_runs(scene: Scene, profile: str, seconds: str, seed: str) -> None:
+    """What is drawn of the profile from that seed is done, and healed; the schedule is in the run folder."""
+    play_chaos(scene, profile, float(seconds), int(seed))
+
+
+@when(phrase(r'the fault "(?P<fault>[^"]+)" is healed'))
+def fault_is_healed(scene: Scene, fault: str) -> None:
+    """Each of that name that is in force."""
+    scene.heal_any([(fault, {})])
+
+
+@when(phrase(r'the fault "(?P<fault>[^"]+)" comes with (?P<parameters>\S+=.+)'))
+def fault_comes(scene: Scene, fault: str, parameters: str) -> None:
+    """One that no sentence of its own can say so: its parameters as for `fenceline fault inject`."""
+    scene.inject(fault, **dict(word.split("=", 1) for word in parameters.split() if "=" in word))

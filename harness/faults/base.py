@@ -145,8 +145,9 @@ class FaultControl:
         self._ids = itertools.count(1)
         self.active: list[ActiveFault] = []
 
-    def inject(self, fault: Fault) -> ActiveFault:
-        """Injects ``fault`` and waits until it is confirmed.
+    def inject(self, fault: Fault, drawn: bool = False) -> ActiveFault:
+        """Injects ``fault`` and waits until it is confirmed. One that was ``drawn`` is one of many: that it took no
+        effect does not spoil what the others prove.
 
         Raises:
             FaultError: it can't be injected, is refused, or took no effect: the run is INVALID.
@@ -165,7 +166,7 @@ class FaultControl:
         number = next(self._ids)
         begun = log.record("fault", None, "fault.begin", {
             "id": number, "fault": fault.name, "targets": list(fault.targets), "params": parameters,
-            "cost": fault.costs(self._cluster.topology).as_dict(),
+            "cost": fault.costs(self._cluster.topology).as_dict(), **({"drawn": True} if drawn else {}),
             **({"lasts_s": lasts(fault)} if lasts(fault) is not None else {})})
         active = ActiveFault(number, fault, entry, begun.t_ns)
         self.active.append(active)

@@ -22,8 +22,8 @@ SILENCE_NS = 10 * SECOND
 
 
 def evidence(history: History) -> Finding:
-    """The log is usable: nothing of the harness broke, the cluster was ready, every fault took effect, clients
-    asked without a pause and every member's agent was heard."""
+    """The log is usable: nothing of the harness broke, the cluster was ready, every fault took effect (of those that
+    chaos drew, at least one), clients asked without a pause and every member's agent was heard."""
     tally = Tally("evidence")
     for event in history.kinds("broken"):
         tally.add(Verdict.BROKEN, event.t_ns, f"{event.data.get('reason', 'no reason given')} "
@@ -34,6 +34,7 @@ def evidence(history: History) -> Finding:
     if history.ready_ns() is None:
         tally.add(Verdict.INVALID, history.start_ns, "the cluster was never ready")
     _judge_faults(history, tally)
+    _judge_chaos(history, tally)
     _judge_clients(history, tally)
     _judge_guests(history, tally)
     count = len(history.by_kind.get("reply", ()))
@@ -49,9 +50,20 @@ def _judge_faults(history: History, tally: Tally) -> None:
                 tally.add(Verdict.UNKNOWN, history.end_ns, f"the log ends while {record.title} is in force, which "
                           f"lasts to {history.at(end_ns)}", record.begin)
             continue
+        if record.begin.data.get("drawn"):
+            continue  # its cost excuses as if it were in force: what it may have done is owed by nobody
         why = f": {record.unconfirmed}" if record.unconfirmed else ""
         tally.add(Verdict.INVALID, record.begin.t_ns, f"the fault {record.title}, begun at "
                   f"{history.at(record.begin.t_ns)}, was never confirmed{why}", record.begin)
+
+
+def _judge_chaos(history: History, tally: Tally) -> None:
+    """Of many faults some may find nothing to do; where none took effect, nothing was tried."""
+    for event in history.kinds("chaos"):
+        drawn = [record for record in fault_records(history) if record.begin.data.get("drawn")]
+        if not any(record.confirmed_ns is not None for record in drawn):
+            tally.add(Verdict.INVALID, event.t_ns, f"of the {event.data.get('actions', 0)} actions of the chaos that "
+                      f"began at {history.at(event.t_ns)} none was confirmed to take effect", event)
 
 
 def _judge_clients(history: History, tally: Tally) -> None:

@@ -48,6 +48,7 @@ host.waited        host      {over, seconds: {machine: s}}: in the ``over`` seco
 state              stack     ClusterState.as_dict(): a normalised snapshot
 state.unknown      stack     {asked_ns, nodes, unreachable, error}: nodes were reached and none could tell it
 fault.begin        fault     {id, fault, targets: [node, ...], params}; {lasts_s} too where it ends by itself
+                             {drawn: true} where chaos drew it: it need not take effect
 fault.injected     fault     {id}
 fault.confirmed    fault     {id, evidence: {...}}
 fault.unconfirmed  fault     {id, reason}
@@ -61,6 +62,11 @@ settled            scenario  {seconds, waited_for: [...], after: steps | healing
 healing            scenario  {faults: [...]}: from here on the faults that are left are healed
 whole              scenario  {seconds, within, problems: [...], switched_on: [node, ...], cleaned: [...]}: whether the
                              cluster was whole, or what was missing; or {skipped: why it was not asked for}
+chaos              scenario  {schedule, seed, profile, ground, actions: how many}: what is drawn begins to be done
+chaos.hit          scenario  {number, fault, when, state, doing, roles: {node: role}, in_force: [fault, ...]}: in what
+                             state the action ``number`` hits, just before it is injected
+chaos.skipped      scenario  {number, fault, reason}: it was not injected: there was nothing for it to do
+chaos.end          scenario  {course: [state, ...]}: what is drawn has been done and healed
 scenario.end       scenario  {}
 broken             scenario  {reason}: the harness or its host failed
 =================  ========  ===============================================================================

@@ -79,6 +79,27 @@ def parse_topology(raw: dict[str, Any], origin: str) -> Topology:
         raise TopologyError(errors_text(origin, error)) from error
 
 
+def merged(base: dict, patch: dict) -> dict:
+    """``base`` with ``patch`` laid over it, mapping by mapping."""
+    out = dict(base)
+    for key, value in patch.items():
+        out[key] = merged(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+    return out
+
+
+def load_changed(name: str, own: Sequence[Path], changes: dict[str, Any] | None, by: str) -> Topology:
+    """The topology ``name`` with ``changes`` laid over it; ``by`` says whose they are, for errors: "the scenario".
+
+    Raises:
+        TopologyError: see ``load_topology``; or it is none with these changes.
+    """
+    topology = load_topology(name, own)
+    if not changes:
+        return topology
+    raw = topology.model_dump(mode="json", exclude_unset=True)
+    return parse_topology(merged(raw, changes), f"topology {name!r} as {by} changes it")
+
+
 def dump_topology(topology: Topology) -> str:
     """``topology`` as YAML that ``load_topology`` reads back to an equal one."""
     return yaml.safe_dump(json.loads(topology.model_dump_json()), sort_keys=False)

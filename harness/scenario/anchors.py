@@ -118,9 +118,9 @@ class Anchored:
         if self.problem:
             raise FaultError(f"{self.what}: {self.problem}")
 
-    def end(self, within: float = 60.0) -> None:
-        """No longer waits for its moment; lets what has begun end. What was never done, or failed, is told in the
-        log as a fault that took no effect."""
+    def disarm(self, within: float = 60.0) -> str | None:
+        """No longer waits for its moment; lets what has begun end, for at most ``within`` s. Returns what did not come
+        to its end, in words; None where it did."""
         with self._lock:
             self._is_over = True
         if self._listen in self._log.listeners:
@@ -128,7 +128,14 @@ class Anchored:
         try:
             self.wait(within if self._thread is not None else 0.0)
         except FaultError as error:
+            return error.message
+        return None
+
+    def end(self) -> None:
+        """As ``disarm``; what was never done, or failed, is told in the log as a fault that took no effect."""
+        problem = self.disarm()
+        if problem is not None:
             name = f"anchored {id(self)}"
             self._log.record("fault", None, "fault.begin", {
                 "id": name, "fault": "anchored", "targets": [], "params": {"what": self.what}})
-            self._log.record("fault", None, "fault.unconfirmed", {"id": name, "reason": error.message})
+            self._log.record("fault", None, "fault.unconfirmed", {"id": name, "reason": problem})

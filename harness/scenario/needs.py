@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from fenceline.model.load import TopologyError, load_topology, parse_topology
+from fenceline.model.load import TopologyError, load_changed
 from fenceline.model.topology import Topology
 from fenceline.stacks.offers import lacking
 
@@ -83,16 +83,13 @@ def topology_of(steps: Iterable[Any], own: Sequence[Path] = ()) -> Topology | No
         match = _GIVEN.match(step.name)
         if match is None:
             continue
-        topology = load_topology(match[1], own)
+        changes = None
         if match[3]:
-            from fenceline.scenario.scene import merged
             try:
                 changes = yaml.safe_load(step.docstring or "")
             except yaml.YAMLError as error:
                 raise TopologyError(f"the changes to the topology {match[1]!r} are not YAML: {error}") from error
-            if isinstance(changes, dict):
-                raw = topology.model_dump(mode="json", exclude_unset=True)
-                topology = parse_topology(merged(raw, changes), f"topology {match[1]!r} as the scenario changes it")
+        topology = load_changed(match[1], own, changes if isinstance(changes, dict) else None, "the scenario")
         if match[2] not in topology.services:
             raise TopologyError(f"the topology {match[1]!r} has no service {match[2]!r}; it has "
                                 f"{', '.join(topology.services) or 'none'}")

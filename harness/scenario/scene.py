@@ -19,12 +19,13 @@ from fenceline.judge.host import LITTLE, host_took
 from fenceline.judge.settled import silent_for
 from fenceline.judge.verdict import judge
 from fenceline.model.event import Event, now_ns
-from fenceline.model.load import load_topology, parse_topology
+from fenceline.model.load import load_changed
 from fenceline.model.topology import Topology
 from fenceline.model.verdict import Finding, Judgement, Outage, Verdict
 from fenceline.scenario.anchors import Anchored, moment
 from fenceline.scenario.closing import become_whole, settle, undecided_without
 from fenceline.scenario.pool import ClusterPool
+from fenceline.scenario.roles import roles
 from fenceline.scenario.run import Run
 from fenceline.stacks.state import ClusterState
 
@@ -35,14 +36,6 @@ _HEARD_OUT = 5.0
 
 #: Who is lost is found out anew after so long (ns).
 _LOST_FOR_NS = 300_000_000
-
-
-def merged(base: dict, patch: dict) -> dict:
-    """``base`` with ``patch`` laid over it, mapping by mapping."""
-    out = dict(base)
-    for key, value in patch.items():
-        out[key] = merged(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
-    return out
 
 
 class Scene:
@@ -69,10 +62,7 @@ class Scene:
         Raises:
             FencelineError: there is none.
         """
-        topology = load_topology(name, self._topologies)
-        if changes:
-            raw = topology.model_dump(mode="json", exclude_unset=True)
-            topology = parse_topology(merged(raw, changes), f"topology {name!r} as the scenario changes it")
+        topology = load_changed(name, self._topologies, changes, "the scenario")
         if service not in topology.services:
             raise ClusterError(f"the topology {name!r} has no service {service!r}; "
                                f"it has {', '.join(topology.services) or 'none'}")
@@ -90,25 +80,13 @@ class Scene:
 
     def _assign(self, topology: Topology, service: str) -> None:
         self._service = service
-        if topology.services[service].active == "all":  # nobody is the active one
-            self._roles = {f"the {ordinal} node": node for ordinal, node in zip(
-                ("first", "second", "third", "fourth"), topology.preferred_nodes(service), strict=False)}
-        else:
-            active = self.cluster.serving(service)
-            self._roles = {"the active node": active, "the node that holds the VIP": active}
-            others = [node for node in topology.preferred_nodes(service) if node != active]
-            if others:
-                self._roles["the standby"] = others[0]
-            if len(others) > 1:
-                self._roles["the second standby"] = others[1]
-        for number, node in enumerate(topology.nodes_with("storage")):
-            self._roles["the storage host" if not number else f"the storage host {number + 1}"] = node
-        for ordinal, node in zip(("first", "second", "third"), topology.nodes_with("real-server"), strict=False):
-            self._roles[f"the {ordinal} real server"] = node
-        for node in topology.nodes_with("client")[:1]:
-            self._roles["the client"] = node
-        for node in topology.nodes_with("quorum-device"):
-            self._roles["the quorum device"] = node
+        nobody = topology.services[service].active == "all"
+        self._roles = roles(topology, service, "" if nobody else self.cluster.serving(service))
+
+    @property
+    def service(self) -> str:
+        """The service that the scenario is about."""
+        return self._service
 
     @property
     def cluster(self) -> Cluster:

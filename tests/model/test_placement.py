@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fenceline.model.load import TopologyError, load_topology, parse_topology
-from fenceline.scenario.scene import merged
+from fenceline.model.load import TopologyError, load_topology, merged, parse_topology
 
 BASE = load_topology("services-3").model_dump(mode="json", exclude_unset=True)
 

@@ -5,8 +5,7 @@ import pytest
 from fenceline.guest.base import base_seed
 from fenceline.guest.ssh import make_key
 from fenceline.model.addressing import bmc_address
-from fenceline.model.load import TopologyError, load_topology, parse_topology
-from fenceline.scenario.scene import merged
+from fenceline.model.load import TopologyError, load_topology, merged, parse_topology
 from fenceline.stacks.base import make_stack
 
 TOPOLOGY = load_topology("web-remote")

@@ -2,8 +2,7 @@
 
 import pytest
 
-from fenceline.model.load import TopologyError, load_topology, parse_topology
-from fenceline.scenario.scene import merged
+from fenceline.model.load import TopologyError, load_topology, merged, parse_topology
 from fenceline.stacks.heartbeat import config
 
 

@@ -5,8 +5,7 @@ import subprocess
 import pytest
 
 from fenceline.guest.seed import Seed
-from fenceline.model.load import TopologyError, load_topology, parse_topology
-from fenceline.scenario.scene import merged
+from fenceline.model.load import TopologyError, load_topology, merged, parse_topology
 from fenceline.stacks.keepalived import config
 from fenceline.stacks.keepalived.stack import KeepalivedStack
 from fenceline.stacks.nginx import seed_real_server

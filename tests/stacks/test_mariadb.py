@@ -5,8 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from fenceline.guest.seed import Seed
-from fenceline.model.load import load_topology, parse_topology
-from fenceline.scenario.scene import merged
+from fenceline.model.load import load_topology, merged, parse_topology
 from fenceline.stacks import mariadb
 from fenceline.stacks.daemons import agent_parameters, seed_daemon
 from fenceline.stacks.pacemaker.cib import cib_xml

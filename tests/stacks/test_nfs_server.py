@@ -9,9 +9,8 @@ from fenceline.faults import make_fault
 from fenceline.guest.seed import Seed
 from fenceline.judge.demand import obstacle
 from fenceline.model.cost import Cost
-from fenceline.model.load import load_topology, parse_topology
+from fenceline.model.load import load_topology, merged, parse_topology
 from fenceline.observe.targets import all_targets
-from fenceline.scenario.scene import merged
 from fenceline.stacks import nfs_server
 from fenceline.stacks.offers import offers
 from fenceline.stacks.pacemaker.cib import cib_xml

@@ -1,0 +1,152 @@
+"""``chaos``: episodes from a seed, and what becomes of what they find."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fenceline.commands.cluster import say
+from fenceline.core.errors import FencelineError, HostError
+from fenceline.core.project import Project, project_here
+
+if TYPE_CHECKING:
+    from fenceline.chaos.episode import Outcome, Stage
+
+PROMISE_BROKE, PROVEN_TOO_LITTLE = 1, 3
+
+
+class ChaosError(FencelineError):
+    """What was asked of chaos makes no sense."""
+
+    status = 2
+
+
+def base_of(project: Project, chosen: str | None, name: str) -> Path:
+    """A new folder for what a command of chaos leaves.
+
+    Raises:
+        HostError: it can't be made.
+    """
+    if chosen:
+        folder = Path(chosen).absolute()
+    else:
+        folder = project.root / "reports" / "chaos" / f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S')}-{name}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostError(f"{folder}: {error.strerror}; name another folder with --output") from error
+    return folder
+
+
+@contextmanager
+def on_stage(folder: Path, project: Project, driver: str, uri: str | None = None,
+             history: Path | None = None) -> Iterator[Stage]:
+    """Where episodes are played, on machines of ``driver``; what stands is taken down at the end, by Ctrl-C too."""
+    from fenceline.chaos.episode import Stage
+    from fenceline.cluster.cluster import ClusterOptions
+    from fenceline.core.progress import Progress
+    from fenceline.faults.requirements import hindrances, place
+    from fenceline.scenario.pool import ClusterPool
+
+    where = place(driver, uri)
+
+    def hindrance(fault: str) -> str | None:
+        return next(iter(hindrances([fault], where)), None)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    pool = ClusterPool(ClusterOptions(driver, uri), Progress(say))
+    try:
+        yield Stage(pool, folder, project.topologies, hindrance, history)
+    finally:
+        pool.close()
+
+
+def profiles_of(project: Project) -> tuple[Path, ...]:
+    """The folders of the project's own profiles."""
+    from fenceline.chaos.profile import PROFILES
+
+    return (project.root / PROFILES,)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draws and plays episodes on one topology until the time is over."""
+    import random
+    import time
+
+    from fenceline.chaos.chance import Chance
+    from fenceline.chaos.draw import Repertoire
+    from fenceline.chaos.profile import load_profile
+    from fenceline.chaos.schedule import dump_schedule
+    from fenceline.model.load import load_topology
+    from fenceline.reports.history import NAME
+
+    project = project_here()
+    topology = load_topology(args.topology, project.topologies)
+    repertoire = Repertoire(topology, load_profile(args.profile, profiles_of(project)), args.service, args.profile)
+    seed = random.SystemRandom().randrange(2**32) if args.seed is None else args.seed
+    # each further episode has a seed of its own, by which it can be drawn alone
+    more = Chance(seed, "episodes")
+    if args.dry_run:
+        print(dump_schedule(repertoire.draw(seed, args.length, args.driver)), end="")
+        return 0
+    folder = base_of(project, args.output, topology.name)
+    say(f"chaos of the profile {args.profile} on {topology.name}, seed {seed}; {folder}")
+    begun, outcomes = time.monotonic(), []
+    try:
+        with on_stage(folder, project, args.driver, args.libvirt_uri, project.runs.parent / NAME) as stage:
+            while not outcomes or time.monotonic() - begun < args.time:
+                drawn = seed if not outcomes else more.below(2**32)
+                schedule = repertoire.draw(drawn, args.length, args.driver)
+                say(f"episode {len(outcomes) + 1}, seed {drawn}: {len(schedule.actions)} actions, "
+                    f"{len(outcomes) * 3600 / max(1.0, time.monotonic() - begun):.0f} an hour so far")
+                outcomes.append(stage.play(schedule, f"fenceline chaos run {topology.name} --seed {drawn}"))
+    except KeyboardInterrupt:
+        say("interrupted: what was found so far")
+    return told(outcomes)
+
+
+def replay(args: argparse.Namespace) -> int:
+    """Plays a schedule again, so many times."""
+    from fenceline.chaos.schedule import check, load_schedule, topology_of
+    from fenceline.reports.history import NAME
+
+    project, schedule = project_here(), load_schedule(schedule_file(args.schedule))
+    check(schedule, topology_of(schedule, project.topologies), args.schedule)
+    folder, outcomes = base_of(project, args.output, "replay"), []
+    try:
+        with on_stage(folder, project, args.driver or schedule.driver, args.libvirt_uri,
+                      project.runs.parent / NAME) as stage:
+            for number in range(args.times):
+                say(f"{number + 1} of {args.times}")
+                outcomes.append(stage.play(schedule, f"fenceline chaos replay {args.schedule}"))
+    except KeyboardInterrupt:
+        say("interrupted: what was found so far")
+    return told(outcomes)
+
+
+def schedule_file(name: str) -> Path:
+    """The schedule that ``name`` means: a file, or a run folder that has one."""
+    from fenceline.chaos.schedule import SCHEDULE
+
+    return Path(name) / SCHEDULE if Path(name).is_dir() else Path(name)
+
+
+def told(outcomes: list[Outcome]) -> int:
+    """Prints what ``outcomes`` come to; returns the exit status."""
+    from fenceline.model.verdict import Verdict
+
+    for outcome in outcomes:
+        print(f"{outcome.verdict:8}{Path(outcome.folder).name}\n        {outcome.reason}")
+    counts = {verdict: sum(one.verdict is verdict for one in outcomes) for verdict in Verdict}
+    print(f"{len(outcomes)} episodes: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count))
+    if counts[Verdict.FAIL]:
+        return PROMISE_BROKE
+    if not counts[Verdict.PASS]:
+        print("too little was proven: no episode passed")
+        return PROVEN_TOO_LITTLE
+    return 0
