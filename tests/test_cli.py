@@ -51,6 +51,9 @@ def test_every_promised_command_is_there():
         ("report",),
         ("compare",),
         ("matrix",),
+        ("chaos",),
+        ("chaos", "run"),
+        ("chaos", "replay"),
         ("image",),
         ("image", "build"),
         ("image", "path"),
@@ -143,12 +146,12 @@ def test_wrong_words_are_a_usage_error(words, capsys):
 
 @pytest.mark.parametrize(
     "words",
-    [words for words in ALL_WORDS if words not in [("image",), ("kernel",), ("fault",), ("topology",)]],
+    [words for words in ALL_WORDS if words not in [("image",), ("kernel",), ("fault",), ("topology",), ("chaos",)]],
     ids=" ".join,
 )
 def test_every_command_leads_to_a_function(words):
     rest = {"up": ["t"], "ssh": ["n"], "console": ["n"], "judge": ["r"], "inject": ["f"], "check": ["f"],
-            "compare": ["a", "b"], "import": ["a", "b"]}
+            "compare": ["a", "b"], "import": ["a", "b"], "run": ["t"], "replay": ["s"]}
     args = make_parser().parse_args([*words, *rest.get(words[-1], [])])
     cell = dict(zip(args.run.__code__.co_freevars, args.run.__closure__, strict=True))
     module = __import__(f"fenceline.commands.{cell['module'].cell_contents}", fromlist=["x"])

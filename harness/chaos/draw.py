@@ -71,6 +71,7 @@ class Repertoire:
         self._moments: tuple[Moment, ...] = moments(topology, self.service)
         self._made: dict[tuple[str, str, tuple[str, ...]], Any] = {}
         self._takes: dict[str, tuple[tuple, frozenset]] = {}
+        self._role_of: dict[str, str] = {}
         order = topology.preferred_nodes(self.service)
         weights = {name: weight for name, weight in profile.weights().items()
                    if any(self._make(name, sample, order) is not None for sample in drawn(FAULTS[name]))}
@@ -136,7 +137,7 @@ class Repertoire:
             return None
         fault = self._varied(chance, fault)
         ends_by_itself = lasts(fault) is not None
-        seconds = min(chance.between(*self.profile.lasts), max(1.0, length - now))
+        seconds = min(chance.between(*self.profile.lasts), round(max(1.0, length - now), 1))
         if ends_by_itself:
             fault = _with(fault, "seconds", seconds) or fault
         parameters = self._parameters(fault)
@@ -258,7 +259,10 @@ class Repertoire:
         if action.at is not None and any(other.begin <= action.at < other.over and other.over - other.end > 3.0
                                          for other in others):
             state = State.DEGRADED
-        return Hit(state, action.fault, self._role(action))
+        key = f"{action.fault} {action.parameters}"
+        if key not in self._role_of:
+            self._role_of[key] = self._role(action)
+        return Hit(state, action.fault, self._role_of[key])
 
     def _role(self, action: Action) -> str:
         """The role of the first target, as far as it is known before."""
@@ -274,11 +278,11 @@ class Repertoire:
             return role.replace("-", " ")
         return "serves" if targets[0] == self.topology.preferred_nodes(self.service)[0] else "stands by"
 
-    def overlapping(self, schedule: Schedule) -> Iterator[list[Taken]]:
-        """For each action of ``schedule``, what may be felt at one time with it, itself included."""
+    def felt_together(self, schedule: Schedule) -> Iterator[list[Taken]]:
+        """For the moment at which each action of ``schedule`` begins, all that may be felt then."""
         taken = [self.taken(action, schedule.length) for action in schedule.actions]
         for one in taken:
-            yield [other for other in taken if other is one or other.overlaps(one)]
+            yield [other for other in taken if other.begin <= one.begin < other.over]
 
 
 def _rounded(value: float) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -54,20 +55,25 @@ class Survival:
         self.topology = topology
         self._outcomes: dict[Cost, tuple[Cost, ...]] = {}
         self._goes_on: dict[Cost, bool] = {}
+        self._may_be_fenced: dict[Cost, frozenset[str]] = {}
+        self._bears: dict[frozenset[tuple[tuple[Cost, ...], int]], bool] = {}
 
     def over(self, end: float, costs: Iterable[Cost]) -> float:
         """When (s) what took ``costs`` away until ``end`` is no longer felt."""
-        is_heavy = any(cost.lost or cost.left or cost.unfit or legitimate_victims(self.topology, cost)
-                       for cost in costs)
+        is_heavy = any(cost.lost or cost.left or cost.unfit or self._victims(cost) for cost in costs)
         return end + (self.topology.boot_time + REJOINS_S if is_heavy else LINGERS_S)
 
     def outcomes(self, cost: Cost) -> tuple[Cost, ...]:
         """What may come of ``cost``: itself, or that one of those who may rightly be fenced for it is."""
         if cost not in self._outcomes:
-            victims = () if self.topology.fencing.method == "none" else sorted(
-                legitimate_victims(self.topology, cost))
+            victims = () if self.topology.fencing.method == "none" else sorted(self._victims(cost))
             self._outcomes[cost] = (cost, *(cost | damage.machine_lost(self.topology, node) for node in victims))
         return self._outcomes[cost]
+
+    def _victims(self, cost: Cost) -> frozenset[str]:
+        if cost not in self._may_be_fenced:
+            self._may_be_fenced[cost] = legitimate_victims(self.topology, cost)
+        return self._may_be_fenced[cost]
 
     def goes_on(self, cost: Cost) -> bool:
         """Whether every service is owed while ``cost`` is taken away."""
@@ -77,6 +83,12 @@ class Survival:
 
     def bears(self, taken: Sequence[Taken]) -> bool:
         """Whether every service is owed whatever comes of all ``taken``, felt at one time."""
+        key = frozenset(Counter(action.costs for action in taken).items())
+        if key not in self._bears:
+            self._bears[key] = self._find(taken)
+        return self._bears[key]
+
+    def _find(self, taken: Sequence[Taken]) -> bool:
         each = [tuple(dict.fromkeys(one for cost in action.costs for one in self.outcomes(cost))) for action in taken]
         if math.prod(map(len, each)) > 512:
             return False  # more than anybody would look through, and a lot to take away
