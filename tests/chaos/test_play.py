@@ -53,7 +53,7 @@ def tickle():
     FAULTS._from.pop("tickle")
 
 
-def schedule(*actions: dict, length: float = 1.0):
+def schedule(*actions: dict, length: float = 20.0):
     return parse_schedule({"topology": "web-iscsi", "service": "web", "length": length, "actions": list(actions)}, "x")
 
 
@@ -93,7 +93,7 @@ def test_a_moment_is_waited_for(stage, tickle):
 def test_a_moment_that_never_comes_spoils_nothing(stage, tickle):
     Player(stage, schedule({"fault": "tickle", "with": {"node": A}, "at": 0.1, "for": 0.1},
                            {"fault": "tickle", "with": {"node": B}, "after": "fencing starts", "for": 0.1},
-                           length=0.4)).play()
+                           length=2.0)).play()
     assert len(told(stage, "fault.begin")) == 1 and not told(stage, "fault.unconfirmed")
 
 
@@ -109,7 +109,7 @@ def test_what_can_not_be_done_is_left_out_and_told(stage, tickle):
     stage.cluster.machines[A].power_off()
     Player(stage, schedule({"fault": "tickle", "with": {"node": "the node that serves now"}, "at": 0, "for": 0.1},
                            {"fault": "tickle", "with": {"node": A}, "at": 0, "for": 0.1},
-                           {"fault": "hang", "with": {"node": B}, "at": 0.0, "for": 0.1}, length=0.5),
+                           {"fault": "hang", "with": {"node": B}, "at": 0, "for": 0.1}),
            lambda name: "this host has no pause" if name == "hang" else None).play()
     assert {(one["number"], one["reason"]) for one in told(stage, "chaos.skipped")} == {
         (0, "nobody serves web now"), (1, "rs-01 is not running"), (2, "this host has no pause")}
