@@ -71,6 +71,7 @@ class FakeCluster:
 
     def __init__(self, topology: Any, log: Any, consoles: Path, order: Any, say: Any) -> None:
         self.topology, self.log, self.consoles, self.say = topology, log, consoles, say
+        self.clock = log.clock
         self.identity = "0badcafe"
         self.driver = SimpleNamespace(name="fake", slowdown=1.0)
         self.capture = SimpleNamespace(start=lambda folder: folder.mkdir(), stop=lambda: (consoles.parent / "stopped")

@@ -341,7 +341,7 @@ class FakeCluster:
 
     def __init__(self, topology: Topology, log: EventLog, consoles: Path, options: Any = None,
                  progress: Progress | None = None) -> None:
-        self.topology, self.log, self.consoles = topology, log, consoles
+        self.topology, self.log, self.consoles, self.clock = topology, log, consoles, log.clock
         self.lines: list[str] = []
         self.progress = progress or Progress(self.lines.append)
         self.calls: list[str] = []

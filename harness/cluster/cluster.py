@@ -9,15 +9,15 @@ import secrets
 import shutil
 import socket
 import tempfile
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fenceline.cluster.health import is_quorate_and_complete, problems_of
+from fenceline.core.clock import Clock
 from fenceline.core.errors import ClusterError, ClusterSilent, FencelineError, MachineError, Timeout
 from fenceline.core.progress import Progress
+from fenceline.core.wait import Deadline, until
 from fenceline.faults.site import Faults
 from fenceline.fencing.bmc import BmcRack
 from fenceline.fencing.progress import is_being_fenced
@@ -31,7 +31,7 @@ from fenceline.machines.image import ensure_image
 from fenceline.machines.protocol import DriverContext, Machine, MachineSpec, Nic, Power
 from fenceline.machines.sticky import StickyHost
 from fenceline.model.addressing import management_address
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.model.load import dump_topology
 from fenceline.model.topology import Topology
 from fenceline.observe.capture import Capture
@@ -126,7 +126,7 @@ class Cluster:
         self.router.create()
         self.loop = ObserverLoop(self.log, self.fabric)
         self._undo.callback(self.loop.stop)
-        context = DriverContext(image, self.fabric, self.journal, self._on_power, self.folder)
+        context = DriverContext(image, self.fabric, self.journal, self._on_power, self.folder, self.clock)
         self.driver = make_driver(self.options.driver, context, self.options.uri)
         self._undo.callback(self.driver.close)
         self.progress(f"{topology.name}: {len(topology.nodes)} machines on {self.driver.name}")
@@ -179,7 +179,7 @@ class Cluster:
 
     def _make_sessions(self) -> None:
         for node in self.topology.nodes:
-            session = Session(node, self._connector(node), self._key, self._host_key)
+            session = Session(node, self._connector(node), self._key, self._host_key, self.clock)
             self._sessions[node] = session
             self._undo.callback(session.close)
 
@@ -261,7 +261,8 @@ class Cluster:
         """Switches ``node`` on, unless somebody else (its BMC) does: a fencing that reboots first looks whether the
         power is off, and waits for that in vain where a hand was quicker."""
         with contextlib.suppress(ClusterError):  # a device that never comes to its end: by hand after all
-            self.poll(lambda: self.is_running(node) or not is_being_fenced(self.log.events(), node, now_ns()),
+            self.poll(lambda: (self.is_running(node)
+                               or not is_being_fenced(self.log.events(), node, self.clock.now_ns())),
                       self.topology.fencing.timeout * self.driver.slowdown, f"the fencing of {node} to come to its end")
         try:
             self.machines[node].start()
@@ -287,6 +288,11 @@ class Cluster:
         return self._sessions[node]
 
     @property
+    def clock(self) -> Clock:
+        """The clock of all that happens in it."""
+        return self.log.clock
+
+    @property
     def boot_deadline(self) -> float:
         """By when a machine must have booted (s), stretched where it is emulated."""
         return self.topology.boot_time + self._stretched(self.topology.boot_deadline)
@@ -301,7 +307,7 @@ class Cluster:
             ClusterError: nobody could be asked.
             ClusterSilent: nobody who was asked could tell.
         """
-        begun = now_ns()
+        begun = self.clock.now_ns()
         try:
             state = self.stack.state(node)
         except ClusterSilent as silent:
@@ -360,7 +366,7 @@ class Cluster:
         settings = self.topology.services[service]
         if service not in self.client.services or settings.active == "all":
             return self.owner(service)
-        since = now_ns()
+        since = self.clock.now_ns()
 
         def answered(event: Event) -> bool:
             return (event.kind == "reply" and event.data["service"] == service and event.data["ok"]
@@ -398,10 +404,10 @@ class Cluster:
     def is_answering(self, service: str) -> bool:
         """Whether a client of ``service`` gets an answer to what it asks now, within 1.5 s: from every node, if it is
         active on all."""
-        since, limit = now_ns(), time.monotonic() + 1.5
+        deadline = Deadline(self.clock, 1.5)
         try:
             for target in self.client.targets_of(service):
-                self.client.wait_answering(service, max(0.0, limit - time.monotonic()), since, target.node)
+                self.client.wait_answering(service, deadline.left, deadline.begun_ns, target.node)
         except Timeout:
             return False
         return True
@@ -413,14 +419,7 @@ class Cluster:
         Raises:
             error: it was not so within ``within`` seconds.
         """
-        begun = time.monotonic()
-        pause = threading.Event()
-        while True:
-            if condition():
-                return time.monotonic() - begun
-            if time.monotonic() - begun > within:
-                raise error(f"waited {within:g} s for {what}")
-            pause.wait(0.1)
+        return until(self.clock, condition, within, what, lambda text, waited: error(text))
 
     def problems(self) -> list[str]:
         """What keeps the cluster from being whole: formed, healthy, answering; empty if nothing does."""
@@ -441,40 +440,39 @@ class Cluster:
         Raises:
             ClusterError: something still is after ``within`` seconds: what, and the tail of the console.
         """
-        begun = time.monotonic()
+        deadline = Deadline(self.clock, within)
         said = ""
         # the client sees the service first, without asking a busy guest for anything
         for service in self.client.services:
             while not self.is_answering(service):
                 dead = [node for node, machine in self.machines.items() if machine.power() is Power.OFF]
                 # a machine that is off comes back only if its BMC switches it on again, which is soon
-                if time.monotonic() - begun > within or (dead and self._stays_off(dead[0])):
+                if deadline.is_over or (dead and self._stays_off(dead[0])):
                     break
             else:
                 where = ", ".join(target.address for target in self.client.targets_of(service))
                 self.progress(f"{service} answers on {where} "
-                              f"after {time.monotonic() - begun:.1f} s")
-        pause = threading.Event()
+                              f"after {deadline.took:.1f} s")
         while True:
             found = self.problems()
             if not found:
-                return time.monotonic() - begun
+                return deadline.took
             if found[0] != said:
                 said = found[0]
                 self.progress(f"waiting: {said}")
             dead = [node for node, machine in self.machines.items() if machine.power() is Power.OFF]
-            if time.monotonic() - begun > within or (dead and self._stays_off(dead[0])):
+            if deadline.is_over or (dead and self._stays_off(dead[0])):
                 worst = next((node for node in self.topology.nodes if any(node in text for text in found)),
                              self.topology.cluster_nodes[0])
                 raise ClusterError(
-                    f"{self.topology.name} was not whole after {time.monotonic() - begun:.1f} s: " + "; ".join(found),
+                    f"{self.topology.name} was not whole after {deadline.took:.1f} s: " + "; ".join(found),
                     console_tail(self.consoles / f"{worst}.log"))
-            pause.wait(0.2)
+            self.clock.sleep(0.2)
 
     def _stays_off(self, node: str) -> bool:
         try:
             self.log.wait_for(lambda event: event.kind == "power.on" and event.node == node,
-                              self._stretched(5.0), f"{node} to be switched on", now_ns())
+                              self._stretched(5.0), f"{node} to be switched on", self.clock.now_ns())
         except Timeout:
             return self.machines[node].power() is Power.OFF
         return False
@@ -485,7 +483,7 @@ class Cluster:
         Raises:
             Timeout: some service does not answer it within ``within`` seconds.
         """
-        since = now_ns()
+        since = self.clock.now_ns()
         for service in self.routed_client.services:
             self.routed_client.wait_answering(service, within, since)
 

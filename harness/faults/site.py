@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from fenceline.core.clock import Clock
     from fenceline.core.errors import FencelineError
     from fenceline.guest.ssh import Session
     from fenceline.journal.journal import Journal
@@ -28,6 +29,7 @@ class Cluster(Protocol):
     """A cluster that stands: see ``fenceline.cluster.cluster.Cluster`` for what each of these does."""
 
     topology: Topology
+    clock: Clock
     log: EventLog
     journal: Journal
     fabric: Fabric

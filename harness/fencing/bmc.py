@@ -7,12 +7,12 @@ import contextlib
 import secrets
 import socket
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fenceline.core.errors import FencelineError, HostError
+from fenceline.core.wait import Deadline
 from fenceline.fencing.ipmi import FAILED, NOT_IN_THIS_STATE, OK, Answer, Endpoint
 from fenceline.machines.protocol import Machine, Power
 from fenceline.model.addressing import bmc_address
@@ -138,7 +138,8 @@ class BmcRack:
             sock.close()
             raise HostError(f"the BMC of {node} can't listen on {address}:{PORT}: {error.strerror}") from error
         device = _Device(node, sock)
-        device.endpoint = Endpoint(sock, dict(self._passwords), lambda *asked: self._asked(device, *asked))
+        device.endpoint = Endpoint(sock, dict(self._passwords), lambda *asked: self._asked(device, *asked),
+                                   self._log.clock)
         self._loop.add(sock, lambda: self._receive(device))
         return device
 
@@ -256,14 +257,10 @@ class BmcRack:
         node = mode.other or device.node
 
         def work() -> None:
-            try:
-                self._switch(device, mode, self._machine_of(node), action, self._in_loop(device, answer), told)
-            finally:
-                self._workers.discard(threading.current_thread())
+            self._switch(device, mode, self._machine_of(node), action, self._in_loop(device, answer), told)
 
-        worker = threading.Thread(target=work, daemon=True, name=f"bmc-{device.node}-{action}")
-        self._workers.add(worker)
-        worker.start()
+        worker = self._log.clock.thread(work, f"bmc-{device.node}-{action}")
+        self._workers = {one for one in self._workers if one.is_alive()} | {worker}
 
     def _in_loop(self, device: _Device, answer: Answer) -> Answer:
         """``answer``, to be called from a worker: a session belongs to the loop's thread."""
@@ -325,9 +322,10 @@ class BmcRack:
         try:
             with contextlib.suppress(FencelineError):  # it hangs, or can't be told: then it does not hear the button
                 self._press(machine.name)
-            until = time.monotonic() + seconds
-            while machine.power() is not Power.OFF and time.monotonic() < until and not self._closed:
-                time.sleep(_LOOK)  # a machine's end is no event that is waited for here: its driver tells the log
+            deadline = Deadline(self._log.clock, seconds)
+            while machine.power() is not Power.OFF and deadline.left and not self._closed:
+                # a machine's end is no event that is waited for here: its driver tells the log
+                self._log.clock.sleep(_LOOK)
         finally:
             self._pressed.discard(machine.name)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,7 @@ def ask_bmc(cluster: Cluster, node: str, *command: str, patience: float = 1.0) -
     # what runs it inside the fabric would only fail, which looks like a device that does not answer
     if shutil.which("ipmitool", path=_PATH) is None:
         raise HostError("ipmitool is not installed: `fenceline doctor` says what installs it")
-    begun = time.monotonic()
+    begun = cluster.clock.now()
     try:
         done = subprocess.run(
             cluster.fabric.command(["ipmitool", "-I", "lanplus", "-H", str(bmc_address(cluster.topology, node)),
@@ -47,8 +46,8 @@ def ask_bmc(cluster: Cluster, node: str, *command: str, patience: float = 1.0) -
             env={"IPMI_PASSWORD": cluster.bmc_password, "PATH": _PATH},
             capture_output=True, text=True, timeout=2 * patience + _MARGIN, check=False)
     except subprocess.TimeoutExpired:
-        return IpmiAnswer(False, "no answer", time.monotonic() - begun)
+        return IpmiAnswer(False, "no answer", cluster.clock.now() - begun)
     # -v tells why a login is refused; of a call that went well it tells only ipmitool's own doings
     told = [line.strip("> ") for line in (done.stdout + ("" if done.returncode == 0 else done.stderr)).splitlines()
             if line and not line.startswith(("Loading", "Using best"))]
-    return IpmiAnswer(done.returncode == 0, "; ".join(told), time.monotonic() - begun)
+    return IpmiAnswer(done.returncode == 0, "; ".join(told), cluster.clock.now() - begun)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from typing import Any
 from pyghmi.ipmi.bmc import Bmc
 from pyghmi.ipmi.private.serversession import ServerSession
 from pyghmi.ipmi.private.session import Session
+
+from fenceline.core.clock import Clock
 
 IDLE = 120.0  # s after which a session that was not closed is forgotten
 _MOST_SESSIONS = 256
@@ -58,7 +59,7 @@ class _ServerSession(ServerSession):
 
     def __init__(self, endpoint: Endpoint, client: tuple, request: bytes) -> None:
         self.endpoint = endpoint
-        self.seen = time.monotonic()
+        self.seen = endpoint.clock.now()
         self.handshake: tuple[bytes, bytes] = (b"", b"")  # the latest packet of it, and our answer
         self.pending: _Asked | None = None
         self.answered: tuple[_Asked, int, list[int]] | None = None
@@ -107,7 +108,8 @@ class Endpoint(Bmc):
     ``passwords`` maps user names to passwords; a change holds for sessions to come.
     """
 
-    def __init__(self, sock: socket.socket, passwords: dict[str, str], request: Request) -> None:
+    def __init__(self, sock: socket.socket, passwords: dict[str, str], request: Request,
+                 clock: Clock) -> None:
         # not IpmiServer's: that makes a socket of its own and starts pyghmi's thread
         self.socket = self.serversocket = sock
         self.port = 623
@@ -119,7 +121,7 @@ class Endpoint(Bmc):
         self.mfgid = self.prodid = 0
         # channel 1, IPMI 2.0 only, users without a name are refused
         self.authcap = bytes((0, 1, 0x80, 0x04, 0x02, 0, 0, 0, 0))
-        self._request = request
+        self._request, self.clock = request, clock
         self._sessions: dict[bytes, _ServerSession] = {}
 
     def receive(self) -> None:
@@ -188,7 +190,7 @@ class Endpoint(Bmc):
             session = self._sessions.get(identity)
             if session is None or session.sockaddr != client:
                 return
-            session.seen = time.monotonic()
+            session.seen = self.clock.now()
             if kind in _HANDSHAKE:
                 self._shake_hands(session, packet)
             else:
@@ -216,7 +218,7 @@ class Endpoint(Bmc):
             session.handshake = (packet, bytes(session.netpacket))
 
     def _expire(self) -> None:
-        limit = time.monotonic() - IDLE
+        limit = self.clock.now() - IDLE
         for session in sorted(self._sessions.values(), key=lambda item: item.seen):
             if session.seen >= limit and len(self._sessions) < _MOST_SESSIONS:
                 break

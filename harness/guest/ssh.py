@@ -6,7 +6,6 @@ import contextlib
 import shlex
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import paramiko
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from fenceline.core.clock import HOST_CLOCK, Clock
 from fenceline.core.errors import ClusterError, MachineError, Timeout
 
 _TCP_USER_TIMEOUT_MS = 5000
@@ -59,8 +59,10 @@ class Session:
     ``connect`` makes a TCP connection to the guest inside the fabric and takes a timeout in seconds.
     """
 
-    def __init__(self, node: str, connect: Callable[[float], socket.socket], key: KeyPair, host_key: KeyPair) -> None:
+    def __init__(self, node: str, connect: Callable[[float], socket.socket], key: KeyPair, host_key: KeyPair,
+                 clock: Clock = HOST_CLOCK) -> None:
         self.node = node
+        self._clock = clock
         self._connect = connect
         self._host_key = host_key.public.split()[1]
         import io
@@ -80,22 +82,22 @@ class Session:
             ClusterError: ``check``, and the command failed or the connection was lost meanwhile.
         """
         line = command if isinstance(command, str) else shlex.join(command)
-        begun = time.monotonic()
+        begun = self._clock.now()
         deadline = begun + within
         transport, channel = self._channel(deadline)
         try:
-            channel.settimeout(max(0.1, deadline - time.monotonic()))
+            channel.settimeout(max(0.1, deadline - self._clock.now()))
             channel.exec_command(line)
             if text is not None:
                 channel.sendall(text.encode())
             channel.shutdown_write()
-            out, err = self._collect(channel, deadline, line)
-            if not channel.status_event.wait(max(0.05, deadline - time.monotonic())):
-                raise Timeout(f"{self.node}: `{line}` did not end within {within:g} s", time.monotonic() - begun)
-            result = Result(line, channel.exit_status, out, err, time.monotonic() - begun)
+            out, err = self._collect(channel, deadline, line, self._clock)
+            if not channel.status_event.wait(max(0.05, deadline - self._clock.now())):
+                raise Timeout(f"{self.node}: `{line}` did not end within {within:g} s", self._clock.now() - begun)
+            result = Result(line, channel.exit_status, out, err, self._clock.now() - begun)
         except (TimeoutError, paramiko.SSHException, EOFError, OSError) as error:
             self._drop(transport)
-            waited = time.monotonic() - begun
+            waited = self._clock.now() - begun
             if isinstance(error, TimeoutError):
                 raise Timeout(f"{self.node}: `{line}` did not end within {within:g} s", waited) from error
             raise MachineError(f"{self.node}: connection lost during `{line}`: {error!r}") from error
@@ -107,7 +109,7 @@ class Session:
         return result
 
     @staticmethod
-    def _collect(channel: paramiko.Channel, deadline: float, line: str) -> tuple[str, str]:
+    def _collect(channel: paramiko.Channel, deadline: float, line: str, clock: Clock) -> tuple[str, str]:
         out, err = [], []
         while True:
             # looked at first: what came before the end is there by now
@@ -119,7 +121,7 @@ class Session:
             elif ended:
                 break
             else:
-                left = deadline - time.monotonic()
+                left = deadline - clock.now()
                 if left <= 0:
                     raise TimeoutError(line)
                 # paramiko has no wait on both streams: wait on the first, look at the second 50 times a second
@@ -134,17 +136,17 @@ class Session:
         for attempt in (1, 2):
             transport = self._connected(deadline)
             try:
-                return transport, transport.open_session(timeout=max(0.5, deadline - time.monotonic()))
+                return transport, transport.open_session(timeout=max(0.5, deadline - self._clock.now()))
             except (paramiko.SSHException, EOFError, OSError) as error:
                 # a transport to a machine that has been rebooted looks alive until it is used
                 self._drop(transport)
-                if attempt == 2 or time.monotonic() >= deadline:
+                if attempt == 2 or self._clock.now() >= deadline:
                     raise MachineError(f"{self.node}: no SSH session: {error!r}") from error
         raise AssertionError("unreachable")
 
     def _connected(self, deadline: float) -> paramiko.Transport:
         """The connection, made if need be: by one caller, for whom the others wait."""
-        if not self._connecting.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        if not self._connecting.acquire(timeout=max(0.0, deadline - self._clock.now())):
             raise MachineError(f"{self.node}: no SSH: another command is still connecting")
         try:
             while True:
@@ -158,7 +160,7 @@ class Session:
                         self._transport = made
                         return made
                 made.close()
-                if time.monotonic() >= deadline:
+                if self._clock.now() >= deadline:
                     raise MachineError(f"{self.node}: no SSH: the connection was dropped while it was made")
         finally:
             self._connecting.release()
@@ -171,7 +173,7 @@ class Session:
         transport.close()
 
     def _open(self, deadline: float) -> paramiko.Transport:
-        left = max(0.5, deadline - time.monotonic())
+        left = max(0.5, deadline - self._clock.now())
         transport = None
         try:
             sock = self._connect(left)
@@ -198,17 +200,16 @@ class Session:
         Raises:
             Timeout: it did not within ``within`` seconds.
         """
-        begun = time.monotonic()
+        begun = self._clock.now()
         last = "never tried"
-        pause = threading.Event()
-        while (left := begun + within - time.monotonic()) > 0:
+        while (left := begun + within - self._clock.now()) > 0:
             try:
                 self.run("true", within=min(left, 10.0))
-                return time.monotonic() - begun
+                return self._clock.now() - begun
             except (MachineError, Timeout, ClusterError) as error:
                 last = error.message
-            pause.wait(0.1)  # a refused connection gives no event to wait for
-        raise Timeout(f"{self.node} did not answer on SSH within {within:g} s ({last})", time.monotonic() - begun)
+            self._clock.sleep(0.1)  # a refused connection gives no event to wait for
+        raise Timeout(f"{self.node} did not answer on SSH within {within:g} s ({last})", self._clock.now() - begun)
 
     def close(self) -> None:
         """Drops the connection, and one that is being made; the next command makes a new one. Waits for nobody: who

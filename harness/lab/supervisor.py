@@ -27,6 +27,7 @@ from fenceline.lab.byhand import ByHand
 from fenceline.lab.control import QUEUE, Claim, Standing, read_line
 from fenceline.lab.launch import Order, Tell
 from fenceline.lab.status import cluster_status, fault_status
+from fenceline.machines.drivers import make_clock
 from fenceline.model.load import TopologyError, parse_topology
 from fenceline.model.topology import Topology
 from fenceline.model.verdict import Judgement, Verdict
@@ -110,6 +111,7 @@ class Supervisor:
             raise Stopped("told to stop")
 
     def _bring_up(self) -> None:
+        self.log.clock = make_clock(self.order.driver, self.order.uri)
         self.run.begin(self.topology, {"python": sys.version.split()[0]})
         try:
             self._cluster = self._make(

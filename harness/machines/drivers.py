@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from fenceline.core.clock import Clock
 from fenceline.core.errors import HostError
 from fenceline.core.registry import Registry
 from fenceline.machines.image import GuestImage
@@ -31,8 +32,11 @@ class DriverKind(Protocol):
     def kernel(self, image: GuestImage) -> str:
         """The version of the kernel in ``image`` that its machines boot; "" where that is not known."""
 
+    def clock(self) -> Clock:
+        """The clock of one cluster that is about to be made: the host's, or one of its own, which begins anew."""
+
     def make(self, context: DriverContext, uri: str | None) -> Driver:
-        """The driver of one cluster.
+        """The driver of one cluster; ``context.clock`` is one that ``clock`` gave.
 
         Raises:
             HostError: the host can't run it.
@@ -69,8 +73,20 @@ def make_driver(name: str, context: DriverContext, uri: str | None = None) -> Dr
     Raises:
         HostError: no such driver, or the host can't run it.
     """
+    return _kind(name, uri).make(context, uri)
+
+
+def make_clock(name: str, uri: str | None = None) -> Clock:
+    """The clock of one cluster whose machines the driver ``name`` is to run.
+
+    Raises:
+        HostError: see ``make_driver``.
+    """
+    return _kind(name, uri).clock()
+
+
+def _kind(name: str, uri: str | None) -> DriverKind:
     try:
-        kind = DRIVERS.find(resolved_name(name, uri))
+        return DRIVERS.find(resolved_name(name, uri))
     except KeyError as unknown:
         raise HostError(unknown.args[0]) from None
-    return kind.make(context, uri)

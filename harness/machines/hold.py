@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 
+from fenceline.core.clock import Clock, Flag
 from fenceline.core.errors import HostError, MachineError
 
 
@@ -16,12 +17,13 @@ class Hold:
     ``lock`` is the machine's own, and held by whoever calls.
     """
 
-    def __init__(self, seconds: float, lock: threading.RLock, name: str) -> None:
+    def __init__(self, seconds: float, lock: threading.RLock, name: str, clock: Clock) -> None:
         self._seconds = seconds
         self._lock = lock
         self._name = name
+        self._clock = clock
         self._was_on = False
-        self._ended: threading.Event | None = None
+        self._ended: Flag | None = None
 
     @property
     def is_holding(self) -> bool:
@@ -33,11 +35,11 @@ class Hold:
         first, self._was_on = not self._was_on, True
         if first or not self._seconds:
             return False
-        ended = self._ended = threading.Event()
-        threading.Thread(target=self._wait, args=(ended, start), name=f"boot-{self._name}", daemon=True).start()
+        ended = self._ended = Flag(self._clock)
+        self._clock.thread(lambda: self._wait(ended, start), f"boot-{self._name}")
         return True
 
-    def _wait(self, ended: threading.Event, start: Callable[[], None]) -> None:
+    def _wait(self, ended: Flag, start: Callable[[], None]) -> None:
         if ended.wait(self._seconds):
             return
         with self._lock:

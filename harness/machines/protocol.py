@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from fenceline.core.clock import HOST_CLOCK, Clock
 from fenceline.machines.image import GuestImage
 
 
@@ -103,10 +104,12 @@ class Driver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DriverContext:
-    """What a driver needs: the image, the fabric's namespace, the journal and who to tell about power."""
+    """What a driver needs: the image, the fabric's namespace, the journal, who to tell about power, and the clock that
+    stamps it."""
 
     image: GuestImage
     fabric: "Fabric"  # noqa: F821, UP037 - fenceline.machines.fabric; imported there would be a circle
     journal: "Journal"  # noqa: F821, UP037
     listener: PowerListener
     folder: Path
+    clock: Clock = HOST_CLOCK

@@ -13,16 +13,17 @@ import statistics
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import HostError
+from fenceline.core.wait import until
 from fenceline.judge.history import build_history
 from fenceline.judge.outages import outages
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.model.topology import Topology
 from fenceline.model.verdict import Outage
 from fenceline.reports.stats import percentile
@@ -141,9 +142,9 @@ class Switch:
         return self._stamped(f"delete element bridge {_TABLE} away {{ {address} }}")
 
     def _stamped(self, command: str) -> tuple[int, int]:
-        before = now_ns()
+        before = HOST_CLOCK.now_ns()
         self._do(command)
-        return before, now_ns()
+        return before, HOST_CLOCK.now_ns()
 
     def close(self) -> None:
         """Takes the rules away. May be repeated."""
@@ -155,17 +156,16 @@ class Switch:
 
 def inject(switch: Switch, address: str, lengths: Iterable[float], pause: Callable[[], float]) -> list[KnownOutage]:
     """Outages of ``address`` of these ``lengths`` (s), each after a ``pause`` (s) of good service."""
-    waiting = threading.Event()
     known = []
     for length in lengths:
-        waiting.wait(pause())
+        HOST_CLOCK.sleep(pause())
         begin = switch.cut(address)
         try:
-            waiting.wait(max(0.0, length - (now_ns() - begin[1]) / 1e9))
+            HOST_CLOCK.sleep(length - (HOST_CLOCK.now_ns() - begin[1]) / 1e9)
         finally:
             end = switch.mend(address)
         known.append(KnownOutage(*begin, *end))
-    waiting.wait(pause())
+    HOST_CLOCK.sleep(pause())
     return known
 
 
@@ -260,12 +260,8 @@ def _wait_namespace(pid: int, fabric: Any) -> None:
     own = Path("/proc/self/ns/net").readlink()
     with fabric.entered():
         inside = Path(f"/proc/self/task/{threading.get_native_id()}/ns/net").readlink()
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        if Path(f"/proc/{pid}/ns/net").readlink() not in (own, inside):
-            return
-        threading.Event().wait(0.01)
-    raise HostError("unshare made no network namespace within 5 s")
+    until(HOST_CLOCK, lambda: Path(f"/proc/{pid}/ns/net").readlink() not in (own, inside), 5, "unshare",
+          lambda text, waited: HostError("unshare made no network namespace within 5 s"), 0.01)
 
 
 def _in_namespace(pid: int, arguments: list[str]) -> None:

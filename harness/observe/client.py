@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fenceline.core.errors import Timeout
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.model.topology import Topology
 from fenceline.observe.askers import ASKERS
 from fenceline.observe.dialogue import Answer, Dialogue
@@ -43,9 +43,9 @@ SocketFactory = Callable[[], socket.socket]
 class _Question:
     """One connection, from its SYN to its event."""
 
-    def __init__(self, target: Target, sock: socket.socket, dialogue: Dialogue | None) -> None:
+    def __init__(self, target: Target, sock: socket.socket, dialogue: Dialogue | None, sent_ns: int) -> None:
         self.target, self.socket, self.dialogue = target, sock, dialogue
-        self.sent_ns = now_ns()
+        self.sent_ns = sent_ns
         self.connected = False
 
 
@@ -109,7 +109,7 @@ class ClientObserver(TimedObserver):
         Raises:
             fenceline.core.errors.Timeout: none came within ``within`` s; the message says what came instead.
         """
-        since = now_ns() if since_ns is None else since_ns
+        since = self._log.clock.now_ns() if since_ns is None else since_ns
         last: list[Event] = []
 
         def good(event: Event) -> bool:
@@ -133,7 +133,7 @@ class ClientObserver(TimedObserver):
             return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
     def _turn(self) -> None:
-        now = now_ns()
+        now = self._log.clock.now_ns()
         for target, questions in self._asked.items():
             self._give_up_on_old(questions)
             # half a turn early is in time: a late turn must not cost a whole one
@@ -146,7 +146,7 @@ class ClientObserver(TimedObserver):
         """The time (s) to the next question: by whether the oldest one that is open waits for its connection or for its
         answer, or the last connection was refused."""
         oldest = next(iter(self._asked[target]), None)
-        waits = (now_ns() - oldest.sent_ns) / 1e9 if oldest else 0.0
+        waits = (self._log.clock.now_ns() - oldest.sent_ns) / 1e9 if oldest else 0.0
         if oldest and oldest.connected and waits > SLOW:
             return max(INTERVAL_SLOW, self._pause[target.service])
         if target in self._refused or (oldest and not oldest.connected and waits > AWAY):
@@ -154,14 +154,15 @@ class ClientObserver(TimedObserver):
         return self._pause[target.service]
 
     def _give_up_on_old(self, questions: list[_Question]) -> None:
-        limit = now_ns() - int(PATIENCE * 1e9)
+        limit = self._log.clock.now_ns() - int(PATIENCE * 1e9)
         while questions and questions[0].sent_ns <= limit:
             stage = "connected, but no answer" if questions[0].connected else "no connection"
             self._finish(questions[0], Answer(False, error=f"{stage} within {PATIENCE:g} s"))
 
     def _ask(self, target: Target) -> None:
         make = self._dialogues[target.service]
-        question = _Question(target, self._make(), make and make(target.service, self._questions[target.service]))
+        dialogue = make and make(target.service, self._questions[target.service])
+        question = _Question(target, self._make(), dialogue, self._log.clock.now_ns())
         self._asked[target].append(question)
         sock = question.socket
         sock.setblocking(False)
@@ -210,7 +211,7 @@ class ClientObserver(TimedObserver):
         self._loop.remove(question.socket)
         question.socket.close()
         known = answer.node if answer.node in self._nodes else None
-        late = min(self._loop.late_ns(), now_ns() - question.sent_ns)
+        late = min(self._loop.late_ns(), self._log.clock.now_ns() - question.sent_ns)
         self._log.record("client", known, self.kind, {
             "service": question.target.service, "ok": answer.ok, "sent_ns": question.sent_ns, "from": known,
             "status": answer.status, "error": answer.error} | told(question.target), late_ns=late)

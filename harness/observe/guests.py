@@ -8,7 +8,7 @@ import os
 import threading
 from typing import Any
 
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.observe.log import EventLog
 from fenceline.observe.loop import ObserverLoop
 
@@ -100,7 +100,7 @@ class GuestObserver:
 
     def silence(self) -> float | None:
         """For how long (s) the agent has not been heard; None if it never was since ``attach``."""
-        return (now_ns() - self._heard_ns) / 1e9 if self._heard_ns else None
+        return (self._log.clock.now_ns() - self._heard_ns) / 1e9 if self._heard_ns else None
 
     def _on_event(self, event: Event) -> None:
         if event.kind == "power.off" and event.node == self.name:
@@ -124,7 +124,7 @@ class GuestObserver:
         if len(self._rest) > _LONGEST:
             lines.append(self._rest)
             self._rest = b""
-        arrived = now_ns()
+        arrived = self._log.clock.now_ns()
         silence = arrived - self._heard_ns if self._heard_ns else 0
         self._heard_ns = arrived
         for line in lines:

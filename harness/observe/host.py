@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from fenceline.core.clock import Flag
 from fenceline.observe.log import EventLog
 
 #: s between two looks.
@@ -31,15 +31,14 @@ class HostObserver:
 
     def __init__(self, tasks: Tasks, log: EventLog) -> None:
         self._tasks, self._log = tasks, log
-        self._stopping = threading.Event()
+        self._stopping = Flag(log.clock)
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begins to look. May be repeated."""
         if self._thread is None:
-            self._stopping.clear()
-            self._thread = threading.Thread(target=self._main, daemon=True, name="fenceline-host")
-            self._thread.start()
+            stopping = self._stopping = Flag(self._log.clock)
+            self._thread = self._log.clock.thread(lambda: self._main(stopping), "fenceline-host")
 
     def stop(self) -> None:
         """Ends it. May be repeated."""
@@ -48,10 +47,11 @@ class HostObserver:
         if thread is not None:
             thread.join(10)
 
-    def _main(self) -> None:
-        before, looked = waited_ns(self._tasks()), time.monotonic()
-        while not self._stopping.wait(INTERVAL):
-            now, seen = time.monotonic(), waited_ns(self._tasks())
+    def _main(self, stopping: Flag) -> None:
+        clock = self._log.clock
+        before, looked = waited_ns(self._tasks()), clock.now()
+        while not stopping.wait(INTERVAL):
+            now, seen = clock.now(), waited_ns(self._tasks())
             seconds = waited_s(before, seen)
             if any(value >= LEAST for value in seconds.values()):
                 self._log.record("host", None, "host.waited", {"over": round(now - looked, 3), "seconds": {

@@ -11,7 +11,6 @@ import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from fenceline.model.event import now_ns
 from fenceline.model.topology import Topology
 from fenceline.observe.appends import Appends
 from fenceline.observe.ledger_http import HttpWriter
@@ -57,8 +56,8 @@ class LedgerClient:
             for target in targets:
                 appends = Appends(target, numbers, log, self._nodes)
                 self._writers[name][target] = (
-                    SqlWriter(target.where, appends, self._connector(target.where)) if service.protocol == "mysql"
-                    else HttpWriter(target.where, appends, self._socket, log, loop))
+                    SqlWriter(target.where, appends, self._connector(target.where), log.clock)
+                    if service.protocol == "mysql" else HttpWriter(target.where, appends, self._socket, log, loop))
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -101,7 +100,7 @@ class LedgerClient:
         return any([self._read(target, writer, within) for target, writer in self._writers[service].items()])
 
     def _read(self, target: Target, writer: Writer, within: float) -> bool:
-        sent_ns = now_ns()
+        sent_ns = self._log.clock.now_ns()
         try:
             node, records = writer.read(within)
         except (OSError, ValueError) as error:

@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from fenceline.model.event import now_ns
 from fenceline.observe.appends import INTERVAL, PATIENCE, Appends
 from fenceline.observe.dialogue import Reply
 from fenceline.observe.log import EventLog
@@ -19,8 +18,8 @@ _LARGEST = 64 << 20  # bytes of a ledger
 
 
 class _Append:
-    def __init__(self, number: int, sock: socket.socket) -> None:
-        self.number, self.socket, self.sent_ns = number, sock, now_ns()
+    def __init__(self, number: int, sock: socket.socket, sent_ns: int) -> None:
+        self.number, self.socket, self.sent_ns = number, sock, sent_ns
         self.reply = Reply()
 
 
@@ -45,11 +44,11 @@ class HttpWriter(TimedObserver):
         append = self._pending
         if append is None:
             self._append()
-        elif now_ns() - append.sent_ns > PATIENCE * 1e9:
+        elif self._log.clock.now_ns() - append.sent_ns > PATIENCE * 1e9:
             self._finish(append, error=f"no answer within {PATIENCE:g} s")
 
     def _append(self) -> None:
-        append = self._pending = _Append(self._appends.next(), self._socket())
+        append = self._pending = _Append(self._appends.next(), self._socket(), self._log.clock.now_ns())
         append.socket.setblocking(False)
         code = append.socket.connect_ex(self._target)
         if code in (0, errno.EINPROGRESS):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pymysql
 
-from fenceline.model.event import now_ns
+from fenceline.core.clock import Clock, Flag
 from fenceline.observe.appends import INTERVAL, PATIENCE, Appends
 from fenceline.stacks.mariadb import TABLE, USER
 
@@ -22,14 +22,15 @@ _READ = f"SELECT id, node, sequence FROM {TABLE} ORDER BY sequence"
 class SqlWriter:
     """Writes to the table at ``target``; ``connect(within)`` gives a connected socket."""
 
-    def __init__(self, target: tuple[str, int], appends: Appends, connect: Callable[[float], socket.socket]) -> None:
-        self._target, self._appends, self._connect = target, appends, connect
+    def __init__(self, target: tuple[str, int], appends: Appends, connect: Callable[[float], socket.socket],
+                 clock: Clock) -> None:
+        self._target, self._appends, self._connect, self._clock = target, appends, connect, clock
         self._writing: _Writing | None = None
 
     def start(self) -> None:
         """Begins to write. May be repeated."""
         if self._writing is None:
-            self._writing = _Writing(self._target, self._appends, self._connect)
+            self._writing = _Writing(self._target, self._appends, self._connect, self._clock)
 
     def stop(self) -> None:
         """Stops writing; an append under way gets no event. May be repeated."""
@@ -54,15 +55,15 @@ class SqlWriter:
 class _Writing:
     """From a start to a stop: a thread with a connection of its own, which the next start knows nothing of."""
 
-    def __init__(self, target: tuple[str, int], appends: Appends, connect: Callable[[float], socket.socket]) -> None:
-        self._target, self._appends, self._connect = target, appends, connect
-        self._ending = threading.Event()
+    def __init__(self, target: tuple[str, int], appends: Appends, connect: Callable[[float], socket.socket],
+                 clock: Clock) -> None:
+        self._target, self._appends, self._connect, self._clock = target, appends, connect, clock
+        self._ending = Flag(clock)
         self._lock = threading.Lock()  # of the socket, which ``end`` shuts down
         self._socket: socket.socket | None = None
         self._connection: pymysql.Connection | None = None
         self._node: str | None = None
-        self._thread = threading.Thread(target=self._main, daemon=True, name="fenceline-sql")
-        self._thread.start()
+        self._thread = clock.thread(self._main, "fenceline-sql")
 
     def end(self) -> None:
         with self._lock:
@@ -74,7 +75,7 @@ class _Writing:
 
     def _main(self) -> None:
         while not self._ending.wait(INTERVAL):
-            number, sent_ns, error = self._appends.next(), now_ns(), None
+            number, sent_ns, error = self._appends.next(), self._clock.now_ns(), None
             try:
                 self._append(number)
             except (pymysql.MySQLError, OSError, ValueError) as caught:

@@ -7,13 +7,14 @@ new segment, so that no verdict leans on another scenario's events.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from fenceline.core.clock import HOST_CLOCK, Clock
 from fenceline.core.errors import Timeout
-from fenceline.model.event import Event, now_ns
+from fenceline.core.wait import Deadline
+from fenceline.model.event import Event
 from fenceline.observe.log_file import LogFile
 
 Predicate = Callable[[Event], bool]
@@ -23,6 +24,9 @@ Listener = Callable[[Event], None]
 class EventLog:
     """An append-only log. Thread-safe. Without a ``path`` it is in memory only.
 
+    Its ``clock`` is that of the cluster which it is about: it stamps what is recorded, and measures what is waited for.
+    A log that goes on to another cluster is given another clock, before the segment begins.
+
     Each of ``listeners`` is called with every event, in the thread that recorded it, without any lock held.
     One that raises makes the run ``broken``; it doesn't stop the observer that recorded the event.
 
@@ -30,7 +34,8 @@ class EventLog:
         HostError: the file can't be made (also from ``switch``).
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, clock: Clock = HOST_CLOCK) -> None:
+        self.clock = clock
         self.listeners: list[Listener] = []
         self.path: Path | None = None
         self._changed = threading.Condition()
@@ -41,8 +46,8 @@ class EventLog:
 
     def record(self, source: str, node: str | None, kind: str, data: dict[str, Any] | None = None,
                t_ns: int | None = None, late_ns: int = 0) -> Event:
-        """Adds an event that is stamped ``t_ns`` (ns of CLOCK_MONOTONIC), or now; returns it."""
-        event = Event(now_ns() if t_ns is None else t_ns, source, node, kind, data or {}, late_ns)
+        """Adds an event that is stamped ``t_ns`` (ns of ``clock``), or now; returns it."""
+        event = Event(self.clock.now_ns() if t_ns is None else t_ns, source, node, kind, data or {}, late_ns)
         self.emit(event)
         return event
 
@@ -110,23 +115,23 @@ class EventLog:
         Raises:
             Timeout: no such event came in time.
         """
-        begin = time.monotonic()
+        deadline = Deadline(self.clock, within)
         seen, segment = 0, self._segment
         while True:
             with self._changed:
                 if segment != self._segment:
                     seen, segment = 0, self._segment
                 while len(self._events) == seen and segment == self._segment:
-                    left = begin + within - time.monotonic()
+                    left = deadline.left
                     if left <= 0:
-                        waited = time.monotonic() - begin
+                        waited = deadline.took
                         raise Timeout(f"waited {waited:.1f} s for {what}; it did not happen", waited)
-                    self._changed.wait(left)
+                    self.clock.wait(self._changed, left)
                 fresh = self._events[seen:] if segment == self._segment else []
                 seen += len(fresh)
             for event in fresh:
                 if event.t_ns >= since_ns and predicate(event):
-                    return event, time.monotonic() - begin
+                    return event, deadline.took
 
     def _append(self, event: Event) -> None:
         self._events.append(event)
@@ -135,12 +140,12 @@ class EventLog:
 
     def _broken(self, reason: str) -> None:
         with self._changed:
-            self._append(Event(now_ns(), "scenario", None, "broken", {"reason": reason}))
+            self._append(Event(self.clock.now_ns(), "scenario", None, "broken", {"reason": reason}))
             self._changed.notify_all()
 
     def _open(self, path: Path | None) -> None:
         self.path = path
-        self._file = None if path is None else LogFile(path, self._failed)
+        self._file = None if path is None else LogFile(path, self._failed, self.clock)
         self._in_file: int | None = None  # events of the segment that are in its file, once that has ended
 
     def _failed(self, file: LogFile) -> None:

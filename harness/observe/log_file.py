@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from fenceline.core.clock import HOST_CLOCK, Clock
 from fenceline.core.errors import HostError
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 
 _SPARE = 16 * 1024  # bytes that are kept free for the last line of a log whose disk is full
 #: How long (s) lines are gathered, to be written together: a thousand answers a second need no thousand writes.
@@ -24,17 +25,17 @@ class LogFile:
 
     A file that can't be written ends with its last whole line; ``broken`` is then the event that says so, which is its
     last line if the space that was kept for it helps, and comes after the first ``broken_at`` events; ``failed`` is
-    called then, once, by the writer's thread.
+    called then, once, by the writer's thread. ``clock`` stamps it; the disk itself is waited for by the host's.
     ``written`` counts the events that are in the file for certain, ``broken`` among them.
 
     Raises:
         HostError: the file can't be made.
     """
 
-    def __init__(self, path: Path, failed: Callable[[LogFile], None]) -> None:
+    def __init__(self, path: Path, failed: Callable[[LogFile], None], clock: Clock = HOST_CLOCK) -> None:
         self.broken: Event | None = None
         self.written = self.broken_at = 0
-        self._path, self._failed = path, failed
+        self._path, self._failed, self._clock = path, failed, clock
         self._news = threading.Condition()
         self._pending: list[Event] = []
         self._is_writing = self._is_closed = False
@@ -106,7 +107,7 @@ class LogFile:
         return error
 
     def _give_up(self, why: str) -> None:
-        self.broken = Event(now_ns(), "scenario", None, "broken", {
+        self.broken = Event(self._clock.now_ns(), "scenario", None, "broken", {
             "reason": f"{self._path}: can't write the event log: {why}"})
         self.broken_at = self.written
         with contextlib.suppress(OSError):

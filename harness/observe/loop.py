@@ -10,13 +10,11 @@ import selectors
 import socket
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from fenceline.core.errors import HostError
-from fenceline.model.event import now_ns
 from fenceline.observe.log import EventLog
 
 READ = selectors.EVENT_READ
@@ -53,6 +51,7 @@ class ObserverLoop:
     def __init__(self, log: EventLog, fabric: Any | None = None, source: str = "client") -> None:
         self.fabric = fabric
         self._log = log
+        self.clock = log.clock
         self._source = source
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Timer]] = []
@@ -65,7 +64,7 @@ class ObserverLoop:
         for end in (self._wake_in, self._wake_out):
             end.setblocking(False)
         self._selector.register(self._wake_in, READ, self._drain)
-        self._polled_ns = self._ready_ns = now_ns()
+        self._polled_ns = self._ready_ns = self.clock.now_ns()
         self._stopping = False
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -93,11 +92,11 @@ class ObserverLoop:
 
     def every(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Calls ``callback`` each ``seconds`` s from now on. Missed turns are left out, not caught up on."""
-        return self._schedule(Timer(time.monotonic() + seconds, seconds, callback))
+        return self._schedule(Timer(self.clock.now() + seconds, seconds, callback))
 
     def later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Calls ``callback`` once, in ``seconds`` s."""
-        return self._schedule(Timer(time.monotonic() + seconds, None, callback))
+        return self._schedule(Timer(self.clock.now() + seconds, None, callback))
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Calls ``callback`` in the thread, as soon as it can. From any thread."""
@@ -107,7 +106,7 @@ class ObserverLoop:
 
     def late_ns(self) -> int:
         """In a callback: how long (ns) ago at most the file that it is called for became ready."""
-        return max(0, now_ns() - self._ready_ns)
+        return max(0, self.clock.now_ns() - self._ready_ns)
 
     def stop(self) -> None:
         """Ends the thread and closes what the loop made. May be repeated."""
@@ -194,10 +193,10 @@ class ObserverLoop:
     def _turn(self) -> None:
         with self._lock:
             due = self._timers[0][0] if self._timers else None
-        wait = None if due is None else max(0.0, due - time.monotonic())
-        begin, before = now_ns(), self._polled_ns
+        wait = None if due is None else max(0.0, due - self.clock.now())
+        begin, before = self.clock.now_ns(), self._polled_ns
         ready = self._selector.select(0 if self._soon else wait)
-        self._polled_ns = now_ns()
+        self._polled_ns = self.clock.now_ns()
         # what a poll finds at once may have been waiting ever since the one before it
         self._ready_ns = before if self._polled_ns - begin < _IMMEDIATE else self._polled_ns
         for key, _ in ready:
@@ -208,7 +207,7 @@ class ObserverLoop:
         self._run_timers()
 
     def _run_timers(self) -> None:
-        now, worst = time.monotonic(), 0.0
+        now, worst = self.clock.now(), 0.0
         while True:
             with self._lock:
                 if not self._timers or self._timers[0][0] > now:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 
+from fenceline.core.clock import HOST_CLOCK, Clock
 from fenceline.model.event import Event
 from fenceline.observe.log import EventLog, Predicate
 
@@ -49,11 +50,11 @@ class ThinLog(EventLog):
 
     Its file is not in the order of arrival: what was held back follows what it was before."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, clock: Clock = HOST_CLOCK) -> None:
         self.left_out = 0
         self._waiting = 0
         self._forget()
-        super().__init__(path)
+        super().__init__(path, clock)
 
     def _forget(self) -> None:
         self._held: deque[Event] = deque()

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fenceline.core.clock import HOST_CLOCK, Clock
 from fenceline.model.addressing import harness_address, node_of_mac
-from fenceline.model.event import now_ns
 from fenceline.model.topology import Topology
 from fenceline.observe.log import EventLog
 from fenceline.observe.loop import ObserverLoop
@@ -187,7 +187,7 @@ class WireObserver(TimedObserver):
             if claim is None or claim.ip not in self._vips:
                 continue
             self._follow_segment()
-            take(claim, stamp_of(ancillary))
+            take(claim, stamp_of(ancillary, self._log.clock))
 
     def _heard(self, claim: Claim, t_ns: int) -> None:
         if self._throttle.is_news(claim, t_ns):
@@ -207,8 +207,8 @@ def only_arp_from_machine(sock: socket.socket) -> None:
                     struct.pack("HP", len(_ARP_FROM_MACHINE), ctypes.addressof(program)))
 
 
-def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """The kernel's stamp of a message, in ns of CLOCK_MONOTONIC; now, if it has none.
+def stamp_of(ancillary: list[tuple[int, int, bytes]], clock: Clock = HOST_CLOCK) -> int:
+    """The kernel's stamp of a message, in ns of ``clock``, the host's; now, if it has none.
 
     The kernel stamps with CLOCK_REALTIME. The offset between the two clocks is sampled now, a moment after
     the stamp, so that a step of the host's wall clock harms no more than the messages of that moment.
@@ -217,8 +217,8 @@ def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) >= 16:
             seconds, nanoseconds = struct.unpack("qq", data[:16])
             age = time.time_ns() - (seconds * 1_000_000_000 + nanoseconds)
-            return now_ns() - min(max(age, 0), 5_000_000_000)
-    return now_ns()
+            return clock.now_ns() - min(max(age, 0), 5_000_000_000)
+    return clock.now_ns()
 
 
 def join_promiscuously(sock: socket.socket, name: str) -> None:

@@ -134,7 +134,7 @@ class WriteObserver(TimedObserver):
             segment = dissect(frame, target.PORT, server.PORT)
             if segment is not None and segment.source in self._nodes:
                 for name in self._written(segment):
-                    self._take(self._nodes[segment.source], name, stamp_of(ancillary))
+                    self._take(self._nodes[segment.source], name, stamp_of(ancillary, self._log.clock))
 
     def _written(self, segment: Segment) -> list[str]:
         """What ``segment`` writes to: the names of LUNs and exports."""

@@ -9,6 +9,7 @@ from fenceline.cluster.cluster import Cluster, ClusterOptions
 from fenceline.core.errors import ClusterError, FencelineError
 from fenceline.core.progress import Progress
 from fenceline.faults import FaultControl
+from fenceline.machines.drivers import make_clock
 from fenceline.model.load import dump_topology
 from fenceline.model.topology import Service, Topology
 from fenceline.model.verdict import Judgement
@@ -55,6 +56,7 @@ class ClusterPool:
                 self.progress(f"{topology.name}: rebuilt, as {error.message}")
         self.close()
         self._is_whole = False
+        self.log.clock = make_clock(self._options.driver, self._options.uri)
         begin()
         cluster = Cluster(topology, self.log, consoles, self._options, self.progress)
         cluster.faults = FaultControl(cluster)

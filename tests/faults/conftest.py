@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.machines.protocol import Power
 from fenceline.model.load import load_topology
 from fenceline.observe.log import EventLog
@@ -30,7 +31,8 @@ def net(tmp_path_factory):
         guests = {(node, network): TapGuest(fabric, node, network) for node in topology.nodes
                   for network in topology.networks_of(node)}
         cluster = SimpleNamespace(
-            topology=topology, fabric=fabric, log=EventLog(), boot_deadline=3.0, is_running=lambda node: True,
+            topology=topology, fabric=fabric, log=EventLog(), clock=HOST_CLOCK, boot_deadline=3.0,
+            is_running=lambda node: True,
             session=lambda node: SimpleNamespace(run=lambda *a, **k: None), faults=_Faults(),
             machine=lambda node: SimpleNamespace(power=lambda: Power.ON,
                                                  link=lambda network: Cable(cluster, node, network)))

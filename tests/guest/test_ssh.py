@@ -12,6 +12,7 @@ import paramiko
 import pytest
 from paramiko.common import MSG_CHANNEL_REQUEST
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import ClusterError, MachineError, Timeout
 from fenceline.guest.ssh import Session, make_key
 
@@ -181,7 +182,7 @@ class LastMoment:
 @pytest.mark.parametrize("stderr", [False, True])
 def test_what_comes_together_with_the_end_is_not_lost(stderr):
     """Seen as a result "" with status 0."""
-    got = Session._collect(LastMoment(stderr), time.monotonic() + 5, "true")
+    got = Session._collect(LastMoment(stderr), time.monotonic() + 5, "true", HOST_CLOCK)
     assert got == (("", "all of it") if stderr else ("all of it", ""))
 
 

@@ -39,7 +39,7 @@ def order(tmp_path: Path, name: str = "web", what: str = "") -> Order:
     raw = json.loads(topology().model_dump_json()) | {"description": what}
     run = tmp_path / f"run-{name}"
     run.mkdir()
-    return Order(name, raw, str(run), "fake")
+    return Order(name, raw, str(run), "uml")
 
 
 def brought_up(tmp_path: Path, name: str = "web", what: str = "") -> control.Standing:
@@ -147,7 +147,7 @@ def up_process(tmp_path: Path, what: str) -> tuple[subprocess.Popen, control.Sta
     )
     wanted = order(tmp_path, what=what)
     json.dump(
-        {"name": wanted.name, "topology": wanted.topology, "run": wanted.run, "driver": "fake"}, child.stdin
+        {"name": wanted.name, "topology": wanted.topology, "run": wanted.run, "driver": "uml"}, child.stdin
     )
     child.stdin.close()
     eventually(lambda: control.living() and (Path(wanted.run) / "consoles").exists(), "it to come up")

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import FaultError, HostError
 from fenceline.faults import make_fault
 from fenceline.faults.base import FaultControl
@@ -262,7 +263,8 @@ def test_who_answers_arp(fabric):
 def cluster(fabric, topology):
     """As much of a cluster as network faults need, around the real fabric."""
     made = SimpleNamespace(
-        fabric=fabric, topology=topology, log=EventLog(), boot_deadline=3.0, is_running=lambda node: True,
+        fabric=fabric, topology=topology, log=EventLog(), clock=HOST_CLOCK, boot_deadline=3.0,
+            is_running=lambda node: True,
         machine=lambda node: SimpleNamespace(link=lambda network: Cable(made, node, network)))
     made.faults = FaultControl(made)
     return made

@@ -10,6 +10,7 @@ from types import SimpleNamespace as Thing
 
 import pytest
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import Timeout
 from fenceline.observe import client as client_module
 from fenceline.observe import targets
@@ -171,7 +172,7 @@ def test_who_is_not_there_is_asked_more_often_and_who_is_slow_less(log, loop, se
     nobody = ClientObserver(None, topology(1), log, loop, lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     target, = nobody.targets_of("web")
     monkeypatch.setattr(nobody, "_ask", lambda target: nobody._asked[target].append(
-        client_module._Question(target, socket.socket(), None)))
+        client_module._Question(target, socket.socket(), None, HOST_CLOCK.now_ns())))
     monkeypatch.setattr(nobody, "_finish", lambda question, answer: nobody._asked[target].remove(question))
     nobody.start()
     time.sleep(0.35)

@@ -13,6 +13,7 @@ from types import SimpleNamespace as Thing
 
 import pytest
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import Timeout
 from fenceline.observe.client import ClientObserver
 from fenceline.observe.dialogue import Answer
@@ -240,7 +241,7 @@ def test_a_stop_in_the_middle_of_a_connect_ends_that_thread_for_good(database, m
     numbers = iter(range(1, 10_000))
     done = threading.Event()
     writer = SqlWriter(("127.0.0.1", database.port), Thing(
-        next=lambda: next(numbers), ended=lambda *row: (ended.append(row), done.set())), connect)
+        next=lambda: next(numbers), ended=lambda *row: (ended.append(row), done.set())), connect, HOST_CLOCK)
     writer.start()
     assert trying.wait(5)
     late = next(thread for thread in threading.enumerate() if thread.name == "fenceline-sql")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fenceline.cluster.cluster import ClusterOptions
 from fenceline.core.errors import ClusterError, MachineError
 from fenceline.core.progress import Progress
 from fenceline.faults import make_fault
@@ -14,6 +15,8 @@ from fenceline.scenario import pool as pool_module
 from fenceline.scenario.pool import ClusterPool, prepare
 from tests.fakes import FakeCluster
 
+OPTIONS = ClusterOptions("uml")
+
 
 @pytest.fixture
 def world(tmp_path, web, monkeypatch):
@@ -23,10 +26,10 @@ def world(tmp_path, web, monkeypatch):
             self.lines: list[str] = []
             self.made: list[FakeCluster] = []
             self.begun = 0
-            self.pool = ClusterPool("options", Progress(self.lines.append))
+            self.pool = ClusterPool(OPTIONS, Progress(self.lines.append))
 
         def make(self, topology, log, consoles, options, progress):
-            assert options == "options" and log is self.pool.log
+            assert options is OPTIONS and log is self.pool.log
             (tmp_path / str(len(self.made))).mkdir()
             self.made.append(FakeCluster(topology, log, tmp_path / str(len(self.made)) / "consoles", options, progress))
             return self.made[-1]

@@ -20,7 +20,6 @@ from fenceline.machines.libvirt.kvm import kvm_usable
 from fenceline.machines.libvirt.machine import LibvirtMachine
 from fenceline.machines.libvirt.run import Boot, Hypervisors
 from fenceline.machines.protocol import DriverContext, MachineSpec
-from fenceline.model.event import now_ns
 
 #: By what factor an emulated guest is slower than one with KVM, for deadlines.
 EMULATION_SLOWDOWN = 5.0
@@ -82,7 +81,7 @@ class LibvirtDriver:
     def _on_lifecycle(self, _connection: libvirt.virConnect, domain: libvirt.virDomain, event: int, _detail: int,
                       _opaque: object) -> None:
         """In libvirt's event thread, which every wait for an event relies on: takes no lock, calls no libvirt."""
-        stamp = now_ns()
+        stamp = self.context.clock.now_ns()
         machine = self._by_uuid.get(domain.UUIDString())
         run = machine.last if machine else None
         if run is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fenceline.core.clock import HOST_CLOCK, Clock
 from fenceline.machines.drivers import DRIVERS
 from fenceline.machines.image import GuestImage, find_image
 from fenceline.machines.protocol import Driver, DriverContext
@@ -25,6 +26,9 @@ class Libvirt:
     def kernel(self, image: GuestImage) -> str:
         names = [line.partition("=")[0] for line in image.packages.read_text().splitlines()]
         return next((name.removeprefix(_KERNEL) for name in names if name.startswith(_KERNEL)), "")
+
+    def clock(self) -> Clock:
+        return HOST_CLOCK
 
     def make(self, context: DriverContext, uri: str | None) -> Driver:
         from fenceline.machines.libvirt.driver import LibvirtDriver

@@ -7,13 +7,13 @@ import fcntl
 import os
 import shutil
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 
 import libvirt
 
 from fenceline.core.errors import HostError, MachineError
+from fenceline.core.wait import Deadline
 from fenceline.machines import process
 from fenceline.machines.console import FileTail, why_ended
 from fenceline.machines.hold import Hold
@@ -27,7 +27,6 @@ from fenceline.machines.libvirt.run import (
     make_overlay,
 )
 from fenceline.machines.protocol import MachineSpec, Nic, Power
-from fenceline.model.event import now_ns
 
 _PANIC_LIMIT = 10.0  # seconds, times the driver's slowdown
 _PANIC_WORDS = b"Kernel panic - not syncing"
@@ -58,7 +57,7 @@ class LibvirtMachine:
         self.spec = spec
         self.host = host
         self.lock = threading.RLock()
-        self._hold = Hold(spec.boot_time, self.lock, spec.name)
+        self._hold = Hold(spec.boot_time, self.lock, spec.name, host.context.clock)
         self.run: Boot | None = None
         self.last: Boot | None = None  # the present run, or the one that libvirt may not have forgotten yet
         self._is_paused = False
@@ -104,7 +103,7 @@ class LibvirtMachine:
             self._open_agent()
             with self._launch_errors(f"{self.name} does not start"):
                 self.launch(lambda: self.host.connection.createXML(self.xml(), self._start_flags))
-                stamp = now_ns()
+                stamp = self.host.context.clock.now_ns()
                 if self._start_flags:
                     self.run.domain.resume()
             self.host.context.listener(self.name, "power.on", stamp, {})
@@ -164,7 +163,7 @@ class LibvirtMachine:
         while not process.wait_exit(run.pid, 3600):
             pass
         process.reap(run.pid)
-        self.ended_by_itself(run, "crash", now_ns())
+        self.ended_by_itself(run, "crash", self.host.context.clock.now_ns())
 
     @contextlib.contextmanager
     def _launch_errors(self, what: str) -> Iterator[None]:
@@ -191,11 +190,11 @@ class LibvirtMachine:
         if run.pid is not None:
             # libvirt's own destroy asks QEMU to quit, which flushes, and waits for it
             process.kill(run.pid, run.started, STOP_LIMIT)
-            stamp = now_ns()
+            stamp = self.host.context.clock.now_ns()
         else:
             with contextlib.suppress(libvirt.libvirtError):  # it may have ended by itself
                 run.domain.suspend()
-            stamp = now_ns()
+            stamp = self.host.context.clock.now_ns()
             with contextlib.suppress(libvirt.libvirtError):
                 run.domain.destroy()
         return stamp
@@ -244,14 +243,14 @@ class LibvirtMachine:
             with machine_errors(f"{self.name} does not pause"):
                 run.domain.suspend()
             self._is_paused = True
-            self.host.context.listener(self.name, "power.paused", now_ns(), {})
+            self.host.context.listener(self.name, "power.paused", self.host.context.clock.now_ns(), {})
 
     def resume(self) -> None:
         with self.lock:
             run = self._running()
             if not self._is_paused:
                 return
-            stamp = now_ns()
+            stamp = self.host.context.clock.now_ns()
             with machine_errors(f"{self.name} does not resume"):
                 run.domain.resume()
             self._is_paused = False
@@ -273,11 +272,11 @@ class LibvirtMachine:
             with machine_errors(f"{self.name} can't be given an NMI"):
                 run.domain.injectNMI()
             limit = _PANIC_LIMIT * self.host.slowdown
-            deadline = time.monotonic() + limit
+            deadline = Deadline(self.host.context.clock, limit)
             while not (run.panicked.wait(0.02) or console.says(_PANIC_WORDS)):
                 if run.gone.is_set():
                     break
-                if time.monotonic() > deadline:
+                if deadline.is_over:
                     raise MachineError(f"{self.name} did not panic within {limit:g} s of an NMI: "
                                        "is kernel.unknown_nmi_panic off in the guest?")
             self.end("panic", self.cut(run))
@@ -313,8 +312,9 @@ class LibvirtMachine:
                     self.run.domain.updateDeviceFlags(interface_xml(nic, plugged), libvirt.VIR_DOMAIN_AFFECT_LIVE)
             self.host.context.fabric.set_link(self.name, nic.network, plugged)
             (self._unplugged.discard if plugged else self._unplugged.add)(nic.network)
-            self.host.context.listener(self.name, "link.up" if plugged else "link.down", now_ns(),
-                                       {"network": nic.network})
+            context = self.host.context
+            context.listener(self.name, "link.up" if plugged else "link.down", context.clock.now_ns(),
+                             {"network": nic.network})
 
     def is_plugged(self, nic: Nic) -> bool:
         """Whether the cable of ``nic`` is in, on both ends: read back from libvirt and the fabric."""

@@ -13,7 +13,6 @@ from fenceline.machines import process
 from fenceline.machines.console import FileTail, why_ended
 from fenceline.machines.hold import Hold
 from fenceline.machines.protocol import DriverContext, Link, MachineSpec, Power
-from fenceline.model.event import now_ns
 
 # A UML kernel that resets itself executes its own argv[0] again. That is this, which says so and ends: the machine is
 # then switched on anew, as a real one would be, and nothing is missed.
@@ -28,16 +27,17 @@ class _UmlLink:
     def __init__(self, machine: UmlMachine, network: str) -> None:
         self._fabric = machine.context.fabric
         self._listener = machine.context.listener
+        self._clock = machine.context.clock
         self._node = machine.name
         self._network = network
 
     def down(self) -> None:
         self._fabric.set_link(self._node, self._network, up=False)
-        self._listener(self._node, "link.down", now_ns(), {"network": self._network})
+        self._listener(self._node, "link.down", self._clock.now_ns(), {"network": self._network})
 
     def up(self) -> None:
         self._fabric.set_link(self._node, self._network, up=True)
-        self._listener(self._node, "link.up", now_ns(), {"network": self._network})
+        self._listener(self._node, "link.up", self._clock.now_ns(), {"network": self._network})
 
     def is_up(self) -> bool:
         return self._fabric.link_is_up(self._node, self._network)
@@ -50,7 +50,7 @@ class UmlMachine:
         self.spec = spec
         self.context = context
         self._lock = threading.RLock()
-        self._hold = Hold(spec.boot_time, self._lock, spec.name)
+        self._hold = Hold(spec.boot_time, self._lock, spec.name, context.clock)
         self._process: subprocess.Popen | None = None
         self._entry: int | None = None
         self._paused = False
@@ -101,7 +101,7 @@ class UmlMachine:
                 with self.spec.console.open("ab") as console:
                     self._said = FileTail(self.spec.console)
                     words = [*_EXEC_AS, str(self._reset), *self.command(write_end)]
-                    stamp = now_ns()
+                    stamp = self.context.clock.now_ns()
                     # a fencing device starts us from a thread of the observers', which goes before all others
                     with process.ordinary_priority():
                         self._process = subprocess.Popen(
@@ -135,9 +135,9 @@ class UmlMachine:
                 process.kill_group(started.pid)  # children of a kernel that died
             status = started.wait()
             if status != _RESET_STATUS:
-                self._ended(why_ended(self._said, "crash"), now_ns())
+                self._ended(why_ended(self._said, "crash"), self.context.clock.now_ns())
                 return
-            self._ended(why_ended(self._said, "sysrq"), now_ns())
+            self._ended(why_ended(self._said, "sysrq"), self.context.clock.now_ns())
             with contextlib.suppress(HostError):  # no longer there: the machine stays off, which is told
                 self.start()
 
@@ -157,7 +157,7 @@ class UmlMachine:
                 return self._stopped_at
             ended = self._process
             process.kill_group(ended.pid)
-            stamp = now_ns()
+            stamp = self.context.clock.now_ns()
             ended.wait()
             self._ended(why, stamp)
             return stamp
@@ -175,7 +175,7 @@ class UmlMachine:
                 return
             process.stop_group(self._process.pid)
             self._paused = True
-            self.context.listener(self.name, "power.paused", now_ns(), {})
+            self.context.listener(self.name, "power.paused", self.context.clock.now_ns(), {})
 
     def resume(self) -> None:
         with self._lock:
@@ -183,7 +183,7 @@ class UmlMachine:
                 raise MachineError(f"{self.name} is off")
             if not self._paused:
                 return
-            self.context.listener(self.name, "power.resumed", now_ns(), {})
+            self.context.listener(self.name, "power.resumed", self.context.clock.now_ns(), {})
             self._paused = False
             os.killpg(self._process.pid, signal.SIGCONT)
 
@@ -198,7 +198,7 @@ class UmlMachine:
             if not process.wait_exit(self._process.pid, 10):
                 raise MachineError(f"{self.name} did not panic within 10 s: {said or 'no answer from uml_mconsole'}")
             process.kill_group(self._process.pid)
-            stamp = now_ns()
+            stamp = self.context.clock.now_ns()
             self._process.wait()
             self._ended("panic", stamp)
 

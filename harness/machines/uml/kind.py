@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fenceline.core.clock import HOST_CLOCK, Clock
 from fenceline.machines.drivers import DRIVERS
 from fenceline.machines.image import GuestImage
 from fenceline.machines.protocol import Driver, DriverContext
@@ -18,6 +19,9 @@ class Uml:
 
     def kernel(self, image: GuestImage) -> str:
         return image.uml_kernel_version
+
+    def clock(self) -> Clock:
+        return HOST_CLOCK
 
     def make(self, context: DriverContext, uri: str | None) -> Driver:
         from fenceline.machines.uml.driver import UmlDriver
