@@ -281,10 +281,8 @@ def watched(events: Iterable[Event], topology: Topology | None) -> list[tuple[st
     events = list(events)
     found: list[tuple[str, str, object]] = []
     for service in topology.services.values() if topology else ():
-        if service.filesystem:
-            found.append(("mount", "mountpoint", service.filesystem.mountpoint))
-        if service.vip:
-            found.append(("address", "ip", str(service.vip.address)))
+        found += [("mount", "mountpoint", part.mountpoint) for part in service.filesystems]
+        found += [("address", "ip", str(part.address)) for part in service.vips]
         if service.daemon:
             found.append(("listen", "port", service.daemon.port))
     if topology is None:

@@ -173,9 +173,8 @@ def parts_held(scene: Scene, node: str, service: str) -> list[str]:
     and no other service has the same."""
     topology = scene.cluster.topology
     settings = topology.services[service]
-    parts = {f"mount {settings.filesystem.mountpoint}"} if settings.filesystem else set()
-    if settings.vip:
-        parts.add(f"address {settings.vip.address}")
+    parts = {f"mount {part.mountpoint}" for part in settings.filesystems}
+    parts |= {f"address {part.address}" for part in settings.vips}
     if settings.daemon and not topology.stack.moves_addresses_only and not any(
             other.daemon and other.daemon.port == settings.daemon.port
             for name, other in topology.services.items() if name != service):

@@ -217,6 +217,22 @@ class FakeObserver:
             raise self.broken
 
 
+class FakePdus:
+    """Power distribution units that only remember who is dead."""
+
+    def __init__(self) -> None:
+        self.dead: set[str] = set()
+
+    def kill(self, unit: str, dead: bool) -> None:
+        (self.dead.add if dead else self.dead.discard)(unit)
+
+    def is_dead(self, unit: str) -> bool:
+        return unit in self.dead
+
+    def reset(self, node: str) -> None:
+        pass
+
+
 class FakeBmcs:
     def __init__(self) -> None:
         self.modes: dict[str, BmcMode] = {}
@@ -349,6 +365,7 @@ class FakeCluster:
         self.sessions = {node: FakeSession(node) for node in topology.nodes}
         self.fabric = FakeFabric(self)
         self.bmcs = FakeBmcs()
+        self.pdus = FakePdus()
         self.capture, self.ledger, self.client = FakeObserver(), FakeObserver(), FakeObserver()
         self.driver = SimpleNamespace(name="uml", slowdown=1.0)
         self.bmc_password = "secret"

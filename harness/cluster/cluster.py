@@ -20,6 +20,7 @@ from fenceline.core.progress import Progress
 from fenceline.core.wait import Deadline, until
 from fenceline.faults.site import Faults
 from fenceline.fencing.bmc import BmcRack
+from fenceline.fencing.pdu import PduRack
 from fenceline.fencing.progress import is_being_fenced
 from fenceline.guest.base import base_seed
 from fenceline.guest.ssh import Session, make_key, write_private_key
@@ -134,8 +135,11 @@ class Cluster:
         self.stack = make_stack(topology, self._sessions, self.bmc_password, self.is_running,
                                     self.driver.slowdown)
         self._make_machines()
+        self.pdus = PduRack(self.fabric, topology, self.log, self.bmc_password, self.machines.__getitem__)
+        self._undo.callback(self.pdus.close)
         self.bmcs = BmcRack(self.fabric, topology, self.log, self.bmc_password,
-                            {node: self.machines[node] for node in topology.service_nodes}, self._press_power)
+                            {node: self.machines[node] for node in topology.service_nodes}, self._press_power,
+                            self.pdus.has_supply)
         self._undo.callback(self.bmcs.close)
         self.client = ClientObserver(self.fabric, topology, self.log, self.loop)
         self.routed_client = RoutedClientObserver(self.router, topology, self.log, self.loop)
@@ -264,6 +268,7 @@ class Cluster:
             self.poll(lambda: (self.is_running(node)
                                or not is_being_fenced(self.log.events(), node, self.clock.now_ns())),
                       self.topology.fencing.timeout * self.driver.slowdown, f"the fencing of {node} to come to its end")
+        self.pdus.reset(node)
         try:
             self.machines[node].start()
         except MachineError:

@@ -16,6 +16,7 @@ from fenceline.fencing.client import IpmiAnswer, ask_bmc
 from fenceline.model import damage
 from fenceline.model.cost import Cost
 from fenceline.model.event import now_ns
+from fenceline.model.fencing import IPMI
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
@@ -92,7 +93,7 @@ class FenceDeviceDead(_DeviceFault):
     mode: ClassVar[BmcMode] = BmcMode.SILENT
 
     def costs(self, topology: Topology) -> Cost:
-        return Cost(unfenceable=frozenset({self.node}))
+        return damage.device_out(topology, self.node, IPMI)
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         if ask_bmc(cluster, self.node, "power", "status").ok:
@@ -141,7 +142,7 @@ class FenceDevicePassword(_DeviceFault):
     mode: ClassVar[BmcMode] = BmcMode.WRONG_PASSWORD
 
     def costs(self, topology: Topology) -> Cost:
-        return Cost(unfenceable=frozenset({self.node}))
+        return damage.device_out(topology, self.node, IPMI)
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         answer = ask_bmc(cluster, self.node, "power", "status")
@@ -297,7 +298,7 @@ class FenceDeviceLeavesOff(_Behaves):
     def costs(self, topology: Topology) -> Cost:
         """A fencing that reboots never counts: fence_ipmilan asks for the power to be on without end (watched: once in
         1.2 s, until Pacemaker gives it up). One that only switches off is as good as ever."""
-        return Cost(unfenceable=frozenset({self.node})) if topology.fencing.action == "reboot" else Cost()
+        return damage.device_out(topology, self.node, IPMI) if topology.fencing.action == "reboot" else Cost()
 
 
 @fault

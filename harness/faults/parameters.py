@@ -253,6 +253,8 @@ DRBD_RESOURCE = Thing("DRBD resource", lambda topology: [one.name for one in top
 PINGED = Thing("machine", lambda topology: (CLIENT_NAME, *topology.nodes),
                f"a machine that the stack pings, or {CLIENT_NAME}", said="bare")
 
+UNIT = Thing("power distribution unit", lambda topology: topology.fencing.pdus, "a unit of fencing.pdus")
+
 Node = Annotated[str, NODE]
 Nodes = Annotated[tuple[str, ...], Several(NODE)]
 Network = Annotated[str, NETWORK]
@@ -262,6 +264,7 @@ Daemon = Annotated[str, DAEMON]
 Lun = Annotated[str, LUN]
 DrbdResource = Annotated[str, DRBD_RESOURCE]
 Pinged = Annotated[str, PINGED]
+Unit = Annotated[str, UNIT]
 
 
 @functools.cache

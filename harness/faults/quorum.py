@@ -130,8 +130,7 @@ class ExpectedVotes(OnCluster):
         cluster.session(members[0]).run(["corosync-quorumtool", "-e", str(votes)], within=20)
 
     def _own(self, cluster: Cluster) -> int:
-        quorum, nodes = cluster.topology.stack.quorum, len(cluster.topology.cluster_nodes)
-        return nodes + ((nodes - 1 if quorum.algorithm == "lms" else 1) if quorum.policy == "qdevice" else 0)
+        return cluster.topology.expected_votes
 
     def costs(self, topology: Topology) -> Cost:
         return Cost(votes=self.votes)
@@ -179,8 +178,8 @@ class PingLost(BridgeRule):
         return str(found)
 
     def costs(self, topology: Topology) -> Cost:
-        # every member misses it alike: none is worth less than another
-        return Cost()
+        # every member misses it alike: none is worth less than another, but by a rule all may be worth too little
+        return Cost(stopped=topology.stack.stopped_without(topology, {self.pinged}))
 
     def inject(self, cluster: Cluster) -> None:
         address = self._address(cluster)

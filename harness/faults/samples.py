@@ -110,7 +110,7 @@ def _offered(cast: Cast, need: str) -> bool:
         "nginx": daemon is not None and daemon.name == "nginx", "process": daemon is not None,
         "filesystem": service.filesystem is not None, "address": service.vip is not None,
         "three votes": members > 2 and quorum.without_quorum != "ignore", "four members": members > 3,
-        "ping": hasattr(topology.stack, "pinged"),
+        "ping": bool(getattr(topology.stack, "pinged", ())),
     }
     return own[need] if need in own else lacking(topology, [need]) is None
 

@@ -41,6 +41,7 @@ class Cluster(Protocol):
     stack: Any
     driver: Any
     bmcs: Any
+    pdus: Any
 
     @property
     def boot_deadline(self) -> float: ...

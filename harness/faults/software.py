@@ -312,6 +312,11 @@ class NearQuorum(OnCluster, _Software):
     def inject(self, cluster: Cluster) -> None:
         if cluster.topology.stack.quorum.without_quorum == "ignore" or len(cluster.topology.cluster_nodes) < 3:
             raise FaultError("near-quorum needs three nodes at least, and a cluster that has quorum")
+        quorum = cluster.topology.stack.quorum
+        if quorum.auto_tie_breaker or quorum.last_man_standing or any(
+                cluster.topology.nodes[node].votes != 1 for node in cluster.topology.cluster_nodes):
+            raise FaultError("near-quorum counts heads: it is for members with one vote each, without auto_tie_breaker "
+                             "and last_man_standing")
         up = set(cluster.topology.cluster_nodes)
         for chosen in self.plan(cluster.topology.cluster_nodes):
             stopped, started = sorted(up - set(chosen)), sorted(set(chosen) - up)

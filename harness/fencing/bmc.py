@@ -101,7 +101,8 @@ class BmcRack:
     Each command is a ``bmc.request`` when it arrives and a ``bmc.done`` when its answer is known ("on": when
     the machine was started). A BMC that misbehaves adds ``mode`` to ``bmc.done``; ``ok`` is what its client
     hears. What the machine's driver can't do makes the run ``broken``. ``press`` presses a machine's power button for a
-    moment; what then switches itself off within the time that it is given was fenced (``has_pressed``).
+    moment; what then switches itself off within the time that it is given was fenced (``has_pressed``). ``has_supply``
+    says whether a node's power distribution units give it power.
 
     Raises:
         HostError: an address can't be bound, or the thread can't enter the fabric.
@@ -109,8 +110,11 @@ class BmcRack:
 
     def __init__(self, fabric: Any, topology: Topology, log: EventLog, password: str,
                  power: Mapping[str, Machine] | Callable[[str], Machine],
-                 press: Callable[[str], None] = lambda node: None) -> None:
+                 press: Callable[[str], None] = lambda node: None,
+                 has_supply: Callable[[str], bool] = lambda node: True) -> None:
         self._log = log
+        self._on_node_supply = topology.fencing.bmc_supply == "node"
+        self._has_supply = has_supply
         self._press = press
         self._pressed: set[str] = set()
         self._off_why: dict[str, str] = {}
@@ -188,9 +192,12 @@ class BmcRack:
     def _is_mute(self, device: _Device) -> bool:
         """Whether it can't even hear who asks it. A node that is off by its fencing device or by itself has its supply,
         and so has the device; one whose power was cut has none."""
-        return device.mode == BmcMode.SILENT or (
-            device.mode == BmcMode.ON_NODE_SUPPLY and self._off_why.get(device.node) == "power_off"
-            and self._machine_of(device.node).power() is Power.OFF)
+        if device.mode == BmcMode.SILENT:
+            return True
+        if device.mode != BmcMode.ON_NODE_SUPPLY and not self._on_node_supply:
+            return False
+        return not self._has_supply(device.node) or (
+            self._off_why.get(device.node) == "power_off" and self._machine_of(device.node).power() is Power.OFF)
 
     def _note_power(self, event: Event) -> None:
         if event.kind == "power.off" and event.node is not None:
@@ -333,7 +340,7 @@ class BmcRack:
         """Starts ``machine`` if it is off; returns what went wrong, as that has been answered already."""
         try:
             with self._switches[machine.name]:
-                if not self._closed and machine.power() is Power.OFF:
+                if not self._closed and machine.power() is Power.OFF and self._has_supply(machine.name):
                     machine.start()
         except Exception as error:  # whatever the driver raises
             return self._broken(machine, "on", error)

@@ -71,8 +71,8 @@ def _agent_settings(topology: Topology, node: str) -> dict:
     services = topology.services.values() if node in topology.service_nodes else ()
     return {
         "device": None,  # the agent finds the serial line of its driver
-        "mountpoints": [service.filesystem.mountpoint for service in services if service.filesystem],
-        "addresses": [str(service.vip.address) for service in services if service.vip],
+        "mountpoints": [part.mountpoint for service in services for part in service.filesystems],
+        "addresses": [str(part.address) for service in services for part in service.vips],
         "ports": [daemon.port for service in services for daemon in service.daemons],
         "logs": [topology.stack.log_file] if is_member else [],
         "drbd": {one.name: minor(topology, one.name) for one in topology.storage.drbd} if is_member else {},

@@ -17,6 +17,7 @@ from fenceline.judge.demand import cut_off, has_quorum, parts, together
 from fenceline.judge.faultlog import FaultRecord, fault_records
 from fenceline.judge.history import OFF, SECOND, History
 from fenceline.model.cost import Cost
+from fenceline.model.fencing import SBD
 from fenceline.model.topology import Topology
 
 #: What a cluster that has noticed needs to decide (s): an election, a look at the resources, on a busy guest.
@@ -27,7 +28,7 @@ def answer_s(topology: Topology) -> float:
     """How long (s) the cluster may take from the end of a fault until it has done the last thing that it began for it:
     to notice, to decide, to wait for the head start of the other one and for its fencing."""
     fencing = topology.fencing
-    waits = max(fencing.delay.values(), default=0.0)
+    waits = fencing.waits_s
     if fencing.sbd is not None:
         waits += fencing.sbd.watchdog_timeout + fencing.sbd.message_wait
     return topology.stack.notice_s + waits + _DECIDING
@@ -213,7 +214,7 @@ class Causes:
         # takes itself down, whoever misses one may be out
         pieces = together(topology, cost)
         around = [frozenset().union(*(piece for piece in pieces if node in piece)) for node in apart]
-        if (any(has_quorum(topology, cost, part) for part in around) or topology.fencing.method == "sbd"
+        if (any(has_quorum(topology, cost, part) for part in around) or SBD in topology.fencing.devices
                 or topology.stack.quorum.without_quorum == "suicide"):
             return (frozenset().union(*pieces) - apart,)
         return ()

@@ -75,12 +75,19 @@ def _stuck(topology: Topology, cost: Cost, part: Part) -> str | None:
     if topology.fencing.method == "none":
         return None
     others = {node for node in topology.service_nodes if node in cost.lost} | (_alive(topology, cost) - part)
-    unsafe = sorted((others | cost.victims) & cost.unfenceable)
+    unsafe = sorted((others | cost.victims) & unfenceable(topology, cost))
     if unsafe:
         return f"{', '.join(unsafe)} can't be fenced"
     if others and part <= cost.disarmed:
         return f"{', '.join(sorted(part))} can't fence {', '.join(sorted(others))}: no fencing device is reached"
     return None
+
+
+def unfenceable(topology: Topology, cost: Cost) -> frozenset[str]:
+    """Who can't be fenced: in each of its levels some device is out."""
+    beyond = (node for node, _ in cost.devices_out if all(
+        any((node, device) in cost.devices_out for device in level) for level in topology.fencing.levels_of(node)))
+    return cost.unfenceable | frozenset(beyond)
 
 
 # -- parts ---------------------------------------------------------------------------------------------------
@@ -119,18 +126,24 @@ def legitimate_victims(topology: Topology, cost: Cost) -> frozenset[str]:
 def has_quorum(topology: Topology, cost: Cost, part: Part) -> bool:
     """Whether the members of ``part`` have quorum together."""
     quorum = topology.stack.quorum
-    nodes = len(topology.cluster_nodes)
     if not part:
         return False
     if quorum.without_quorum == "ignore":
         return True
-    if quorum.policy == "two_node" and cost.votes in (0, nodes):
+    if quorum.policy == "two_node" and cost.votes in (0, topology.expected_votes):
         return True
-    device = 0
-    if quorum.policy == "qdevice":
-        device = nodes - 1 if quorum.algorithm == "lms" else 1
-    is_there = any(_has_device(topology, cost, node) for node in part)
-    return 2 * (len(part) + (device if is_there else 0)) > (cost.votes or nodes + device)
+    votes = topology.votes_of(part)
+    if any(_has_device(topology, cost, node) for node in part):
+        votes += topology.device_votes
+    expected = cost.votes or topology.expected_votes
+    # losses that last_man_standing survives one after the other it may not survive at once: they are not demanded
+    return 2 * votes > expected or (2 * votes == expected and _tie_breaker(topology) in part)
+
+
+def _tie_breaker(topology: Topology) -> str | None:
+    """The member whose half goes on where there is no quorum device to ask; None where none does."""
+    wanted, nodes = topology.stack.quorum.auto_tie_breaker, topology.cluster_nodes
+    return {"lowest": nodes[0], "highest": nodes[-1]}.get(wanted, wanted)
 
 
 def _has_device(topology: Topology, cost: Cost, node: str) -> bool:

@@ -86,7 +86,8 @@ def fencing_within_s(topology: Topology) -> float:
     """How long (s) after its cause is gone a fencing may still come: it was noticed at the last moment, and a device
     may take its time."""
     quorum_s = 2 * damage.patience_s(topology)
-    return quorum_s + topology.fencing.timeout + max(topology.fencing.delay.values(), default=0.0)
+    fencing = topology.fencing
+    return quorum_s + fencing.timeout * max(1, len(fencing.in_order)) + fencing.waits_s
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from fenceline.judge.announcements import awaited
-from fenceline.judge.demand import cut_off, obstacle
+from fenceline.judge.demand import cut_off, obstacle, unfenceable
 from fenceline.judge.exclusive import CUTTING
 from fenceline.judge.faultlog import (
     FaultRecord,
@@ -29,6 +29,7 @@ from fenceline.judge.requests import Request, served
 from fenceline.judge.routed import still_away
 from fenceline.model.cost import Cost
 from fenceline.model.event import Event, is_fencing
+from fenceline.model.fencing import SBD
 from fenceline.model.topology import Topology
 
 #: What a client waits for an answer, and a little more (ns): a service that hangs shows by then.
@@ -109,8 +110,8 @@ def _fenced_by(topology: Topology, node: str, scale: float) -> int:
     seconds = detection_s(topology)
     fencing = topology.fencing
     if fencing.method != "none":
-        seconds += fencing.delay.get(node, 0.0)
-    if fencing.method == "sbd" and fencing.sbd is not None:
+        seconds += fencing.delay.get(node, 0.0) + fencing.delay_max + fencing.priority_delay
+    if SBD in fencing.devices and fencing.sbd is not None:
         seconds += fencing.sbd.message_wait  # nobody is seen to ask a device: the pill is read, or the watchdog fires
     return round(seconds * scale * SECOND)
 
@@ -129,9 +130,10 @@ def _fencings(history: History, impaired: Impairment) -> Iterable[Matter]:
             last[str(event.node)] = event
         elif event.kind == "power.off" or (event.data.get("action") in CUTTING and event.data.get("ok")):
             last.pop(str(event.node), None)
+    out = unfenceable(history.topology, impaired.cost)
     for node, event in last.items():
         # one that doesn't work answers nobody: its node is not waited for
-        if node not in impaired.cost.unfenceable and history.power_at(node, history.log_end_ns) != OFF:
+        if node not in out and history.power_at(node, history.log_end_ns) != OFF:
             yield Matter(f"the fencing of {node}", event.t_ns + timeout_ns)
 
 

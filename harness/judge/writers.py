@@ -64,20 +64,19 @@ def single_writer(history: History) -> Finding:
 
 def _is_shared(history: History, lun: str) -> bool:
     """Whether the topology has a cluster file system on ``lun``."""
-    return any(service.filesystem is not None and service.filesystem.lun == lun
-               and service.filesystem.mountpoint in history.topology.cluster_mountpoints
-               for service in history.topology.services.values())
+    return any(part.lun == lun and part.mountpoint in history.topology.cluster_mountpoints
+               for service in history.topology.services.values() for part in service.filesystems)
 
 
 def _mounts(history: History, lun: str) -> dict[str, list[Interval]] | None:
     """When each node had the file system of ``lun`` mounted; None where it has none that only one may mount."""
-    for service in history.topology.services.values():
-        if service.filesystem is None or lun not in (service.filesystem.lun, service.filesystem.export):
+    for part in (part for service in history.topology.services.values() for part in service.filesystems):
+        if lun not in (part.lun, part.export):
             continue
         if _is_shared(history, lun):
             return None
         found: dict[str, list[Interval]] = defaultdict(list)
-        for interval in history.facts.get(("mount", service.filesystem.mountpoint), ()):
+        for interval in history.facts.get(("mount", part.mountpoint), ()):
             found[interval.node].append(interval)
         return found
     return None

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from fenceline.core.errors import HostError
 from fenceline.journal.journal import Journal
-from fenceline.model.addressing import address, bmc_address, harness_address, mac
+from fenceline.model.addressing import address, bmc_address, harness_address, mac, pdu_address
 from fenceline.model.topology import Topology
 
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
@@ -91,6 +91,8 @@ class Fabric:
                 if settings.role == "management":
                     lines += [f"addr add {bmc_address(topology, node)}/{prefix} dev {bridge}"
                               for node in topology.service_nodes]
+                    lines += [f"addr add {pdu_address(topology, pdu)}/{prefix} dev {bridge}"
+                              for pdu in topology.fencing.pdus]
         for node in topology.nodes:
             for network in topology.networks_of(node):
                 tap = self.tap(node, network)

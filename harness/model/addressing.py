@@ -3,9 +3,8 @@ BMCs and the observers agree without telling each other.
 
 The host part of an address is the same in every network: cluster nodes .11 to .26, remote nodes .31, storage hosts .41,
 quorum devices .51, real servers .61, client machines .71; the BMC of cluster node .11 is .111 in the management
-network; Fenceline itself has .1 there and, as the client, .9 in the service network, and .8 as the router in front of
-other clients. Floating addresses are .128 and
-above.
+network, power distribution units are .101 to .110 there; Fenceline itself has .1 there and, as the client, .9 in the
+service network, and .8 as the router in front of other clients. Floating addresses are .128 and above.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ MAX_HELPERS = 10  # of each role that is no member: their numbers are ten apart
 VIP_FIRST = 128
 _FIRST = {"cluster": 11, "remote": 31, "storage": 41, "quorum-device": 51, "real-server": 61, "client": 71}
 _BMC_OFFSET = 100
+_PDU_FIRST = 101
 _HARNESS = 1
 CLIENT_NAME = "client"  # in place of a machine's name: Fenceline itself, among the clients
 _CLIENT = 9
@@ -47,6 +47,12 @@ def bmc_address(topology: Topology, node: str) -> IPv4Address:
     """Where ``node``'s BMC listens (UDP 623), in the management network."""
     network = topology.networks_with("management")[0]
     return address(topology, node, network) + _BMC_OFFSET
+
+
+def pdu_address(topology: Topology, pdu: str) -> IPv4Address:
+    """Where the power distribution unit ``pdu`` listens (UDP 161), in the management network."""
+    network = topology.networks_with("management")[0]
+    return topology.networks[network].subnet.network_address + _PDU_FIRST + list(topology.fencing.pdus).index(pdu)
 
 
 def harness_address(topology: Topology, network: str) -> IPv4Address:

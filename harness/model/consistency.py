@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fenceline.model.addressing import CLIENT_NAME, MAX_CLUSTER_NODES, MAX_HELPERS, VIP_FIRST
 from fenceline.model.cluster_rules import cluster_problems
 from fenceline.model.declared_rules import declared_problems
+from fenceline.model.fencing_rules import fencing_problems
 from fenceline.model.placement import placement_problems
 from fenceline.model.stack import kinds_with
 from fenceline.model.stack_rules import stack_problems
@@ -21,7 +22,7 @@ _MARIADB_SIZE = 128 * 2**20
 
 def problems(topology: Topology) -> list[str]:
     """Everything that is inconsistent in ``topology``, one line each; empty if nothing is."""
-    return [*_networks(topology), *_nodes(topology), *_storage(topology), *_fencing(topology),
+    return [*_networks(topology), *_nodes(topology), *_storage(topology), *fencing_problems(topology),
             *_services(topology), *_databases(topology), *declared_problems(topology), *placement_problems(topology),
             *cluster_problems(topology), *stack_problems(topology)]
 
@@ -135,52 +136,6 @@ def _storage_host(topology: Topology, path: str, field: str, host: str) -> list[
 
 def _twice(path: str, names: list[str]) -> list[str]:
     return [f"{path}: {name!r} is there twice" for name in sorted({name for name in names if names.count(name) > 1})]
-
-
-def _fencing(topology: Topology) -> list[str]:
-    return [*(f"fencing.delay.{name}: there is no cluster node {name!r}"
-              for name in topology.fencing.delay if name not in topology.service_nodes), *_sbd(topology)]
-
-
-def _sbd(topology: Topology) -> list[str]:
-    fencing, sbd = topology.fencing, topology.fencing.sbd
-    if fencing.method != "sbd":
-        return [f"fencing.sbd: has no meaning with the method {fencing.method}"] if sbd is not None else []
-    if sbd is None:
-        return ["fencing.sbd: the method sbd needs its luns, or {} for a watchdog alone"]
-    found = []
-    if not topology.stack.on_corosync:
-        found.append(f"fencing.method: sbd is for the stack {kinds_with('on_corosync')}, not {topology.stack.kind}")
-    if fencing.action != "reboot":
-        found.append("fencing.action: a watchdog can't leave a node off: say reboot")
-    luns = {lun.name: lun for lun in topology.storage.iscsi.luns} if topology.storage.iscsi else {}
-    for name in sbd.luns:
-        if name not in luns:
-            found.append(f"fencing.sbd.luns: there is no LUN {name!r} in storage.iscsi.luns")
-        elif luns[name].filesystem is not None:
-            found.append(f"fencing.sbd.luns: the LUN {name!r} has a file system: give it `filesystem: null`")
-    found += _twice("fencing.sbd.luns", list(sbd.luns))
-    if len(sbd.luns) not in (0, 1, 3):
-        found.append(f"fencing.sbd.luns: take one or three, or none: {len(sbd.luns)} have no majority when one is "
-                     "lost")
-    if not sbd.luns:
-        if topology.stack.quorum.policy == "two_node":
-            found.append("fencing.sbd: without luns a node must know by quorum that it lost: two_node can't tell it; "
-                         "take a qdevice")
-        if fencing.delay:
-            found.append("fencing.delay: nobody shoots where there are no luns")
-    if topology.stack.quorum.policy == "qdevice" and sbd.watchdog_timeout < topology.stack.quorum_device_s:
-        found.append(f"fencing.sbd.watchdog_timeout: {sbd.watchdog_timeout:g} s is less than the quorum device may "
-                     f"take to decide, {topology.stack.quorum_device_s:g} s: sbd would not trust it")
-    for field in ("watchdog_timeout", "message_wait"):
-        if getattr(sbd, field) % 1:
-            found.append(f"fencing.sbd.{field.replace('message_wait', 'msgwait')}: whole seconds, please")
-    if sbd.message_wait <= sbd.watchdog_timeout:
-        found.append(f"fencing.sbd.msgwait: {sbd.message_wait:g} s is not longer than watchdog_timeout, "
-                     f"{sbd.watchdog_timeout:g} s: the pill would be taken for swallowed before the watchdog fired")
-    if fencing.timeout < 1.2 * sbd.message_wait:
-        found.append(f"fencing.timeout: {fencing.timeout:g} s is less than 1.2 x msgwait, {1.2 * sbd.message_wait:g} s")
-    return found
 
 
 def _real_servers(topology: Topology, path: str, names: tuple[str, ...]) -> list[str]:

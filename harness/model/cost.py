@@ -34,6 +34,8 @@ class Cost:
     unfit_for: frozenset[tuple[str, str]] = frozenset()
     #: Nodes that can't be fenced.
     unfenceable: frozenset[str] = frozenset()
+    #: Fencing devices that don't do what they are told, as (node, device): who has another level can be fenced.
+    devices_out: frozenset[tuple[str, str]] = frozenset()
     #: Nodes that can fence nobody: they reach no fencing device.
     disarmed: frozenset[str] = frozenset()
     #: Nodes that may rightly be fenced for it, though they are not lost: a daemon of theirs dies, a stop fails.

@@ -12,6 +12,7 @@ from operator import or_
 from typing import TYPE_CHECKING
 
 from fenceline.model.cost import Cost, Link
+from fenceline.model.fencing import SBD
 
 if TYPE_CHECKING:
     from fenceline.model.topology import Topology
@@ -64,7 +65,7 @@ def services_of(topology: Topology, host: str) -> frozenset[str]:
 def services_on(topology: Topology, disk: str) -> frozenset[str]:
     """The services whose file system is on the LUN or the DRBD resource ``disk``."""
     return frozenset(name for name, service in topology.services.items()
-                     if service.filesystem and disk in (service.filesystem.lun, service.filesystem.drbd))
+                     if any(disk in (part.lun, part.drbd) for part in service.filesystems))
 
 
 def users(topology: Topology, services: Iterable[str]) -> frozenset[str]:
@@ -164,6 +165,18 @@ def _partners(node: str, networks: Collection[str], links: Collection[Link]) -> 
                      if network in networks and node in (one, other))
 
 
+def device_out(topology: Topology, node: str, device: str) -> Cost:
+    """The fencing ``device`` (ipmi, sbd, a PDU) does not do what it is told with ``node``. Where there are further
+    levels, the fencing takes until the cluster gives the one with it up."""
+    levels = topology.fencing.levels_of(node) if node in topology.service_nodes else ()
+    if all(device in level for level in levels):
+        return Cost(unfenceable=frozenset({node}))
+    if not any(device in level for level in levels):
+        return Cost()
+    slower = topology.fencing.timeout * sum(device in level for level in levels[:-1])
+    return Cost(devices_out=frozenset({(node, device)}), slower_s=slower)
+
+
 def _host_unreached(topology: Topology, host: str, by: frozenset[str]) -> Cost:
     """The storage host ``host`` is not reached by the machines ``by``."""
     nodes = by & frozenset(topology.service_nodes)
@@ -178,8 +191,9 @@ def path_lost(topology: Topology, host: str, nodes: frozenset[str]) -> Cost:
     cost = Cost(unfit_for=frozenset((service, node) for service in mine for node in nodes),
                 victims=nodes & users(topology, mine))
     sbd, iscsi = topology.fencing.sbd, topology.storage.iscsi
-    if topology.fencing.method == "sbd" and sbd.luns and iscsi.target == host:
-        cost |= Cost(victims=nodes, disarmed=nodes)  # it reads no pill, and writes none
+    if SBD in topology.fencing.devices and sbd.luns and iscsi.target == host:
+        # it reads no pill, and writes none
+        cost |= Cost(victims=nodes, disarmed=nodes if topology.fencing.is_in_every_level(SBD) else frozenset())
     return cost
 
 
@@ -197,7 +211,7 @@ def _outside_lost(topology: Topology, node: str, cut: Collection[str]) -> Cost:
     roles = {topology.networks[name].role for name in cut}
     if node in topology.service_nodes:
         return Cost(unfit=frozenset({node} if "service" in roles else ()),
-                    disarmed=frozenset({node} if "management" in roles and topology.fencing.method == "ipmi" else ()))
+                    disarmed=frozenset({node} if "management" in roles and topology.fencing.needs_network else ()))
     if topology.nodes[node].role in ("real-server", "client") and "service" in roles:
         return Cost(unfit=frozenset({node}))
     return Cost()
@@ -224,7 +238,7 @@ def packets_lost(topology: Topology, network: str, percent: float, node: str | N
 
 def devices_unreached(topology: Topology, network: str) -> frozenset[str]:
     """The nodes whose fencing devices are reached over ``network``, and are not."""
-    is_theirs = network in topology.networks_with("management") and topology.fencing.method == "ipmi"
+    is_theirs = network in topology.networks_with("management") and topology.fencing.needs_network
     return frozenset(topology.service_nodes if is_theirs else ())
 
 
@@ -271,7 +285,7 @@ def packets_late(topology: Topology, network: str, node: str, seconds: float) ->
         own = services_of(topology, node) or frozenset(
             name for name in topology.services if topology.storage_host(name) or topology.drbd_of(name))
         cost |= disk_late(topology, own, seconds)
-    elif role == "management" and topology.fencing.method == "ipmi" and node in topology.service_nodes:
+    elif role == "management" and topology.fencing.needs_network and node in topology.service_nodes:
         # each packet of a command waits for the answer to the one before
         cost |= Cost(slower_s=round(FENCING_COMMANDS[topology.fencing.action] * IPMI_PACKETS / 2 * seconds, 3))
     return cost
@@ -355,9 +369,10 @@ def pills_lost(topology: Topology, luns: Collection[str]) -> Cost:
     """``luns`` are gone for every node: if SBD's pills are on most of them, nobody is fenced by one, and who can't look
     may reset itself."""
     sbd = topology.fencing.sbd
-    if topology.fencing.method != "sbd" or not sbd.luns or 2 * len(set(luns) & set(sbd.luns)) <= len(sbd.luns):
+    if SBD not in topology.fencing.devices or not sbd.luns or 2 * len(set(luns) & set(sbd.luns)) <= len(sbd.luns):
         return Cost()
-    return Cost(unfenceable=frozenset(topology.service_nodes), victims=frozenset(topology.service_nodes))
+    every, nodes = topology.fencing.is_in_every_level(SBD), frozenset(topology.service_nodes)
+    return Cost(unfenceable=nodes if every else frozenset(), victims=nodes)
 
 
 def replication_lost(topology: Topology, resource: str) -> Cost:

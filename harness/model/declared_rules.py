@@ -15,7 +15,7 @@ _PROPERTIES = {
     "stonith-enabled": "fencing.method", "stonith-action": "fencing.action", "stonith-timeout": "fencing.timeout",
     "stonith-watchdog-timeout": "fencing.sbd.msgwait", "no-quorum-policy": "stack.quorum.without_quorum",
     "start-failure-is-fatal": "stack.start_failure_is_fatal", "dc-deadtime": "stack.dc_deadtime",
-    "cluster-name": "name", "cluster-infrastructure": "stack.kind"}
+    "priority-fencing-delay": "fencing.priority_delay", "cluster-name": "name", "cluster-infrastructure": "stack.kind"}
 #: Likewise parameters of a part's agent, by its kind.
 _PARAMETERS = {
     "vip": {"ip": "address", "cidr_netmask": "the service network's subnet"},
@@ -40,17 +40,13 @@ def declared_problems(topology: Topology) -> list[str]:
     if topology.stack.manages_resources:
         found += [f"stack.properties.{word}: is said by {field}" for word, field in _PROPERTIES.items()
                   if word in topology.stack.properties]
-        if "priority-fencing-delay" in topology.stack.properties and not any(
-                "priority" in service.meta for service in topology.services.values()):
-            found.append("stack.properties.priority-fencing-delay: delays nothing without a priority: say "
-                         "services.NAME.meta: {priority: 10}")
     return found
 
 
 def _agent(topology: Topology, path: str, service: Service, part: AgentPart) -> list[str]:
     found = []
     if topology.stack.moves_addresses_only:
-        found.append(f"{path}: keepalived moves addresses, no resource; the stacks pacemaker and heartbeat do")
+        found.append(f"{path}: {topology.stack.kind} moves addresses, no resource")
     if not topology.stack.manages_resources and part.prepare is not None:
         found.append(f"{path}.prepare: is for the stack pacemaker")
     if topology.stack.moves_by_preferred_node and (part.port is None or len(service.daemons) > 1):

@@ -41,7 +41,8 @@ tick               guest     {}: the guest agent was scheduled (4 a second)
 log                guest     {file, line}
 agent.start        guest     {}: the agent (re)started: what was known of this guest is void
 bmc.request        bmc       {action: on | off | cycle | reset | status, from: ip}
-bmc.done           bmc       {action, ok: bool, error}; {mode} too where the BMC misbehaves
+bmc.done           bmc       {action, ok: bool, error}; {mode} too where the BMC misbehaves, {device} of a PDU
+outlet             bmc       {device, outlet: int, on: bool}: a PDU switched one of the node's power supplies
 observer.stall     client    {seconds}: nobody looked for so long (also from source bmc)
 host.waited        host      {over, seconds: {machine: s}}: in the ``over`` seconds before it the machine had something
                              to do, and waited so long for a CPU of the host

@@ -10,8 +10,8 @@ calls ``auto_failback``, ``nopreempt`` or a priority follows from that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,21 +23,43 @@ if TYPE_CHECKING:
     from fenceline.model.topology import Topology
 
 
+class Heuristics(Strict):
+    """Commands by which a member knows whether it is well; see corosync-qdevice(8)."""
+
+    mode: Literal["on", "sync", "off"] = Field("sync", description="on: at an interval too; sync: when the membership "
+                                                                   "changes")
+    interval: Duration = Field(30.0, ge=1, description="for the mode on")
+    timeout: Duration = Field(5.0, ge=0.1, description="for all commands together")
+    sync_timeout: Duration = Field(15.0, ge=0.1, description="likewise while the membership changes")
+    commands: dict[Name, Annotated[str, Field(pattern=r"^/\S")]] = Field(
+        min_length=1, description="each a command line; its exit status 0 is good")
+
+
 class Quorum(Strict):
     """Who may go on after a split."""
 
     policy: Literal["majority", "two_node", "qdevice"] = "majority"
     device: Name | None = Field(None, description="the machine with corosync-qnetd, for policy qdevice")
     algorithm: Literal["ffsplit", "lms"] = "ffsplit"
+    tie_breaker: Name = Field("lowest", description="whom the quorum device votes for where both halves are as good: "
+                                                    "the part with the lowest or the highest node id (lowest, "
+                                                    "highest), or with the node of this name")
+    device_timeout: Duration = Field(3.0, ge=0.1, description="the quorum device's vote counts as lost after so long")
+    sync_timeout: Duration = Field(6.0, ge=0.1, description="likewise while the membership changes; SBD trusts no "
+                                                            "quorum that may take longer than its watchdog")
+    connect_timeout: Duration = Field(2.0, ge=0.1, description="how long a connection to the quorum device may take")
+    heuristics: Heuristics | None = Field(None, description="what a member looks at by itself; the quorum device votes "
+                                                            "for the part whose look is good")
+    auto_tie_breaker: Name | None = Field(None, description="without a quorum device: of two equal halves the one with "
+                                                            "this node goes on; said likewise")
+    last_man_standing: bool = Field(False, description="after each loss fewer votes are expected, so that losses one "
+                                                       "after the other are survived")
+    last_man_standing_window: Duration = Field(10.0, ge=0.1, description="between a loss and fewer expected votes")
     wait_for_all: bool = Field(True, description="no quorum before all nodes were seen once: else whoever boots "
                                                  "first fences the others")
     without_quorum: Literal["stop", "freeze", "ignore", "suicide"] = Field(
         "stop", description="Pacemaker's no-quorum-policy")
     stop_within: Duration = Field(20.0, description="a partition that lost quorum has stopped its services by then")
-
-
-#: Of a stack that knows no quorum: every part that is left goes on.
-NO_QUORUM = Quorum(without_quorum="ignore", wait_for_all=False)
 
 
 #: Of a stack that knows no quorum: every part that is left goes on.
@@ -64,8 +86,6 @@ class StackModel(Strict):
     moves_by_preferred_node: ClassVar[bool] = False
     #: With less (kbit/s) a member does not hear all that the others say.
     heartbeat_kbit: ClassVar[int] = 20
-    #: How long (s) the members wait for their quorum device while they change.
-    quorum_device_s: ClassVar[float] = 0.0
     #: The kind of packets (``fenceline.faults.traffic``) by which the members hear each other.
     packets: ClassVar[str] = ""
     #: The daemons on a member that a fault may kill, and how ``pgrep -x`` (15 characters) knows them.
@@ -74,6 +94,8 @@ class StackModel(Strict):
     own_units: ClassVar[tuple[str, ...]] = ()
     #: The first process of the last of them, as ``pgrep -x`` knows it.
     first_process: ClassVar[str] = ""
+    #: Debian packages that the guest image has for it beside its own.
+    packages: ClassVar[frozenset[str]] = frozenset()
     #: Its log on a member, which the agent follows.
     log_file: ClassVar[str] = ""
 
@@ -81,6 +103,15 @@ class StackModel(Strict):
     def handover(self) -> float:
         """How long (s) two nodes may have an address while it changes hands: none."""
         return 0.0
+
+    @property
+    def quorum_device_s(self) -> float:
+        """How long (s) the members wait for their quorum device while they change; 0 where there is none."""
+        return 0.0
+
+    def stopped_without(self, topology: Topology, pinged: Collection[str]) -> frozenset[str]:
+        """The services that run nowhere when none of the members reaches any of ``pinged``."""
+        return frozenset()
 
     @property
     def patience_s(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fenceline.model.fencing import SBD
 from fenceline.model.stack import kinds_with
 
 if TYPE_CHECKING:
@@ -26,6 +27,6 @@ def _remote(topology: Topology) -> list[str]:
             found.append(f"{path}: remote nodes are for the stack {kinds_with('manages_resources')}")
         if topology.storage.iscsi or topology.storage.nfs or topology.storage.drbd:
             found.append(f"{path}: no disk is shared with a remote node: leave storage out")
-        if topology.fencing.method == "sbd":
-            found.append(f"{path}: a remote node has no SBD here: say fencing.method ipmi or none")
+        if SBD in topology.fencing.devices:
+            found.append(f"{path}: a remote node has no SBD here: fence it by ipmi or not at all")
     return found

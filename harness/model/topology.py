@@ -6,12 +6,14 @@ names a LUN which exists, that a two-node quorum has two nodes) is checked in ``
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal, Union
 
 from pydantic import Field, model_validator
 
 from fenceline.model.declared import AgentPart, Extra, Words
+from fenceline.model.fencing import Fencing
 from fenceline.model.filesystems import CLUSTER_FILESYSTEMS
 from fenceline.model.shared_storage import Drbd, Storage
 from fenceline.model.stack import STACKS
@@ -29,6 +31,7 @@ class Node(Strict):
     the others serve them."""
 
     role: NodeRole = "cluster"
+    votes: int = Field(1, ge=0, le=16, description="in its cluster's quorum")
     memory: Size = Field(512 * 2**20, description="memory of the machine, for example 512M")
     rc_local: tuple[str, ...] = Field((), description="shell lines that its administrator lets run at a boot's end; "
                                                       "for planting mistakes that real clusters have")
@@ -40,36 +43,6 @@ class Network(Strict):
 
     role: NetworkRole
     subnet: IPv4Network
-
-
-class Sbd(Strict):
-    """Poison pills over shared disks, and a watchdog that resets a node which can't read them."""
-
-    luns: tuple[Name, ...] = Field((), description="LUNs of storage.iscsi without a file system that carry the pills, "
-                                                   "one or three; none: the watchdog alone, for clusters with a quorum "
-                                                   "that is more than two_node's")
-    watchdog_timeout: Duration = Field(5.0, ge=1, le=60, description="a node that was not well for so long is reset by "
-                                                                     "its watchdog; whole seconds")
-    msgwait: Duration | None = Field(None, description="how long a pill is taken to need; absent: 2 x watchdog_timeout")
-
-    @property
-    def message_wait(self) -> float:
-        """``msgwait``, or its default (s)."""
-        return 2 * self.watchdog_timeout if self.msgwait is None else self.msgwait
-
-
-class Fencing(Strict):
-    """How a node is made safe."""
-
-    method: Literal["ipmi", "sbd", "none"] = "ipmi"
-    sbd: Sbd | None = Field(None, description="for the method sbd")
-    action: Literal["reboot", "off"] = "reboot"
-    delay: dict[Name, Duration] = Field(
-        default_factory=dict,
-        description="pcmk_delay_base per node: fencing this node waits so long; in a split of two the node with "
-                    "the longer delay survives")
-    timeout: Duration = Field(60.0, description="Pacemaker's stonith-timeout")
-    watch: Duration = Field(0.0, description="monitor interval of the fencing devices, 0: none")
 
 
 class Vip(Strict):
@@ -217,6 +190,16 @@ class Service(Strict):
         return next((part for part in self.group if isinstance(part, Filesystem)), None)
 
     @property
+    def vips(self) -> tuple[Vip, ...]:
+        """All of the group's addresses; its clients ask at the first."""
+        return tuple(part for part in self.group if isinstance(part, Vip))
+
+    @property
+    def filesystems(self) -> tuple[Filesystem, ...]:
+        """All of the group's file systems."""
+        return tuple(part for part in self.group if isinstance(part, Filesystem))
+
+    @property
     def daemon(self) -> Daemon | AgentPart | None:
         """The daemon that the group's clients ask, if it has one: the first with a question, or the first."""
         return next((part for part in self.daemons if isinstance(part, Daemon) or part.ask),
@@ -282,6 +265,8 @@ class Topology(Strict):
 
     name: Name
     description: str = ""
+    mistakes: tuple[Name, ...] = Field((), description="wrong values that are meant, as people have them: each is "
+                                                       "refused unless it is named here, and the message says its name")
     nodes: dict[Name, Node] = Field(min_length=1)
     networks: dict[Name, Network] = Field(min_length=1)
     storage: Storage = Storage()
@@ -300,7 +285,8 @@ class Topology(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Topology:
         from fenceline.model.consistency import problems
-        found = problems(self)
+        from fenceline.model.mistakes import unplanted
+        found = unplanted(problems(self), self.mistakes)
         if found:
             raise ValueError("\n".join(found))
         return self
@@ -312,13 +298,31 @@ class Topology(Strict):
     @property
     def packages(self) -> frozenset[str]:
         """What its guests need beside what every guest image has."""
-        return frozenset(package for service in self.services.values() for part in service.group
-                         if isinstance(part, AgentPart) for package in part.packages)
+        found = {package for service in self.services.values() for part in service.group
+                 if isinstance(part, AgentPart) for package in part.packages}
+        return frozenset(found | ({"snmp"} if self.fencing.pdus else set()) | set(self.stack.packages))
 
     @property
     def cluster_nodes(self) -> tuple[str, ...]:
         """The members."""
         return self.nodes_with("cluster")
+
+    def votes_of(self, nodes: Iterable[str]) -> int:
+        """How many votes ``nodes`` have together, the quorum device's not counted."""
+        return sum(self.nodes[node].votes for node in nodes)
+
+    @property
+    def device_votes(self) -> int:
+        """The votes of the quorum device: one, or so many that one member is enough with it (lms); 0 without one."""
+        quorum = self.stack.quorum
+        if quorum.policy != "qdevice":
+            return 0
+        return len(self.cluster_nodes) - 1 if quorum.algorithm == "lms" else 1
+
+    @property
+    def expected_votes(self) -> int:
+        """All votes that there are."""
+        return self.votes_of(self.cluster_nodes) + self.device_votes
 
     @property
     def service_nodes(self) -> tuple[str, ...]:

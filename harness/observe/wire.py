@@ -116,7 +116,7 @@ class WireObserver(TimedObserver):
     def __init__(self, fabric: Any, topology: Topology, log: EventLog, loop: ObserverLoop) -> None:
         super().__init__(log, loop)
         self._fabric, self._topology = fabric, topology
-        self._vips = [str(service.vip.address) for service in topology.services.values() if service.vip]
+        self._vips = [str(part.address) for service in topology.services.values() for part in service.vips]
         self._throttle, self._sent, self._segment = Throttle(), Throttle(), -1
         self._sockets: list[tuple[socket.socket, str]] = []
         self._cables: list[socket.socket] = []

@@ -6,7 +6,8 @@ cluster stands.
 Words: ``move``, ``standby``, ``quorum``, ``restart`` (a service that dies is restarted in place), ``configuration``
 (one that the nodes share), ``maintenance`` (the cluster can be told to leave everything alone), ``fencing``, ``fencing
 switch`` (the cluster can be told not to fence), ``fencing by hand``, ``BMC`` (a fencing device of its own for each
-node), ``watchdog`` (one that SBD feeds on each node), ``nfs`` and ``iscsi`` (what its storage is), ``quorum device``,
+node), ``PDU``, ``watchdog`` (one that SBD feeds on each node), ``nfs`` and ``iscsi`` (what its storage is), ``quorum
+device``,
 ``client`` (a machine is a service's client), ``failover SERVICE`` (it runs on one node, and there is another),
 ``process SERVICE`` (it is a daemon), ``agent SERVICE`` (an agent of its own starts and stops that), ``mount SERVICE``
 (it has a file system), ``component NAME`` for each part of the cluster software that may be stopped alone, ``daemon
@@ -19,12 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fenceline.model.fencing import IPMI, SBD
 from fenceline.model.topology import Service, Topology
 
 
 def daemons(topology: Topology) -> dict[str, str]:
     """The daemons of the stack that run on every member."""
-    return topology.stack.daemons(topology) | ({"sbd": "sbd"} if topology.fencing.method == "sbd" else {})
+    return topology.stack.daemons(topology) | ({"sbd": "sbd"} if SBD in topology.fencing.devices else {})
 
 
 def agent_file(service: Service) -> str | None:
@@ -44,7 +46,7 @@ def components(topology: Topology) -> tuple[str, ...]:
 def packets(topology: Topology) -> frozenset[str]:
     """The kinds of packets (``fenceline.faults.traffic``) that machines of ``topology`` send each other."""
     found = {"arp", "http", topology.stack.packets}
-    if topology.fencing.method == "ipmi":
+    if IPMI in topology.fencing.devices:
         found.add("ipmi")
     found |= {kind for kind in ("iscsi", "nfs", "drbd") if getattr(topology.storage, kind)}
     return frozenset(found)
@@ -57,9 +59,11 @@ def offers(topology: Topology) -> frozenset[str]:
         found.add("restart")  # its init script starts mysqld_safe, which does that
     if topology.fencing.method != "none":
         found.add("fencing")
-    if topology.fencing.method == "ipmi":
+    if IPMI in topology.fencing.devices:
         found.add("BMC")
-    if topology.fencing.method == "sbd":
+    if topology.fencing.pdus:
+        found.add("PDU")
+    if SBD in topology.fencing.devices:
         found.add("watchdog")
     if topology.storage.nfs is not None:
         found.add("nfs")

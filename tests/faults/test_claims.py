@@ -88,6 +88,7 @@ EXAMPLES: dict[str, tuple[str, dict, dict | None]] = {
                          {"node": "node1", "networks": "heartbeat-a"}),
     "partition-ring": ("web-iscsi-3", {"networks": "heartbeat-a"}, None),
     "ping-lost": ("web-iscsi", {"pinged": "san-01"}, None),
+    "pdu-dead": ("web-iscsi-levels", {"unit": "pdu-a"}, {"unit": "pdu-b"}),
     "power-off": ("web-iscsi", {"node": "rs-01"}, None),
     "power-off-several": ("web-iscsi", {"nodes": "rs-01,rs-02"}, {"nodes": "rs-02"}),
     "process-exhaustion": ("web-iscsi", {"node": "rs-01"}, {"node": "rs-01", "seconds": 5}),
@@ -143,7 +144,7 @@ def world(cluster) -> dict:
             "power": {node: str(machine.state) for node, machine in cluster.machines.items()},
             "tables": sorted(cluster.tables), "devices": {node: cluster.bmcs.mode(node) for node in cluster.machines},
             "moves": dict(cluster.stack.moves), "properties": dict(cluster.stack.properties),
-            "standbys": sorted(cluster.stack.standbys)}
+            "standbys": sorted(cluster.stack.standbys), "units": sorted(cluster.pdus.dead)}
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_what_is_refused_of_a_part(part, words):
 
 @pytest.mark.parametrize(("changes", "words"), [
     ({"stack__properties": {"stonith-enabled": False}}, "stack.properties.stonith-enabled: is said by fencing.method"),
-    ({"stack__properties": {"priority-fencing-delay": "9s"}}, "delays nothing without a priority"),
+    ({"stack__properties": {"priority-fencing-delay": "9s"}}, "is said by fencing.priority_delay"),
     ({"services__web__group__0__extra": {"parameters": {"device": "/dev/sda"}}},
      "group.0.extra.parameters.device: is said by lun, export or drbd"),
     ({"services__web__group__3": {"kind": "daemon"}}, "services.web.group: more than one daemon"),

@@ -48,7 +48,7 @@ def test_a_unit_has_no_parameters_and_several_of_a_kind_are_numbered():
 
 def test_what_is_passed_through():
     root = changed(
-        stack__properties={"priority-fencing-delay": "9s", "placement-strategy": "utilization"},
+        stack__properties={"placement-strategy": "utilization"}, fencing__priority_delay="9s",
         stack__resource_defaults={"failure-timeout": "10min"}, stack__operation_defaults={"timeout": "30s"},
         services__web__meta={"priority": 10, "migration-threshold": 3},
         services__web__group__1__extra={"parameters": {"arp_count": 9}, "meta": {"is-managed": True},

@@ -125,3 +125,9 @@ def test_what_heartbeat_can_not_do_is_said_with_its_path(changes, path):
     with pytest.raises(TopologyError) as caught:
         changed(**changes)
     assert any(line.strip().startswith(f"{path}: ") for line in str(caught.value).splitlines()), str(caught.value)
+
+
+def test_what_is_passed_through():
+    found = directives(config.ha_cf(changed(stack={"extra": {"compression": "bz2", "rtprio": 5, "hopfudge": [1, 2]}}),
+                                    "node1", "pw"))
+    assert (found["compression"], found["rtprio"], found["hopfudge"]) == (["bz2"], ["5"], ["1", "2"])

@@ -189,3 +189,18 @@ def test_a_balancer_is_for_keepalived_only():
     raw["services"]["web"]["group"][2] = {"kind": "virtual-server", "real_servers": ["rs-01"]}
     with pytest.raises(TopologyError, match="for the stack keepalived"):
         parse_topology(raw, "a test")
+
+
+def test_what_is_passed_through_and_planted():
+    topology = changed(mistakes=["equal-priorities", "two-masters", "master-without-preemption"], stack={
+        "priorities": {"lb1": 100, "lb2": 100}, "states": {"lb1": "MASTER", "lb2": "MASTER"},
+        "extra": {"global_defs": {"vrrp_garp_master_refresh": 10}, "vrrp_instance": {"garp_master_repeat": 2},
+                  "virtual_server": {"persistence_timeout": 30}, "real_server": {"weight": 7, "inhibit_on_failure": ""},
+                  "text": "static_routes {\n}"}})
+    tree = blocks(config.keepalived_conf(topology, topology.cluster_nodes[1]))
+    instance = block(tree, "vrrp_instance")
+    assert "vrrp_garp_master_refresh 10" in block(tree, "global_defs") and "garp_master_repeat 2" in instance
+    assert "state MASTER" in instance and "priority 100" in instance
+    server = block(tree, "virtual_server")
+    assert "persistence_timeout 30" in server and "weight 7" in block(server, "real_server")
+    assert "inhibit_on_failure" in block(server, "real_server") and block(tree, "static_routes") == []

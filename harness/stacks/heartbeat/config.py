@@ -7,6 +7,7 @@ from itertools import permutations
 
 from fenceline.model.addressing import address, bmc_address, device, ping_address
 from fenceline.model.declared import AgentPart
+from fenceline.model.fencing import IPMI
 from fenceline.model.topology import Daemon, Filesystem, Resource, Service, Topology, Vip
 from fenceline.storage.mounting import mount_of
 
@@ -41,11 +42,13 @@ def ha_cf(topology: Topology, node: str, bmc_password: str) -> str:
               for group, names in stack.ping_group.items()]
     if stack.ipfail:
         lines += [f"respawn hacluster {_IPFAIL}", "apiauth ipfail gid=haclient uid=hacluster"]
-    if topology.fencing.method == "ipmi":
+    if IPMI in topology.fencing.devices:
         # one device per asking node: of several that it may use, heartbeat keeps the last, and shoots whom that one
         # belongs to
         lines += [f"stonith_host {asker} external/ipmi {victim} {bmc_address(topology, victim)} {BMC_USER} "
                   f"{bmc_password} lanplus" for asker, victim in permutations(topology.cluster_nodes, 2)]
+    lines += [f"{word} {value}" for word, values in stack.extra.items()
+              for value in ([values] if isinstance(values, str) else values)]
     lines.append("crm no")
     return "\n".join(lines) + "\n"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from fenceline.model.declared import Word
 from fenceline.model.stack import NO_QUORUM, STACKS, Quorum, StackModel
 from fenceline.model.strict import Name
 from fenceline.model.units import Duration
@@ -44,6 +45,10 @@ class Heartbeat(StackModel):
     ping_group: dict[Name, tuple[Name, ...]] = Field(
         default_factory=dict, description="ping groups: alive while one of their machines answers")
     ipfail: bool = Field(False, description="give the services away when the peer reaches more ping nodes")
+
+    extra: dict[str, Word | tuple[Word, ...]] = Field(
+        default_factory=dict, description="directives of ha.cf beside the fields that there are, passed through as "
+                                          "they are; several values are several lines")
 
     @property
     def pinged(self) -> tuple[str, ...]:

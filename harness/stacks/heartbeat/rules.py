@@ -5,9 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fenceline.model.addressing import CLIENT_NAME, ping_address
+from fenceline.model.mistakes import Mistake
 
 if TYPE_CHECKING:
     from fenceline.model.topology import Topology
+
+
+#: Directives of ha.cf that a field says, or that Fenceline reads.
+_SAID = {
+    **{word: word for word in ("keepalive", "warntime", "deadtime", "initdead", "deadping", "udpport", "ping",
+                               "ping_group")},
+    **{word: "media" for word in ("bcast", "mcast", "ucast")}, "auto_failback": "services.*.domain.failback",
+    "node": "nodes", "stonith": "fencing", "stonith_host": "fencing", "respawn": "ipfail", "crm": "no, always",
+    "logfile": "Fenceline, which reads it", "debugfile": "Fenceline, which reads it", "logfacility": "none, always"}
 
 
 def problems(topology: Topology) -> list[str]:
@@ -19,8 +29,9 @@ def problems(topology: Topology) -> list[str]:
                      f"{len(topology.cluster_nodes)}")
     for small, large in (("keepalive", "warntime"), ("warntime", "deadtime"), ("deadtime", "initdead")):
         if getattr(stack, small) >= getattr(stack, large):
-            found.append(f"stack.{large}: {getattr(stack, large):g} s is not longer than {small}, "
-                         f"{getattr(stack, small):g} s")
+            found.append(Mistake(f"{large}-below-{small}", f"stack.{large}: {getattr(stack, large):g} s is not longer "
+                                                           f"than {small}, {getattr(stack, small):g} s"))
+    found += [f"stack.extra.{word}: is said by {_SAID[word]}" for word in stack.extra if word in _SAID]
     if stack.media == "mcast" and not stack.mcast_group.is_multicast:
         found.append(f"stack.mcast_group: {stack.mcast_group} is no multicast address")
     if stack.ipfail and not stack.pinged:

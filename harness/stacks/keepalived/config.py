@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fenceline.model.addressing import address, device
 from fenceline.model.topology import Service, Topology, VirtualServer
 
@@ -30,7 +32,8 @@ def keepalived_conf(topology: Topology, node: str) -> str:
              "    enable_script_security", "    checker_log_all_failures true",
              # a single burst may be lost with the switch's own start; it is repeated once, a second later
              "    vrrp_garp_master_delay 1",
-             f"    vrrp_notify_fifo {RUN}/notify.fifo", f"    vrrp_notify_fifo_script {NOTIFY}", "}"]
+             f"    vrrp_notify_fifo {RUN}/notify.fifo", f"    vrrp_notify_fifo_script {NOTIFY}",
+             *_passed(topology.stack.extra.global_defs), "}"]
     for name, script in topology.stack.track_scripts.items():
         lines += [f"vrrp_script {name} {{", f'    script "{script.script}"', f"    interval {script.interval:g}",
                   f"    fall {script.fall}", f"    rise {script.rise}",
@@ -45,11 +48,18 @@ def keepalived_conf(topology: Topology, node: str) -> str:
     for service in topology.services.values():
         if service.virtual_server:
             lines += _virtual_server(topology, service, service.virtual_server)
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *topology.stack.extra.text.splitlines()]) + "\n"
+
+
+def _passed(words: Mapping[str, str], indent: int = 4) -> list[str]:
+    """Keywords that are passed through."""
+    return [f"{' ' * indent}{word} {value}".rstrip() for word, value in words.items()]
 
 
 def priority(topology: Topology, service: str, node: str) -> int:
     """The VRRP priority of ``node``: highest where the service prefers to be."""
+    if node in topology.stack.priorities:
+        return topology.stack.priorities[node]
     return _PRIORITY - _STEP * topology.preferred_nodes(service).index(node)
 
 
@@ -73,7 +83,8 @@ def _instance(topology: Topology, node: str, name: str, service: Service, router
     network = topology.networks_with(stack.adverts_on)[0]
     card = device(topology, node, topology.networks_with("service")[0])
     subnet = topology.networks[topology.networks_with("service")[0]].subnet
-    lines = [f"vrrp_instance {name} {{", "    state BACKUP", f"    interface {device(topology, node, network)}",
+    lines = [f"vrrp_instance {name} {{", f"    state {stack.states.get(node, 'BACKUP')}",
+             f"    interface {device(topology, node, network)}",
              f"    virtual_router_id {router_id}", f"    priority {priority(topology, name, node)}",
              f"    advert_int {stack.advert_interval:g}"]
     if not service.domain.failback:
@@ -95,15 +106,18 @@ def _instance(topology: Topology, node: str, name: str, service: Service, router
         scripts.append(f"check-{name}")
     if scripts:
         lines += ["    track_script {", *(f"        {script}" for script in scripts), "    }"]
-    return [*lines, "}"]
+    passed = stack.extra.vrrp_instance | stack.extra.services.get(name, {})
+    return [*lines, *_passed(passed), "}"]
 
 
 def _virtual_server(topology: Topology, service: Service, part: VirtualServer) -> list[str]:
     network = topology.networks_with("service")[0]
     lines = [f"virtual_server {service.vip.address} {part.port} {{", f"    delay_loop {part.interval:g}",
-             f"    lb_algo {part.algorithm}", f"    lb_kind {part.forwarding.upper()}", "    protocol TCP"]
+             f"    lb_algo {part.algorithm}", f"    lb_kind {part.forwarding.upper()}", "    protocol TCP",
+             *_passed(topology.stack.extra.virtual_server)]
     for name in part.real_servers:
-        lines += [f"    real_server {address(topology, name, network)} {part.port} {{", "        weight 1"]
+        lines += [f"    real_server {address(topology, name, network)} {part.port} {{"]
+        lines += _passed({"weight": "1"} | topology.stack.extra.real_server, 8)
         if part.check == "http":
             lines += ["        HTTP_GET {", "            url {", "                path /",
                       "                status_code 200", "            }"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from fenceline.model.declared import Words
 from fenceline.model.stack import NO_QUORUM, STACKS, Quorum, StackModel
 from fenceline.model.strict import Name, Strict
 from fenceline.model.units import Duration
@@ -25,6 +26,18 @@ class TrackScript(Strict):
     weight: int = Field(0, ge=-253, le=253, description="added to the priority: below 0 where it fails, above 0 where "
                                                         "it succeeds; 0: who fails is out")
     services: tuple[Name, ...] = Field((), description="whose addresses depend on it; empty: all")
+
+
+class Extra(Strict):
+    """What keepalived.conf can say beside the fields that there are: a keyword and its value, passed through as it is;
+    a keyword without a value has ""."""
+
+    global_defs: Words = Field(default_factory=dict)
+    vrrp_instance: Words = Field(default_factory=dict, description="of every service")
+    services: dict[Name, Words] = Field(default_factory=dict, description="vrrp_instance of one service")
+    virtual_server: Words = Field(default_factory=dict)
+    real_server: Words = Field(default_factory=dict)
+    text: str = Field("", description="whole blocks, at the end of the file")
 
 
 class Keepalived(StackModel):
@@ -53,6 +66,12 @@ class Keepalived(StackModel):
     track_scripts: dict[Name, TrackScript] = Field(default_factory=dict)
     sync_groups: dict[Name, tuple[Name, ...]] = Field(
         default_factory=dict, description="services that move together: one that fails takes the others along")
+    priorities: dict[Name, int] = Field(
+        default_factory=dict, description="VRRP priority by director, for all services; absent: by the domain, 200, "
+                                          "190, ...")
+    states: dict[Name, Literal["MASTER", "BACKUP"]] = Field(
+        default_factory=dict, description="what a director begins as, for all services; absent: BACKUP")
+    extra: Extra = Extra()
     router_id_first: int = Field(51, ge=1, le=200, description="virtual router id of the first service")
 
     @property

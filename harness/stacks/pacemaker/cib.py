@@ -7,16 +7,24 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from fenceline.model.addressing import bmc_address
 from fenceline.model.declared import AgentPart
 from fenceline.model.shared_storage import Drbd
 from fenceline.model.topology import Daemon, Filesystem, NfsExport, Resource, Service, Topology, Vip
 from fenceline.model.units import format_duration
 from fenceline.stacks import declared, nfs_server
 from fenceline.stacks.daemons import agent_parameters
-from fenceline.stacks.pacemaker import dlm, sbd
+from fenceline.stacks.pacemaker import dlm
 from fenceline.stacks.pacemaker.corosync import node_id
-from fenceline.stacks.pacemaker.elements import add_clone, attributes, clone_of, operation, pass_through
+from fenceline.stacks.pacemaker.elements import (
+    add_clone,
+    attributes,
+    clone_of,
+    location,
+    operation,
+    pass_through,
+)
+from fenceline.stacks.pacemaker.fencing import add_devices, add_levels
+from fenceline.stacks.pacemaker.ping import add_ping
 from fenceline.stacks.pacemaker.placement import bonds, on_fail, recovery_meta
 from fenceline.stacks.pacemaker.remote import add_connections
 from fenceline.storage import clustered_lvm
@@ -24,7 +32,6 @@ from fenceline.storage.mounting import mount_of
 
 FEATURE_SET = "3.16.1"  # Pacemaker 2.1.5; a newer one is refused in a loop of restarts
 SCHEMA = "pacemaker-3.9"
-BMC_USER = "fenceline"
 ACTION_TIMEOUT = 40.0  # s that the start or the stop of a part may take
 PREPARE_TIMEOUT = 120.0  # s that the making of a daemon's files on a new disk may take, once in its life
 _PREFERENCE = 100  # points between one node of an ordered domain and the next
@@ -51,12 +58,7 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
     resources = ET.SubElement(configuration, "resources")
     constraints = ET.SubElement(configuration, "constraints")
     add_connections(resources, topology)
-    if topology.fencing.method == "ipmi":
-        for node in topology.service_nodes:
-            _fence_device(resources, topology, node, bmc_password)
-            _location(constraints, f"fence-{node}", node, "-INFINITY")
-    elif topology.fencing.method == "sbd" and topology.fencing.sbd.luns:
-        _poison_pill(resources, topology)
+    add_devices(resources, constraints, topology, bmc_password)
     for one in topology.storage.drbd:
         _drbd(resources, one)
     if topology.cluster_mountpoints:
@@ -71,6 +73,8 @@ def cib_xml(topology: Topology, bmc_password: str) -> str:
         if service.filesystem and service.filesystem.mountpoint in topology.cluster_mountpoints:
             dlm.add_constraints(constraints, clone_of(name) if service.active == "all" else name)
         constraints.extend(bonds(topology, name))
+    add_ping(resources, constraints, topology)
+    add_levels(configuration, topology)
     defaults = ET.SubElement(configuration, "rsc_defaults")
     meta = {"resource-stickiness": str(topology.stack.resource_stickiness)}
     if topology.stack.migration_threshold:
@@ -90,8 +94,9 @@ def cluster_properties(topology: Topology) -> dict[str, str]:
     # without a disk a lost node is taken to be dead after so long: its watchdog fired, or nothing can
     watchdog = {"stonith-watchdog-timeout": format_duration(fencing.sbd.message_wait)} if (
         fencing.method == "sbd" and not fencing.sbd.luns) else {}
+    priority = {"priority-fencing-delay": format_duration(fencing.priority_delay)} if fencing.priority_delay else {}
     return {
-        **watchdog,
+        **watchdog, **priority,
         "cluster-infrastructure": "corosync",
         "cluster-name": topology.name,
         "dc-deadtime": format_duration(stack.dc_deadtime),
@@ -104,32 +109,6 @@ def cluster_properties(topology: Topology) -> dict[str, str]:
         "cluster-recheck-interval": "60s",
         **stack.properties,
     }
-
-
-def _fence_device(resources: ET.Element, topology: Topology, node: str, password: str) -> None:
-    primitive = ET.SubElement(resources, "primitive",
-                              {"id": f"fence-{node}", "class": "stonith", "type": "fence_ipmilan"})
-    parameters = {
-        "ip": str(bmc_address(topology, node)), "username": BMC_USER, "password": password, "lanplus": "1",
-        "pcmk_host_list": node, "pcmk_host_check": "static-list", "power_wait": "0",
-    }
-    if node in topology.fencing.delay:
-        parameters["pcmk_delay_base"] = format_duration(topology.fencing.delay[node])
-    attributes(primitive, "instance_attributes", f"fence-{node}-parameters", parameters)
-    operations = ET.SubElement(primitive, "operations")
-    if topology.fencing.watch:
-        operation(operations, f"fence-{node}", "monitor", topology.fencing.watch, 20)
-
-
-def _poison_pill(resources: ET.Element, topology: Topology) -> None:
-    primitive = ET.SubElement(resources, "primitive", {"id": "fence-sbd", "class": "stonith", "type": "external/sbd"})
-    parameters = {"sbd_device": sbd.devices(topology)}
-    if topology.fencing.delay:
-        parameters["pcmk_delay_base"] = sbd.delays(topology)
-    attributes(primitive, "instance_attributes", "fence-sbd-parameters", parameters)
-    operations = ET.SubElement(primitive, "operations")
-    if topology.fencing.watch:
-        operation(operations, "fence-sbd", "monitor", topology.fencing.watch, 20)
 
 
 def _drbd(resources: ET.Element, one: Drbd) -> None:
@@ -250,13 +229,8 @@ def _domain(constraints: ET.Element, topology: Topology, name: str, service: Ser
     domain = service.domain
     for index, node in enumerate(domain.nodes):
         score = _PREFERENCE * (len(domain.nodes) - index) if domain.ordered else _PREFERENCE
-        _location(constraints, name, node, str(score))
+        location(constraints, name, node, str(score))
     if domain.restricted:
         for node in topology.service_nodes:
             if node not in domain.nodes:
-                _location(constraints, name, node, "-INFINITY")
-
-
-def _location(constraints: ET.Element, resource: str, node: str, score: str) -> None:
-    ET.SubElement(constraints, "rsc_location",
-                  {"id": f"{resource}-on-{node}", "rsc": resource, "node": node, "score": score})
+                location(constraints, name, node, "-INFINITY")

@@ -38,6 +38,12 @@ def pass_through(operations: ET.Element, resource: str, wanted: Mapping[str, Map
             one.attrib.update(settings)
 
 
+def location(constraints: ET.Element, resource: str, node: str, score: str) -> None:
+    """How much (``score``) ``resource`` wants to be on ``node``."""
+    ET.SubElement(constraints, "rsc_location",
+                  {"id": f"{resource}-on-{node}", "rsc": resource, "node": node, "score": score})
+
+
 def clone_of(resource: str) -> str:
     """The id of the clone of ``resource``: what constraints are about."""
     return f"{resource}-clone"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from fenceline.model.declared import Words
 from fenceline.model.stack import STACKS, Quorum, StackModel
-from fenceline.model.strict import Strict
+from fenceline.model.strict import Name, Strict
 from fenceline.model.units import Duration
 
 if TYPE_CHECKING:
@@ -25,6 +25,24 @@ class Dlm(Strict):
                                             "from holding one lock")
 
 
+class Ping(Strict):
+    """The ping resource on every member, and the rule by which services keep away from where too little is reached."""
+
+    hosts: tuple[Name, ...] = Field(min_length=1, description="machines, or 'client', Fenceline's own address among "
+                                                              "the clients")
+    rule: Literal["must", "prefer"] = Field("must", description="must: no service where fewer than least are reached, "
+                                                                "so none at all where nobody reaches them; prefer: "
+                                                                "rather where more are reached")
+    least: int = Field(1, ge=1)
+    services: tuple[Name, ...] = Field((), description="that look at it; empty: all")
+    multiplier: int = Field(1, ge=1, description="points for each host that is reached: with prefer, more than the "
+                                                 "service's stickiness moves it")
+    attempts: int = Field(2, ge=1)
+    timeout: Duration = Field(1.0, ge=1, description="of one ping; whole seconds")
+    dampen: Duration = Field(1.0, description="how long a change waits for that of the others")
+    monitor: Duration = Field(2.0, ge=1)
+
+
 class Pacemaker(StackModel):
     """Pacemaker on Corosync."""
 
@@ -35,8 +53,6 @@ class Pacemaker(StackModel):
     has_coordinator: ClassVar[bool] = True
     on_corosync: ClassVar[bool] = True
     heartbeat_kbit: ClassVar[int] = 200
-    #: corosync's quorum.device.sync_timeout; SBD trusts no quorum that may take longer than its watchdog.
-    quorum_device_s: ClassVar[float] = 6.0
     packets: ClassVar[str] = "totem"
     own_daemons: ClassVar[Mapping[str, str]] = {
         "corosync": "corosync", "pacemakerd": "pacemakerd", "pacemaker-controld": "pacemaker-contr",
@@ -58,10 +74,26 @@ class Pacemaker(StackModel):
     start_failure_is_fatal: bool = True
     secauth: bool = Field(True, description="authenticated and encrypted totem (knet aes256/sha256)")
     properties: Words = Field(default_factory=dict, description="cluster properties, passed through as they are: "
-                                                                "priority-fencing-delay, node-health-strategy, ...")
+                                                                "node-health-strategy, ...")
     resource_defaults: Words = Field(default_factory=dict, description="meta attributes that hold for all resources")
     operation_defaults: Words = Field(default_factory=dict, description="attributes that hold for all operations")
+    ping: Ping | None = Field(None, description="who pings whom, and what follows from it")
     dlm: Dlm = Field(Dlm(), description="used where there is a cluster file system")
+
+    @property
+    def quorum_device_s(self) -> float:
+        return self.quorum.sync_timeout if self.quorum.policy == "qdevice" else 0.0
+
+    @property
+    def pinged(self) -> tuple[str, ...]:
+        """Every machine that is pinged."""
+        return () if self.ping is None else self.ping.hosts
+
+    def stopped_without(self, topology: Topology, pinged: Collection[str]) -> frozenset[str]:
+        ping = self.ping
+        if ping is None or ping.rule == "prefer" or len(set(ping.hosts) - set(pinged)) >= ping.least:
+            return frozenset()
+        return frozenset(ping.services or topology.services)
 
     @property
     def patience_s(self) -> float:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from fenceline.model.addressing import CLIENT_NAME, ping_address
+from fenceline.model.mistakes import Mistake
 
 if TYPE_CHECKING:
     from fenceline.model.topology import Topology
@@ -11,7 +15,7 @@ if TYPE_CHECKING:
 def problems(topology: Topology) -> list[str]:
     """Everything that Pacemaker could not do, one line each."""
     quorum = topology.stack.quorum
-    found = []
+    found = [*_votes(topology), *_ping(topology)]
     for name, service in topology.services.items():
         if "vip-first" in service.mistakes and (service.vip is None or service.vip is service.group[0]):
             found.append(f"services.{name}.mistakes: vip-first needs a vip that is not the first of its group")
@@ -30,3 +34,57 @@ def problems(topology: Topology) -> list[str]:
     elif quorum.device is not None:
         found.append(f"stack.quorum.device: has no meaning with the policy {quorum.policy}")
     return found
+
+
+def _votes(topology: Topology) -> Iterable[str]:
+    """What corosync would refuse at its start, or make something else of; see votequorum(5), corosync-qdevice(8)."""
+    quorum, path, nodes = topology.stack.quorum, "stack.quorum", topology.cluster_nodes
+    uneven = [node for node in nodes if topology.nodes[node].votes != 1]
+    for field in ("tie_breaker", "auto_tie_breaker"):
+        wanted = getattr(quorum, field)
+        if wanted not in (None, "lowest", "highest", *nodes):
+            yield f"{path}.{field}: there is no cluster node {wanted!r}; there are lowest, highest, {', '.join(nodes)}"
+    if quorum.policy == "qdevice":
+        yield from (f"{path}.{field}: a quorum device excludes it"
+                    for field in ("auto_tie_breaker", "last_man_standing") if getattr(quorum, field))
+        if uneven:
+            yield f"nodes.{uneven[0]}.votes: with a quorum device every node has one vote"
+        return
+    yield from (f"{path}.{field}: has no meaning without a quorum device (policy: qdevice)"
+                for field in ("tie_breaker", "device_timeout", "sync_timeout", "connect_timeout", "heuristics")
+                if getattr(quorum, field) != type(quorum).model_fields[field].default)
+    if quorum.policy == "two_node":
+        if quorum.auto_tie_breaker:
+            yield (f"{path}.auto_tie_breaker: with two_node both go on, and fencing decides: say policy: majority for "
+                   "a tie-breaker")
+        if uneven:
+            yield f"nodes.{uneven[0]}.votes: with two_node each node has one vote"
+    if quorum.last_man_standing and not quorum.wait_for_all:
+        yield Mistake("last-man-without-wait-for-all", f"{path}.last_man_standing: without wait_for_all a part that "
+                      "has just booted counts itself as the last: say wait_for_all: true")
+    votes = topology.votes_of(nodes)
+    if not votes:
+        yield "nodes: no cluster node has a vote"
+    elif len(nodes) > 1 and any(2 * topology.nodes[node].votes > votes for node in nodes):
+        most = max(nodes, key=lambda node: topology.nodes[node].votes)
+        yield Mistake("one-node-is-quorum", f"nodes.{most}.votes: {topology.nodes[most].votes} of {votes}: nobody has "
+                      f"quorum without {most}")
+
+
+def _ping(topology: Topology) -> Iterable[str]:
+    ping, path = topology.stack.ping, "stack.ping"
+    if ping is None:
+        return
+    for name in ping.hosts:
+        if name != CLIENT_NAME and name not in topology.nodes:
+            yield f"{path}.hosts: there is no node {name!r}; there are {CLIENT_NAME}, {', '.join(topology.nodes)}"
+        elif name in topology.cluster_nodes:
+            yield f"{path}.hosts: {name!r} is a member itself"
+        elif ping_address(topology, name) is None:
+            yield f"{path}.hosts: {name!r} is in no network that all cluster nodes are in"
+    yield from (f"{path}.services: there is no service {name!r}; there are {', '.join(topology.services)}"
+                for name in ping.services if name not in topology.services)
+    if ping.least > len(set(ping.hosts)):
+        yield f"{path}.least: {ping.least}, and only {len(set(ping.hosts))} are pinged"
+    if ping.timeout % 1:
+        yield f"{path}.timeout: whole seconds, please"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from fenceline.core.errors import FencelineError
 from fenceline.guest.seed import Seed
 from fenceline.guest.ssh import Session
+from fenceline.model.fencing import SBD
 from fenceline.model.topology import Topology
 from fenceline.stacks.base import SessionStack
 from fenceline.stacks.daemons import seed_daemon
@@ -49,7 +50,7 @@ class PacemakerStack(SessionStack):
         seed.setup += ["mkdir -p /var/log/corosync /var/log/pacemaker /var/lib/nginx /var/log/nginx",
                        "C=/var/lib/pacemaker/cib; [ -e $C/cib.xml ] || "
                        "install -o hacluster -g haclient -m 600 /etc/fenceline/cib.xml $C/cib.xml"]
-        if self.topology.fencing.method == "sbd":
+        if SBD in self.topology.fencing.devices:
             sbd.seed_member(self.topology, node, seed)
         else:
             seed.units.append("corosync.service")
@@ -62,7 +63,7 @@ class PacemakerStack(SessionStack):
         """Makes the node of ``seed`` a remote node, the quorum device's server or the keeper of SBD's disks, if that is
         its role."""
         topology = self.topology
-        if topology.fencing.method == "sbd" and topology.storage.iscsi and node == topology.storage.iscsi.target:
+        if SBD in topology.fencing.devices and topology.storage.iscsi and node == topology.storage.iscsi.target:
             sbd.seed_storage(topology, seed)
         if topology.nodes[node].role == "remote":
             seed_remote(topology, self._remote_authkey, seed)
