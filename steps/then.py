@@ -175,7 +175,7 @@ def parts_held(scene: Scene, node: str, service: str) -> list[str]:
     settings = topology.services[service]
     parts = {f"mount {part.mountpoint}" for part in settings.filesystems}
     parts |= {f"address {part.address}" for part in settings.vips}
-    if settings.daemon and not topology.stack.moves_addresses_only and not any(
+    if settings.daemon and not topology.stack.runs_everywhere and not any(
             other.daemon and other.daemon.port == settings.daemon.port
             for name, other in topology.services.items() if name != service):
         parts.add(f"listen {settings.daemon.port}")

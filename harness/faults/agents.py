@@ -52,7 +52,7 @@ class _Agent(InGuest):
 
     def _file(self, cluster: Cluster) -> str:
         settings = cluster.topology.services.get(self.service)
-        has_agents = settings is not None and not cluster.topology.stack.moves_addresses_only
+        has_agents = settings is not None and not cluster.topology.stack.runs_everywhere
         file = agent_file(settings) if has_agents else None
         if file is None:
             raise FaultError(f"no service {self.service!r} with an agent that starts and stops it in "

@@ -13,7 +13,6 @@ from fenceline.stacks.nginx import seed_real_server
 from fenceline.storage.drbd import minor
 
 _AGENT = Path(__file__).with_name("agent.py")
-_MEMBERSHIP = Path(__file__).with_name("membership.py")
 _DRBD = Path(__file__).with_name("drbdwatch.py")
 
 
@@ -26,8 +25,8 @@ def base_seed(topology: Topology, node: str, key: KeyPair, host_key: KeyPair) ->
     seed.add("/etc/ssh/ssh_host_ed25519_key", host_key.private, 0o600)
     seed.add("/etc/ssh/ssh_host_ed25519_key.pub", host_key.public + "\n")
     seed.add("/usr/lib/fenceline/agent.py", _AGENT.read_text(), 0o755)
-    if not topology.stack.on_corosync:
-        seed.add("/usr/lib/fenceline/membership.py", _MEMBERSHIP.read_text())
+    if topology.stack.membership is not None:
+        seed.add("/usr/lib/fenceline/membership.py", topology.stack.membership.read_text())
     if topology.storage.drbd:
         seed.add("/usr/lib/fenceline/drbdwatch.py", _DRBD.read_text())
     seed.add("/etc/fenceline/agent.json", json.dumps(_agent_settings(topology, node)))
@@ -79,5 +78,5 @@ def _agent_settings(topology: Topology, node: str) -> dict:
         "quorum": is_member and topology.stack.on_corosync,
         "membership": {"kind": topology.stack.kind, "self": node, "nodes": list(topology.cluster_nodes),
                        "instances": list(topology.services)}
-        if is_member and not topology.stack.on_corosync else None,
+        if is_member and topology.stack.membership is not None else None,
     }

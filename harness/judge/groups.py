@@ -112,9 +112,9 @@ def _without(begin_ns: int, end_ns: int, holes: list[tuple[int, int]]) -> Iterat
 
 def _groups(history: History) -> Iterator[tuple[str, list[Key]]]:
     """The services whose parts the cluster starts in order on one node, with their keys. What two services share
-    (a port) tells of neither. keepalived moves addresses only."""
+    (a port) tells of neither. Where daemons run on every member, they are not started for it."""
     topology = history.topology
-    if topology.stack.moves_addresses_only:
+    if topology.stack.runs_everywhere:
         return
     uses = Counter(key for service in topology.services.values() for key in set(_keys(service)))
     for name, service in topology.services.items():

@@ -38,8 +38,8 @@ def one_instance(history: History) -> Finding:
 
 def exclusive_ports(topology: Topology) -> dict[int, str]:
     """The ports that may be open on one node only, with whose they are: "nginx of web". No two services share one."""
-    if topology.stack.moves_addresses_only:
-        return {}  # its daemons run on both directors, always
+    if topology.stack.runs_everywhere:
+        return {}  # they run on every member, always
     return {daemon.port: f"{daemon.name} of {name}" for name, service in topology.services.items()
             if service.active == "one" for daemon in service.daemons}
 

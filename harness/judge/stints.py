@@ -40,13 +40,13 @@ class Interruption:
 
 
 def parts(history: History, service: str) -> list[Key]:
-    """What a node must hold to have ``service`` as a whole. What two services share (a port) tells of neither, and
-    keepalived moves addresses only."""
+    """What a node must hold to have ``service`` as a whole. What two services share (a port) tells of neither, nor
+    does a daemon where it runs on every member."""
     topology = history.topology
     uses = Counter(key for one in topology.services.values()
                    for key in {part_key(part) for part in one.group} if key is not None)
     keys = [key for part in topology.services[service].group if (key := part_key(part)) is not None]
-    wanted = ("address",) if topology.stack.moves_addresses_only else ("address", "mount", "listen")
+    wanted = ("address",) if topology.stack.runs_everywhere else ("address", "mount", "listen")
     return [key for key in keys if uses[key] == 1 and key[0] in wanted]
 
 

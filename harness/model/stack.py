@@ -11,6 +11,7 @@ calls ``auto_failback``, ``nopreempt`` or a priority follows from that.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -76,8 +77,10 @@ class StackModel(Strict):
     abilities: ClassVar[frozenset[str]] = frozenset()
     #: It decides itself what runs where: bonds between services, recovery, resources on all nodes, remote nodes.
     manages_resources: ClassVar[bool] = False
-    #: It moves addresses and nothing else: daemons run on every member, always, and members know nothing of each other.
+    #: It moves addresses and nothing else, and members know nothing of each other (``runs_everywhere`` too).
     moves_addresses_only: ClassVar[bool] = False
+    #: The daemons of a service run on every member, whoever has its address: what is told apart is who has that.
+    runs_everywhere: ClassVar[bool] = False
     #: Its members agree on one of them that decides for all.
     has_coordinator: ClassVar[bool] = False
     #: It is on Corosync: ``token`` and ``consensus`` (s) are its own, members have votes, the agent asks for quorum.
@@ -94,6 +97,9 @@ class StackModel(Strict):
     own_units: ClassVar[tuple[str, ...]] = ()
     #: The first process of the last of them, as ``pgrep -x`` knows it.
     first_process: ClassVar[str] = ""
+    #: A program for the guests, standard library only: its ``watch(config, tell)`` makes the thread that tells the
+    #: agent who is a member. None on Corosync, which the agent asks itself.
+    membership: ClassVar[Path | None] = None
     #: Debian packages that the guest image has for it beside its own.
     packages: ClassVar[frozenset[str]] = frozenset()
     #: Its log on a member, which the agent follows.

@@ -78,7 +78,7 @@ def offers(topology: Topology) -> frozenset[str]:
             found.add(f"failover {name}")
         if service.daemon is not None:
             found.add(f"process {name}")
-        if agent_file(service) and not topology.stack.moves_addresses_only:
+        if agent_file(service) and not topology.stack.runs_everywhere:
             found.add(f"agent {name}")
         if service.filesystem is not None:
             found.add(f"mount {name}")

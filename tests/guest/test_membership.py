@@ -4,7 +4,11 @@ import os
 
 import pytest
 
-from fenceline.guest.membership import HeartbeatWatch, KeepalivedWatch, heartbeat_line, watch
+from fenceline.model.stack import STACKS
+from fenceline.stacks.heartbeat import membership as heartbeat
+from fenceline.stacks.heartbeat.membership import HeartbeatWatch, heartbeat_line
+from fenceline.stacks.keepalived import membership as keepalived
+from fenceline.stacks.keepalived.membership import KeepalivedWatch
 
 START = "Nov 21 05:30:42 node1 heartbeat: [843]: info: Configuration validated. Starting heartbeat 3.0.6"
 UP = "Nov 21 05:30:43 node1 heartbeat: [843]: info: Local status now set to: 'up'"
@@ -88,5 +92,7 @@ def test_keepalived_counts_itself_when_every_instance_has_its_place(tmp_path):
 
 def test_each_stack_has_its_watch():
     config = {"self": "a", "nodes": ["a"], "instances": []}
-    assert isinstance(watch({**config, "kind": "heartbeat"}, print), HeartbeatWatch)
-    assert isinstance(watch({**config, "kind": "keepalived"}, print), KeepalivedWatch)
+    assert isinstance(heartbeat.watch(config, print), HeartbeatWatch)
+    assert isinstance(keepalived.watch(config, print), KeepalivedWatch)
+    for model in STACKS.values():
+        assert model.on_corosync is (model.membership is None)

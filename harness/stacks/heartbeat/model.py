@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -21,6 +22,7 @@ class Heartbeat(StackModel):
     """Heartbeat 3 without a resource manager (``crm no``): ha.cf and haresources."""
 
     abilities: ClassVar[frozenset[str]] = frozenset({"move", "standby"})
+    membership: ClassVar[Path] = Path(__file__).with_name("membership.py")
     moves_by_preferred_node: ClassVar[bool] = True  # haresources knows no finer unit
     packets: ClassVar[str] = "heartbeat"
     own_daemons: ClassVar[Mapping[str, str]] = {"heartbeat": "heartbeat", "ipfail": "ipfail"}

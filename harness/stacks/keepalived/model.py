@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -45,6 +46,8 @@ class Keepalived(StackModel):
 
     abilities: ClassVar[frozenset[str]] = frozenset({"move"})
     moves_addresses_only: ClassVar[bool] = True
+    runs_everywhere: ClassVar[bool] = True
+    membership: ClassVar[Path] = Path(__file__).with_name("membership.py")
     packets: ClassVar[str] = "vrrp"
     own_daemons: ClassVar[Mapping[str, str]] = {"keepalived": "keepalived", "haproxy": "haproxy"}
     own_units: ClassVar[tuple[str, ...]] = ("keepalived",)
