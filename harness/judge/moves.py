@@ -14,7 +14,7 @@ from fenceline.judge.promise import promise
 from fenceline.judge.starving import not_run
 from fenceline.judge.stints import Interruption, Lost, interruptions
 from fenceline.model.event import Event
-from fenceline.model.topology import FailoverDomain, Topology
+from fenceline.model.topology import Topology
 from fenceline.model.verdict import Finding, Verdict
 
 
@@ -158,13 +158,7 @@ def _next_to(topology: Topology, name: str) -> Iterable[str]:
 
 def _wants_back(topology: Topology, one: Interruption) -> bool:
     domain = topology.services[one.service].domain
-    return domain.failback and one.new is not None and _is_better(domain, one.new, one.old)
-
-
-def _is_better(domain: FailoverDomain, node: str, than: str) -> bool:
-    """Within the domain is better than outside of it; where it is ordered, earlier is better than later."""
-    nodes = domain.nodes
-    return node in nodes and (than not in nodes or (domain.ordered and nodes.index(node) < nodes.index(than)))
+    return domain.failback and one.new is not None and domain.prefers(one.new, one.old)
 
 
 def _set_free(history: History, causes: Causes, one: Interruption) -> Event | None:

@@ -10,7 +10,7 @@ from fenceline.judge.faultlog import Impairment, impairments
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import OFF, History
 from fenceline.judge.promise import promise
-from fenceline.judge.stints import Interruption, Lost, interruptions
+from fenceline.judge.stints import Interruption, Lost, interruptions, parts
 from fenceline.model.event import Event
 from fenceline.model.verdict import Finding, Verdict
 
@@ -20,7 +20,8 @@ from fenceline.model.verdict import Finding, Verdict
                 "all the time, however short that was")
 def standby_takes_over(history: History) -> Finding:
     """A service whose machine went off does not start there again before another node had it, where one was fit
-    to run it throughout; however short that was: a real machine needs minutes to boot.
+    to run it throughout; however short that was: a real machine needs minutes to boot. UNKNOWN where the other one was
+    starting it when its failover domain took it back: who gets there first is no promise.
 
     Fit is who may run it, executes, is a quorate member that no fault has lost or made unfit, and has noticed that the
     other one is gone. Who only paused is waited for where that took no longer than noticing and answering may.
@@ -46,10 +47,11 @@ def standby_takes_over(history: History) -> Finding:
             if fit is None:
                 continue
             node, noticed = fit
-            tally.add(Verdict.FAIL, one.begin_ns, f"{name} was lost with {one.old} at {history.at(one.begin_ns)} and "
-                      f"came back only with it, at {history.at(one.end_ns)}, though {node} was fit to run it all the "
-                      "time" + (f" and had noticed at {history.at(noticed.t_ns)}" if noticed else ""),
-                      *one.events, noticed)
+            doubt = _drawn_back(history, one, node)
+            also = f" and had noticed at {history.at(noticed.t_ns)}" if noticed else ""
+            tally.add(Verdict.UNKNOWN if doubt else Verdict.FAIL, one.begin_ns, f"{name} was lost with {one.old} at "
+                      f"{history.at(one.begin_ns)} and came back only with it, at {history.at(one.end_ns)}, though "
+                      f"{node} was fit to run it all the time{also}{doubt}", *one.events, noticed)
     notes.append(f"{taken} takeovers" if taken else "nothing had to be taken over")
     return tally.finding("; ".join(notes))
 
@@ -57,6 +59,23 @@ def standby_takes_over(history: History) -> Finding:
 def _was_off(history: History, one: Interruption) -> bool:
     return any(interval.value == OFF and one.begin_ns <= interval.start.latest_ns <= (one.end_ns or history.log_end_ns)
                for interval in history.power.get(one.old, ()))
+
+
+def _drawn_back(history: History, one: Interruption, node: str) -> str:
+    """Where ``node`` was at it when the old one, which the failover domain goes back to, was a member again: words that
+    say so. What had failed on ``node`` by then is given up there."""
+    domain = history.topology.services[one.service].domain
+    if not (domain.failback and domain.prefers(one.old, node)):
+        return ""
+    boots = [event.t_ns for event in history.by_kind.get("power.on", ())
+             if event.node == one.old and one.begin_ns < event.t_ns <= one.end_ns]
+    back = next((event for event in history.by_kind.get("quorum", ()) if boots and event.node == node
+                 and max(boots) < event.t_ns <= one.end_ns and one.old in (event.data.get("members") or ())), None)
+    if back is None or not any(held.node == node and held.start.latest_ns > one.begin_ns and held.covers(back.t_ns)
+                               for key in parts(history, one.service) for held in history.facts.get(key, ())):
+        return ""
+    return (f"; but {node} was starting it when {one.old}, to which its failover domain goes back, was a member again "
+            f"at {history.at(back.t_ns)}")
 
 
 def _fit(history: History, when: list[tuple[int, Impairment]], one: Interruption) -> Iterator[tuple[str, Event | None]]:

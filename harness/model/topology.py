@@ -143,6 +143,11 @@ class FailoverDomain(Strict):
     restricted: bool = Field(False, description="never run outside of these nodes")
     failback: bool = Field(False, description="go back to a preferred node when it returns")
 
+    def prefers(self, node: str, than: str) -> bool:
+        """Within the domain is better than outside of it; where it is ordered, earlier is better than later."""
+        nodes = self.nodes
+        return node in nodes and (than not in nodes or (self.ordered and nodes.index(node) < nodes.index(than)))
+
 
 class NfsClient(Strict):
     """A machine that mounts the service's export and keeps a ledger on it, which tells what a client sees."""

@@ -7,7 +7,7 @@ import pytest
 from fenceline.model.cost import Cost
 from fenceline.model.verdict import Verdict
 from tests.judge.logs import A, B, C, Log, green, topology
-from tests.judge.test_moves import directors, vrrp
+from tests.judge.test_moves import about, directors, vrrp
 
 TAKES_OVER = "standby takes over"
 PASS, FAIL = Verdict.PASS, Verdict.FAIL
@@ -85,3 +85,19 @@ def test_a_backup_director_knows_no_members():
 def test_an_outage_that_the_scenario_expects_is_not_judged():
     log = base().add(0.5, "scenario", None, "expect", outage="web", why="it is meant to")
     assert judged(on(off(log), A)).verdict is PASS
+
+
+@pytest.mark.parametrize(("what", "nodes", "failback", "gave_up", "verdict"), [
+    ("its preferred node was back before it was up", [A, B], True, 18, Verdict.UNKNOWN),
+    ("nothing sends it back", [A, B], False, 18, FAIL),
+    ("it is sent away from there, not back", [B, A], True, 18, FAIL),
+    ("it had given up before", [A, B], True, 16, FAIL),
+])
+def test_a_takeover_under_which_the_preferred_node_comes_back(what, nodes, failback, gave_up, verdict):
+    log = off(about(domain={"nodes": nodes, "failback": failback})).mount(12, B).vip(13, B)
+    log.vip(gave_up, B, False).mount(gave_up + 0.5, B, False)
+    assert judged(on(log, A)).verdict is verdict
+
+
+def test_a_standby_that_did_nothing_is_not_excused_by_failback():
+    assert judged(on(off(about(domain={"nodes": [A, B], "failback": True})), A)).verdict is FAIL
