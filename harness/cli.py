@@ -187,11 +187,21 @@ def _add_chaos(words: _Words) -> None:
                      help="begin further episodes for so long: 30min, 2h (default: one episode)")
     run.add_argument("--length", type=_seconds, default=60.0, metavar="TIME", help="of one episode (default: 60s)")
     run.add_argument("--dry-run", action="store_true", help="print the first schedule, and play nothing")
+    run.add_argument("--guided", action="store_true", help="prefer what the history says has seldom been hit, and grow "
+                                                           "schedules that took a new course")
     machines(run, drivers.AUTO)
     replay = chaos.add("replay", _lazy("chaos", "replay"), "play a schedule again", _CHAOS_EPILOG)
     replay.add_argument("schedule", metavar="SCHEDULE", help="its file, or the run folder of an episode")
     replay.add_argument("--times", type=_positive, default=1, metavar="N", help="so many times (default: once)")
     machines(replay, None)
+    coverage = chaos.add("coverage", _lazy("chaos", "coverage"), "print what was hit in which state, and what never",
+                         "It is added up over all nights, in the history, and drawn into coverage.svg beside it.")
+    coverage.add_argument("--topology", metavar="NAME", help="only on this one (default: all together)")
+    coverage.add_argument("--profile", metavar="PROFILE", default="everything",
+                          help="whose faults (default: everything)")
+    coverage.add_argument("--history", metavar="FILE", help="the SQLite file (default: reports/history.sqlite)")
+    coverage.add_argument("-o", "--output", metavar="FILE",
+                          help="the picture (default: coverage.svg beside the history)")
 
 
 def _seconds(text: str) -> float:

@@ -54,6 +54,7 @@ def test_every_promised_command_is_there():
         ("chaos",),
         ("chaos", "run"),
         ("chaos", "replay"),
+        ("chaos", "coverage"),
         ("image",),
         ("image", "build"),
         ("image", "path"),

@@ -83,7 +83,7 @@ class Stage:
         if scene.has_cluster:
             self._release(scene, judgement)
         if judgement is not None:
-            self._show(scene, judgement)
+            self._show(scene, judgement, schedule, outcome)
         return outcome
 
     def _release(self, scene: Scene, judgement: Judgement | None) -> None:
@@ -93,8 +93,9 @@ class Stage:
         if problems:
             scene.say("the cluster was taken down, as it could not be healed: " + "; ".join(problems))
 
-    def _show(self, scene: Scene, judgement: Judgement) -> None:
+    def _show(self, scene: Scene, judgement: Judgement, schedule: Schedule, outcome: Outcome) -> None:
         """The run's page, and its figures into the history: what can't be shown must not cost the verdict."""
+        from fenceline.chaos.memory import Memory
         from fenceline.reports import history
         from fenceline.reports.html import write_run_page
         scene.say(f"verdict {judgement.verdict}: {judgement.reason}")
@@ -103,6 +104,8 @@ class Stage:
             if self.history is not None:
                 with history.opened(self.history) as db:
                     history.record_run(db, scene.run.folder)
+                    begun = json.loads((scene.run.folder / "run.json").read_text())["begun"]
+                    Memory(db).learn(schedule, outcome, begun)
         except Exception as problem:
             scene.say(f"the run can't be shown: {problem!r}")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -80,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
 
     from fenceline.chaos.chance import Chance
     from fenceline.chaos.draw import Repertoire
+    from fenceline.chaos.guide import Guide
+    from fenceline.chaos.memory import remembered
     from fenceline.chaos.profile import load_profile
     from fenceline.chaos.schedule import dump_schedule
     from fenceline.model.load import load_topology
@@ -94,17 +98,24 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         print(dump_schedule(repertoire.draw(seed, args.length, args.driver)), end="")
         return 0
-    folder = base_of(project, args.output, topology.name)
+    folder, history = base_of(project, args.output, topology.name), project.runs.parent / NAME
+    guide = None
+    if args.guided:
+        with remembered(history) as memory:
+            guide = Guide(memory.hits(topology.name), memory.courses(topology.name))
     say(f"chaos of the profile {args.profile} on {topology.name}, seed {seed}; {folder}")
     begun, outcomes = time.monotonic(), []
     try:
-        with on_stage(folder, project, args.driver, args.libvirt_uri, project.runs.parent / NAME) as stage:
+        with on_stage(folder, project, args.driver, args.libvirt_uri, history) as stage:
             while not outcomes or time.monotonic() - begun < args.time:
                 drawn = seed if not outcomes else more.below(2**32)
-                schedule = repertoire.draw(drawn, args.length, args.driver)
+                schedule = (guide.schedule(repertoire, drawn, args.length, args.driver) if guide else
+                            repertoire.draw(drawn, args.length, args.driver))
                 say(f"episode {len(outcomes) + 1}, seed {drawn}: {len(schedule.actions)} actions, "
                     f"{len(outcomes) * 3600 / max(1.0, time.monotonic() - begun):.0f} an hour so far")
                 outcomes.append(stage.play(schedule, f"fenceline chaos run {topology.name} --seed {drawn}"))
+                if guide and guide.learn(schedule, outcomes[-1].hits, outcomes[-1].course):
+                    say("a course that was new: further schedules grow from it")
     except KeyboardInterrupt:
         say("interrupted: what was found so far")
     return told(outcomes)
@@ -149,4 +160,35 @@ def told(outcomes: list[Outcome]) -> int:
     if not counts[Verdict.PASS]:
         print("too little was proven: no episode passed")
         return PROVEN_TOO_LITTLE
+    return 0
+
+
+def coverage(args: argparse.Namespace) -> int:
+    """Prints what was hit in which state, and what never, and draws it."""
+    from fenceline.chaos.memory import remembered
+    from fenceline.chaos.profile import load_profile
+    from fenceline.chaos.states import State
+    from fenceline.reports.coverage import coverage_svg, coverage_text
+    from fenceline.reports.history import NAME
+
+    project = project_here()
+    path = Path(args.history) if args.history else project.runs.parent / NAME
+    if not path.is_file():
+        raise ChaosError(f"{path}: there is no history yet: fenceline chaos run fills it, or name one with --history")
+    try:
+        with remembered(path) as memory:
+            hits, episodes = memory.hits(args.topology), memory.episodes()
+    except sqlite3.Error as error:
+        raise ChaosError(f"{path}: not a usable history: {error}") from error
+    counts = Counter({(hit.state, hit.fault, hit.role): count for hit, count in hits.items()})
+    faults = list(load_profile(args.profile, profiles_of(project)).weights())
+    states = [str(state) for state in State]
+    print(f"{len(episodes)} episodes" + (f", shown: {args.topology}" if args.topology else ""))
+    print(coverage_text(counts, states, faults))
+    picture = Path(args.output) if args.output else path.with_name("coverage.svg")
+    try:
+        picture.write_text(coverage_svg(counts, states, faults))
+    except OSError as error:
+        raise HostError(f"{picture}: {error.strerror}; name another file with --output") from error
+    print(picture)
     return 0

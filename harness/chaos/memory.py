@@ -1,0 +1,94 @@
+"""What chaos has hit so far, night after night: in the history, beside the figures of the runs."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from fenceline.chaos.draw import Hit
+from fenceline.chaos.episode import Outcome
+from fenceline.chaos.schedule import Schedule, ScheduleError, dump_schedule, parse_schedule
+from fenceline.chaos.states import course_key
+from fenceline.reports import history
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS chaos_episode (
+    id INTEGER PRIMARY KEY, folder TEXT NOT NULL UNIQUE, begun TEXT NOT NULL, topology TEXT NOT NULL,
+    profile TEXT NOT NULL, seed INTEGER NOT NULL, schedule TEXT NOT NULL, verdict TEXT NOT NULL, course TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS chaos_hit (
+    episode INTEGER NOT NULL REFERENCES chaos_episode(id) ON DELETE CASCADE,
+    state TEXT NOT NULL, fault TEXT NOT NULL, role TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS chaos_course (
+    topology TEXT NOT NULL, course TEXT NOT NULL, schedule TEXT NOT NULL, seen INTEGER NOT NULL,
+    PRIMARY KEY (topology, course));
+CREATE INDEX IF NOT EXISTS chaos_hit_what ON chaos_hit (state, fault, role);
+"""
+
+
+class Memory:
+    """The part of a history (``fenceline.reports.history``) that tells what was hit; ``db`` is one that is open."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        db.executescript(_SCHEMA)
+
+    def learn(self, schedule: Schedule, outcome: Outcome, begun: str) -> bool:
+        """Adds an episode that began at ``begun`` (ISO time); one that is there already is left as it is. Returns
+        whether its course was new for its topology."""
+        made = self._db.execute(
+            "INSERT OR IGNORE INTO chaos_episode VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (outcome.folder, begun, schedule.topology, schedule.profile or "", schedule.seed, schedule.key,
+             str(outcome.verdict), " > ".join(outcome.course)))
+        if not made.rowcount:
+            return False
+        self._db.executemany("INSERT INTO chaos_hit VALUES (?, ?, ?, ?)",
+                             [(made.lastrowid, *hit) for hit in outcome.hits])
+        if not outcome.course:
+            return False
+        key = course_key(outcome.course)
+        known = self._db.execute("UPDATE chaos_course SET seen = seen + 1 WHERE topology = ? AND course = ?",
+                                 (schedule.topology, key)).rowcount
+        if not known:
+            self._db.execute("INSERT INTO chaos_course VALUES (?, ?, ?, 1)",
+                             (schedule.topology, key, dump_schedule(schedule)))
+        return not known
+
+    def hits(self, topology: str | None = None) -> Counter[Hit]:
+        """How often each state, fault and role were hit together: on ``topology``, or anywhere."""
+        rows = self._db.execute(
+            "SELECT state, fault, role, count(*) FROM chaos_hit JOIN chaos_episode ON episode = id "
+            "WHERE ? IS NULL OR topology = ? GROUP BY state, fault, role ORDER BY state, fault, role",
+            (topology, topology))
+        return Counter({Hit(state, fault, role): count for state, fault, role, count in rows})
+
+    def courses(self, topology: str) -> list[tuple[Schedule, int]]:
+        """The schedules whose course was new on ``topology`` when they were played, the oldest first, and how often
+        that course was seen since. One that an older version wrote and that can't be read any more is left out."""
+        found = []
+        for text, seen in self._db.execute("SELECT schedule, seen FROM chaos_course WHERE topology = ? ORDER BY rowid",
+                                           (topology,)):
+            try:
+                found.append((parse_schedule(yaml.safe_load(text), "history"), seen))
+            except (ScheduleError, yaml.YAMLError):
+                continue
+        return found
+
+    def episodes(self) -> list[tuple[str, str, str, str]]:
+        """(begun, topology, profile, verdict) of each, the oldest first."""
+        return list(self._db.execute("SELECT begun, topology, profile, verdict FROM chaos_episode ORDER BY begun, id"))
+
+
+@contextmanager
+def remembered(path: Path | str) -> Iterator[Memory]:
+    """The memory in the history file ``path``; what is learned is kept when the block ends.
+
+    Raises:
+        sqlite3.Error: it is no SQLite file, or can't be written.
+    """
+    with history.opened(path) as db:
+        yield Memory(db)
