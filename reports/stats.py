@@ -107,3 +107,27 @@ def _ways(m: int, n: int, u: int) -> int:
     if m == 0 or n == 0:
         return int(u == 0)
     return _ways(m, n - 1, u - m) + _ways(m - 1, n, u)
+
+
+def share_interval(count: int, of: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's interval of a share, ``count`` of ``of``: with 95 % confidence by default. All of it for none of none.
+
+    Raises:
+        ValueError: more than all, or fewer than none.
+    """
+    if not 0 <= count <= of:
+        raise ValueError(f"{count} of {of} is no share")
+    if not of:
+        return 0.0, 1.0
+    share, square = count / of, z * z
+    middle = (share + square / (2 * of)) / (1 + square / of)
+    half = z / (1 + square / of) * math.sqrt(share * (1 - share) / of + square / (4 * of * of))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def lower_by_chance(count: int, of: int, before: int, before_of: int) -> float:
+    """Fisher's exact p, one-sided: how likely it is by chance that of so many so few, ``count`` of ``of``, are hits,
+    where ``before`` of ``before_of`` were and the rate is the same."""
+    hits, total = count + before, of + before_of
+    return sum(math.comb(hits, k) * math.comb(total - hits, of - k) for k in range(count + 1)
+               if k <= hits and 0 <= of - k <= total - hits) / math.comb(total, of)

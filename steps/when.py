@@ -3,9 +3,11 @@ something must be found out first, or of which there are several."""
 
 from __future__ import annotations
 
+import shlex
 import threading
 
 from fenceline.chaos.play import play_chaos
+from fenceline.chaos.schedule import resolved
 from fenceline.faults import shapes
 from fenceline.model.event import is_fencing
 from fenceline.model.totem import Totem
@@ -77,7 +79,8 @@ def fault_is_healed(scene: Scene, fault: str) -> None:
     scene.heal_any([(fault, {})])
 
 
-@when(phrase(r'the fault "(?P<fault>[^"]+)" comes with (?P<parameters>\S+=.+)'))
+@when(phrase(r'the fault "(?P<fault>[^"]+)" comes with (?P<parameters>\S+=.+|\'.+)'))
 def fault_comes(scene: Scene, fault: str, parameters: str) -> None:
     """One that no sentence of its own can say so: its parameters as for `fenceline fault inject`."""
-    scene.inject(fault, **dict(word.split("=", 1) for word in parameters.split() if "=" in word))
+    given = dict(word.partition("=")[::2] for word in shlex.split(parameters))
+    scene.inject(fault, **resolved(fault, given, scene.node))

@@ -225,7 +225,7 @@ class Repertoire:
             return name
         moves = SERVES_NOW in action.parameters.values()
         who = self.topology.preferred_nodes(self.service) if moves else ("",)
-        return [make_fault(action.fault, **resolved(action, node_of(node))) for node in who]
+        return [make_fault(action.fault, **resolved(action.fault, action.parameters, node_of(node))) for node in who]
 
     def _ends_after(self, action: Action) -> float:
         return max((lasts(fault) or 0.0 for fault in self._faults(action)), default=0.0)

@@ -151,7 +151,7 @@ class Player:
         """The fault of ``action`` for the cluster as it is now; or None, and why it is left out."""
         cluster = self.scene.cluster
         try:
-            fault = make_fault(action.fault, **resolved(action, self._node))
+            fault = make_fault(action.fault, **resolved(action.fault, action.parameters, self._node))
         except FencelineError as error:
             return None, error.message
         why = self.hindrance(action.fault) or cluster.faults.refusal(fault)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from fenceline.core.errors import FaultError, FencelineError
-from fenceline.faults import make_fault
+from fenceline.faults import FAULTS, make_fault
 from fenceline.faults.fitting import misfit
 from fenceline.faults.parameters import NODE, types_of
 from fenceline.model.documents import errors_text, read_mapping
@@ -173,24 +173,23 @@ def is_word(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(("the ", "node "))
 
 
-def resolved(action: Action, node_of: Any) -> dict[str, Any]:
-    """The parameters of ``action`` with names for roles; ``node_of`` gives the node that a role means.
+def resolved(fault: str, parameters: Mapping[str, Any], node_of: Callable[[str], str]) -> dict[str, Any]:
+    """The ``parameters`` of ``fault`` with names for roles; ``node_of`` gives the node that a role means.
 
     Raises:
         FencelineError: what ``node_of`` raises.
         FaultError: no such fault.
     """
-    from fenceline.faults import FAULTS
-    if action.fault not in FAULTS:
-        raise FaultError(FAULTS.unknown(action.fault))
-    types = types_of(FAULTS[action.fault])
+    if fault not in FAULTS:
+        raise FaultError(FAULTS.unknown(fault))
+    types = types_of(FAULTS[fault])
 
     def named(value: Any) -> Any:
         if isinstance(value, list | tuple):
             return tuple(named(part) for part in value)
         return node_of(value) if is_word(value) else value
     return {name: named(value) if name in types and types[name].thing is NODE else value
-            for name, value in action.parameters.items()}
+            for name, value in parameters.items()}
 
 
 def problems(schedule: Schedule, topology: Topology) -> Iterator[str]:
@@ -211,7 +210,7 @@ def problems(schedule: Schedule, topology: Topology) -> Iterator[str]:
 
     for number, action in enumerate(schedule.actions):
         try:
-            why = misfit(make_fault(action.fault, **resolved(action, node_of)), topology)
+            why = misfit(make_fault(action.fault, **resolved(action.fault, action.parameters, node_of)), topology)
             if why:
                 yield f"actions.{number}: {why}"
             if action.after is not None:

@@ -64,9 +64,10 @@ class Speaker:
 
     def _find(self, action: Action, which: str) -> str | None:
         cls = FAULTS[action.fault]
-        serving = self._serving if SERVES_NOW in action.parameters.values() else self._serving[:1]
+        serving = self._serving  # what is said must mean the same whoever serves then
         try:
-            wanted = [make_fault(action.fault, **resolved(action, self._name_of(node))) for node in serving]
+            wanted = [make_fault(action.fault, **resolved(action.fault, action.parameters, self._name_of(node)))
+                      for node in serving]
         except FencelineError:
             return None
         for says in getattr(cls, which, ()):

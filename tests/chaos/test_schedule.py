@@ -95,5 +95,6 @@ def test_a_topology_that_has_changed_since_is_refused(by_hand, web):
 
 
 def test_only_nodes_are_roles(by_hand):
-    assert resolved(by_hand.actions[1], {SERVES_NOW: "rs-02"}.__getitem__) == {"node": "rs-02",
-                                                                             "networks": "heartbeat"}
+    given = by_hand.actions[1].parameters
+    assert resolved("network-cut", given, {SERVES_NOW: "rs-02"}.__getitem__) == {
+        "node": "rs-02", "networks": "heartbeat"}
