@@ -101,8 +101,9 @@ class Speaker:
         try:
             given = ({name: value for name, value in words.items() if name in types}
                      | {name: value(stage, words) if callable(value) else value for name, value in says.values.items()})
-            given = {name: value[0] if types[name] is NETWORK and isinstance(value, tuple) else value
-                     for name, value in given.items()}
+            # a role of two networks is said of a fault in one network as well: it is then injected into both
+            given = {name: value[0] if types[name] is NETWORK and isinstance(value, tuple) and len(value) == 1 else
+                     value for name, value in given.items()}
             if whole:
                 return make_fault(cls.name, **given) == wanted
             return all(types[name].read(value) == getattr(wanted, name) for name, value in given.items())
