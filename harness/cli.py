@@ -194,6 +194,20 @@ def _add_chaos(words: _Words) -> None:
     replay.add_argument("schedule", metavar="SCHEDULE", help="its file, or the run folder of an episode")
     replay.add_argument("--times", type=_positive, default=1, metavar="N", help="so many times (default: once)")
     machines(replay, None)
+    shrink = chaos.add(
+        "shrink", _lazy("chaos", "shrink"), "make a schedule that broke a promise as short as it gets, and a feature",
+        "It is repeated first, to know how often it fails; then actions are taken out, parameters made simpler, times\n"
+        "earlier or anchored to a moment. A change is kept where the same promise breaks no less often, as far as\n"
+        "chance lets one tell. exit status: 1 it broke again; 2 as above; 3 it did not break again.")
+    shrink.add_argument("schedule", metavar="SCHEDULE", help="its file, or the run folder of an episode")
+    shrink.add_argument("--promise", metavar="PROMISE", help="which one must break (default: what breaks first)")
+    shrink.add_argument("--times", type=_positive, default=5, metavar="N",
+                        help="repeat the first and the last so many times (default: 5)")
+    shrink.add_argument("--for", dest="time", type=_seconds, default=3600.0, metavar="TIME",
+                        help="begin no further run after so long (default: 1h)")
+    shrink.add_argument("--feature", metavar="FILE", help="where the feature goes (default: found.feature beside the "
+                                                          "schedule)")
+    machines(shrink, None)
     coverage = chaos.add("coverage", _lazy("chaos", "coverage"), "print what was hit in which state, and what never",
                          "It is added up over all nights, in the history, and drawn into coverage.svg beside it.")
     coverage.add_argument("--topology", metavar="NAME", help="only on this one (default: all together)")

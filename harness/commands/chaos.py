@@ -192,3 +192,44 @@ def coverage(args: argparse.Namespace) -> int:
         raise HostError(f"{picture}: {error.strerror}; name another file with --output") from error
     print(picture)
     return 0
+
+
+def shrink(args: argparse.Namespace) -> int:
+    """Shrinks a schedule that broke a promise, and writes what is left as a schedule and as a feature."""
+    import time
+
+    from fenceline.chaos.anchoring import moments_before
+    from fenceline.chaos.feature import Found, feature_text
+    from fenceline.chaos.schedule import SCHEDULE, check, dump_schedule, load_schedule, topology_of
+    from fenceline.chaos.shrink import Shrinker
+    from fenceline.reports.history import NAME
+
+    project, schedule = project_here(), load_schedule(schedule_file(args.schedule))
+    topology = topology_of(schedule, project.topologies)
+    check(schedule, topology, args.schedule)
+    folder = base_of(project, args.output, "shrink")
+    until = time.monotonic() + args.time
+    with on_stage(folder, project, args.driver or schedule.driver, args.libvirt_uri,
+                  project.runs.parent / NAME) as stage:
+        shrunk = Shrinker(lambda one: stage.play(one, f"fenceline chaos shrink {args.schedule}"),
+                          lambda: until - time.monotonic(), say,
+                          lambda outcome, number: moments_before(outcome, number, schedule.service),
+                          args.times).shrink(schedule, args.promise)
+    feature = Path(args.feature) if args.feature else folder / "found.feature"
+    notes = [f"shrunk from {args.schedule}: {len(schedule.actions)} actions to {len(shrunk.schedule.actions)} in "
+             f"{shrunk.runs} runs" + (", ended by the bound on time" if shrunk.ended else "")]
+    text = feature_text(Found(shrunk.schedule, shrunk.promise, str(shrunk.after)), topology, notes)
+    try:
+        (folder / SCHEDULE).write_text(dump_schedule(shrunk.schedule))
+        feature.parent.mkdir(parents=True, exist_ok=True)
+        feature.write_text(text)
+    except OSError as error:
+        raise HostError(f"{error.filename}: {error.strerror}; name another place with --output or --feature") from error
+    print(f"{shrunk.promise} breaks in {shrunk.before} runs of {len(schedule.actions)} actions, and in {shrunk.after} "
+          f"of {len(shrunk.schedule.actions)}:")
+    print("\n".join(f"  {action}" for action in shrunk.schedule.actions))
+    if shrunk.last is not None:
+        print(f"last run folder: {shrunk.last.folder}")
+    print(folder / SCHEDULE)
+    print(feature)
+    return PROMISE_BROKE
