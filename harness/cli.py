@@ -208,6 +208,17 @@ def _add_chaos(words: _Words) -> None:
     shrink.add_argument("--feature", metavar="FILE", help="where the feature goes (default: found.feature beside the "
                                                           "schedule)")
     machines(shrink, None)
+    nightly = chaos.add(
+        "nightly", _lazy("chaos", "nightly"), "play a plan's episodes for a night, and report",
+        "PLAN is a YAML file: topologies, profiles, time, length, seed, clusters, disk (docs/chaos.md). It may be\n"
+        "ended at any time, by kill -9 too, and goes on where it was when it is begun again with the same --output.\n"
+        "exit status: 0 nothing new; 1 a promise broke in a way that no earlier night knew; 2 a bad plan, profile or\n"
+        "topology; 3 too little was proven (the last lines say what).")
+    nightly.add_argument("plan", metavar="PLAN")
+    nightly.add_argument("-j", "--jobs", type=_positive, metavar="N",
+                         help="clusters side by side (default: the plan's)")
+    nightly.add_argument("-o", "--output", metavar="DIR", help="the campaign's folder (default: a new one in "
+                                                               "reports/chaos)")
     coverage = chaos.add("coverage", _lazy("chaos", "coverage"), "print what was hit in which state, and what never",
                          "It is added up over all nights, in the history, and drawn into coverage.svg beside it.")
     coverage.add_argument("--topology", metavar="NAME", help="only on this one (default: all together)")

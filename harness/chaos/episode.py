@@ -12,7 +12,12 @@ from pathlib import Path
 
 from fenceline.chaos.play import Player
 from fenceline.chaos.schedule import SCHEDULE, Schedule, check, dump_schedule, topology_of
+from fenceline.chaos.states import followed
 from fenceline.core.errors import FencelineError
+from fenceline.judge.faultlog import fault_records
+from fenceline.judge.history import build_history
+from fenceline.model.event import Event
+from fenceline.model.topology import Topology
 from fenceline.model.verdict import Judgement, Verdict
 from fenceline.scenario.pool import ClusterPool
 from fenceline.scenario.run import Run, RunInfo
@@ -22,7 +27,8 @@ from fenceline.scenario.scene import Scene
 @dataclass(frozen=True)
 class Outcome:
     """What an episode came to. ``broken`` are the promises that broke; ``hits`` the (state, fault, role) that were hit;
-    ``course`` the states that the cluster went through; ``seconds`` all that it took, the cluster's coming up too."""
+    ``course`` the states that the cluster went through; ``state`` what it was doing when the first promise broke, and
+    ``faults`` what was in force then; ``seconds`` all that it took, the cluster's coming up too."""
 
     verdict: Verdict
     reason: str
@@ -34,6 +40,13 @@ class Outcome:
     failovers_s: tuple[float, ...] = ()
     redundancy_s: float | None = None
     seconds: float = 0.0
+    state: str = ""
+    faults: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """Of what kind a finding is: the promise, the state and the faults; failures of one kind are one finding."""
+        return " | ".join(filter(None, (self.broken[0] if self.broken else "", self.state, " + ".join(self.faults))))
 
     @property
     def failed(self) -> bool:
@@ -114,6 +127,7 @@ def outcome_of(judgement: Judgement, scene: Scene) -> Outcome:
     """What the judge and the log of ``scene`` say that its episode came to."""
     events = scene.run.log.events()
     hits = [event.data for event in events if event.kind == "chaos.hit"]
+    state, faults = _where(judgement, events, scene.cluster.topology) if scene.has_cluster else ("", ())
     broken = tuple(finding.check for finding in judgement.findings if finding.verdict is Verdict.FAIL)
     return Outcome(
         judgement.verdict, judgement.reason, broken if judgement.verdict is Verdict.FAIL else (),
@@ -123,7 +137,20 @@ def outcome_of(judgement: Judgement, scene: Scene) -> Outcome:
         tuple(next((event.data["course"] for event in reversed(events) if event.kind == "chaos.end"), ())),
         tuple(round(outage.seconds, 3) for outage in judgement.failovers if outage.end_ns is not None),
         (judgement.figures.get("redundancy") or {}).get("seconds"),
-        float(judgement.figures.get("seconds", 0.0)))
+        float(judgement.figures.get("seconds", 0.0)), state, faults)
+
+
+def _where(judgement: Judgement, events: list[Event], topology: Topology) -> tuple[str, tuple[str, ...]]:
+    """What the cluster was doing when the first promise broke, and the faults that were in force."""
+    first = next((finding for finding in judgement.findings
+                  if finding.verdict is Verdict.FAIL and finding.at_ns is not None), None)
+    if first is None:
+        return "", ()
+    course = followed((event for event in events if event.t_ns <= first.at_ns), topology)
+    records = fault_records(build_history(events, topology))
+    return str(course.state), tuple(sorted({
+        record.name for record in records
+        if record.begin.t_ns <= first.at_ns and (record.healed_ns is None or record.healed_ns >= first.at_ns)}))
 
 
 def outcome_to_json(outcome: Outcome) -> str:
@@ -141,6 +168,6 @@ def outcome_of_json(text: str) -> Outcome:
     try:
         return Outcome(**{**raw, "verdict": Verdict(raw["verdict"]), "broken": tuple(raw["broken"]),
                           "hits": tuple(tuple(hit) for hit in raw["hits"]), "course": tuple(raw["course"]),
-                          "failovers_s": tuple(raw["failovers_s"])})
+                          "failovers_s": tuple(raw["failovers_s"]), "faults": tuple(raw["faults"])})
     except (KeyError, TypeError) as error:
         raise ValueError(f"not an outcome: {error!r}") from error

@@ -26,6 +26,9 @@ CREATE TABLE IF NOT EXISTS chaos_hit (
 CREATE TABLE IF NOT EXISTS chaos_course (
     topology TEXT NOT NULL, course TEXT NOT NULL, schedule TEXT NOT NULL, seen INTEGER NOT NULL,
     PRIMARY KEY (topology, course));
+CREATE TABLE IF NOT EXISTS chaos_finding (
+    kind TEXT NOT NULL, night TEXT NOT NULL, topology TEXT NOT NULL, count INTEGER NOT NULL, folder TEXT NOT NULL,
+    PRIMARY KEY (kind, topology, night));
 CREATE INDEX IF NOT EXISTS chaos_hit_what ON chaos_hit (state, fault, role);
 """
 
@@ -77,6 +80,24 @@ class Memory:
             except (ScheduleError, yaml.YAMLError):
                 continue
         return found
+
+    def found(self, night: str, topology: str, kind: str, count: int, folder: str) -> None:
+        """That in ``night`` a finding of ``kind`` was made so often, last in ``folder``; told again, it is replaced."""
+        self._db.execute("INSERT OR REPLACE INTO chaos_finding VALUES (?, ?, ?, ?, ?)",
+                         (kind, night, topology, count, folder))
+
+    def findings(self) -> list[tuple[str, str, str, int, str]]:
+        """(night, topology, kind, count, folder) of every finding of every night, the oldest first."""
+        return list(self._db.execute("SELECT night, topology, kind, count, folder FROM chaos_finding "
+                                     "ORDER BY night, topology, kind"))
+
+    def failovers(self, topology: str, before: str) -> list[float]:
+        """The failover times (s) that chaos saw on ``topology`` in runs that began before ``before`` (ISO time)."""
+        rows = self._db.execute(
+            "SELECT outage.seconds FROM outage JOIN run ON outage.run = run.id WHERE run.topology = ? AND "
+            "run.begun < ? AND run.scenario LIKE 'chaos:%' AND outage.finished ORDER BY run.begun, outage.number",
+            (topology, before))
+        return [seconds for seconds, in rows]
 
     def episodes(self) -> list[tuple[str, str, str, str]]:
         """(begun, topology, profile, verdict) of each, the oldest first."""

@@ -18,6 +18,7 @@ from fenceline.core.project import Project, project_here
 
 if TYPE_CHECKING:
     from fenceline.chaos.episode import Outcome, Stage
+    from fenceline.chaos.ledger import Ledger
 
 PROMISE_BROKE, PROVEN_TOO_LITTLE = 1, 3
 
@@ -49,23 +50,12 @@ def base_of(project: Project, chosen: str | None, name: str) -> Path:
 def on_stage(folder: Path, project: Project, driver: str, uri: str | None = None,
              history: Path | None = None) -> Iterator[Stage]:
     """Where episodes are played, on machines of ``driver``; what stands is taken down at the end, by Ctrl-C too."""
-    from fenceline.chaos.episode import Stage
-    from fenceline.cluster.cluster import ClusterOptions
-    from fenceline.core.progress import Progress
-    from fenceline.faults.requirements import hindrances, place
-    from fenceline.scenario.pool import ClusterPool
+    from fenceline.chaos import stage
 
-    where = place(driver, uri)
-
-    def hindrance(fault: str) -> str | None:
-        return next(iter(hindrances([fault], where)), None)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    pool = ClusterPool(ClusterOptions(driver, uri), Progress(say))
-    try:
-        yield Stage(pool, folder, project.topologies, hindrance, history)
-    finally:
-        pool.close()
+    with stage.on_stage(folder, project, driver, uri, history, say) as found:
+        yield found
 
 
 def profiles_of(project: Project) -> tuple[Path, ...]:
@@ -233,3 +223,88 @@ def shrink(args: argparse.Namespace) -> int:
     print(folder / SCHEDULE)
     print(feature)
     return PROMISE_BROKE
+
+
+def nightly(args: argparse.Namespace) -> int:
+    """Plays a plan's episodes until its time is over, or goes on with a campaign, and writes its report."""
+    import functools
+    import sys
+
+    from fenceline.chaos.campaign import Campaign
+    from fenceline.chaos.crew import Crew
+    from fenceline.chaos.draw import Repertoire
+    from fenceline.chaos.guide import Guide
+    from fenceline.chaos.ledger import Ledger
+    from fenceline.chaos.memory import remembered
+    from fenceline.chaos.plan import load_plan
+    from fenceline.chaos.profile import load_profile
+    from fenceline.model.load import load_topology
+    from fenceline.reports.history import NAME
+
+    project, plan = project_here(), load_plan(args.plan)
+    if args.jobs:
+        plan = plan.model_copy(update={"clusters": args.jobs})
+    folder = base_of(project, args.output, Path(args.plan).stem)
+    history = project.runs.parent / NAME
+
+    @functools.cache
+    def repertoire(topology: str, profile: str) -> Repertoire:
+        return Repertoire(load_topology(topology, project.topologies), load_profile(profile, profiles_of(project)),
+                          title=profile)
+    for topology in plan.topologies:
+        for profile in plan.profiles:
+            repertoire(topology, profile)  # what is wrong with one is said before anything is built
+    guide = None
+    if plan.guided:
+        with remembered(history) as memory:
+            guide = Guide(memory.hits(), [one for topology in plan.topologies for one in memory.courses(topology)])
+    ledger = Ledger(folder, plan)
+    crew = Crew((sys.executable, "-m", "fenceline.chaos.worker", plan.driver, str(history)), plan.clusters)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    say(f"{folder}: go on with it by: fenceline chaos nightly {args.plan} --output {folder}")
+    campaign = Campaign(folder, plan, ledger, crew, repertoire, guide, reap_dead, say)
+    try:
+        campaign.run()
+    except KeyboardInterrupt:
+        say("interrupted: it goes on where it was when it is begun again")
+    finally:
+        status = write_night(folder, ledger, history, plan.least)
+        ledger.close()
+    return status
+
+
+def reap_dead() -> None:
+    """Removes what a worker left that was killed."""
+    from fenceline.journal.reap import reap
+
+    for done in reap():
+        for problem in done.problems:
+            say(f"{done.journal}: {problem}")
+
+
+def write_night(folder: Path, ledger: Ledger, history: Path, least: int) -> int:
+    """Writes the report of the campaign in ``folder`` beside it; returns the exit status."""
+    from fenceline.chaos.memory import remembered
+    from fenceline.chaos.night import junit, take_stock
+    from fenceline.chaos.nightpage import page_of
+
+    entries = list(ledger.entries())
+    with remembered(history) as memory:
+        night = take_stock(folder.name, entries, memory, least)
+        page = page_of(night, memory, folder)
+    try:
+        (folder / "report.html").write_text(page, encoding="utf-8")
+        (folder / "junit.xml").write_text(junit(night), encoding="utf-8")
+    except OSError as error:
+        raise HostError(f"{error.filename}: {error.strerror}; what was played is in {ledger.path}") from error
+    for finding in night.findings:
+        print(f"{'new' if finding.is_new else 'known':6}{finding.count:>4} {finding.topology}: {finding.kind}\n"
+              f"           {finding.folder}")
+    for finding in night.gone:
+        print(f"gone       {finding.topology}: {finding.kind}, last in {finding.last}")
+    print(f"{len(entries)} episodes: " + ", ".join(f"{count} {verdict}" for verdict, count in night.counts.items()))
+    if night.too_little:
+        print(f"too little was proven: {night.too_little}")
+    print(folder / "report.html")
+    return night.status
