@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fenceline.chaos.episode import Outcome
 from fenceline.chaos.moments import moments
+from fenceline.chaos.outcome import Outcome
 from fenceline.judge.verdict import load_run
 from fenceline.model.load import TopologyError
 from fenceline.scenario.anchors import moment

@@ -14,9 +14,9 @@ import yaml
 from fenceline.chaos.crew import Crew, News, Order
 from fenceline.chaos.disk import keep_within, trim
 from fenceline.chaos.draw import Repertoire
-from fenceline.chaos.episode import Outcome, outcome_of_json
 from fenceline.chaos.guide import Guide
 from fenceline.chaos.ledger import Ledger
+from fenceline.chaos.outcome import Outcome, outcome_of_json
 from fenceline.chaos.plan import Plan
 from fenceline.chaos.schedule import dump_schedule, parse_schedule
 from fenceline.chaos.worker import OUTCOME

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from fenceline.chaos.memory import Memory
+from fenceline.chaos.outcome import Outcome
 from fenceline.chaos.play import Player
 from fenceline.chaos.schedule import SCHEDULE, Schedule, check, dump_schedule, topology_of
 from fenceline.chaos.states import followed
@@ -22,36 +23,6 @@ from fenceline.model.verdict import Judgement, Verdict
 from fenceline.scenario.pool import ClusterPool
 from fenceline.scenario.run import Run, RunInfo
 from fenceline.scenario.scene import Scene
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an episode came to. ``broken`` are the promises that broke; ``hits`` the (state, fault, role) that were hit;
-    ``course`` the states that the cluster went through; ``state`` what it was doing when the first promise broke, and
-    ``faults`` what was in force then; ``seconds`` all that it took, the cluster's coming up too."""
-
-    verdict: Verdict
-    reason: str
-    broken: tuple[str, ...] = ()
-    folder: str = ""
-    confirmed: int = 0
-    hits: tuple[tuple[str, str, str], ...] = ()
-    course: tuple[str, ...] = ()
-    failovers_s: tuple[float, ...] = ()
-    redundancy_s: float | None = None
-    seconds: float = 0.0
-    state: str = ""
-    faults: tuple[str, ...] = ()
-
-    @property
-    def kind(self) -> str:
-        """Of what kind a finding is: the promise, the state and the faults; failures of one kind are one finding."""
-        return " | ".join(filter(None, (self.broken[0] if self.broken else "", self.state, " + ".join(self.faults))))
-
-    @property
-    def failed(self) -> bool:
-        """Whether a promise broke."""
-        return self.verdict is Verdict.FAIL
 
 
 def title_of(schedule: Schedule) -> str:
@@ -108,7 +79,6 @@ class Stage:
 
     def _show(self, scene: Scene, judgement: Judgement, schedule: Schedule, outcome: Outcome) -> None:
         """The run's page, and its figures into the history: what can't be shown must not cost the verdict."""
-        from fenceline.chaos.memory import Memory
         from fenceline.reports import history
         from fenceline.reports.html import write_run_page
         scene.say(f"verdict {judgement.verdict}: {judgement.reason}")
@@ -151,23 +121,3 @@ def _where(judgement: Judgement, events: list[Event], topology: Topology) -> tup
     return str(course.state), tuple(sorted({
         record.name for record in records
         if record.begin.t_ns <= first.at_ns and (record.healed_ns is None or record.healed_ns >= first.at_ns)}))
-
-
-def outcome_to_json(outcome: Outcome) -> str:
-    """``outcome`` as one line of JSON."""
-    return json.dumps(outcome.__dict__ | {"verdict": str(outcome.verdict)})
-
-
-def outcome_of_json(text: str) -> Outcome:
-    """What ``outcome_to_json`` wrote.
-
-    Raises:
-        ValueError: it is none.
-    """
-    raw = json.loads(text)
-    try:
-        return Outcome(**{**raw, "verdict": Verdict(raw["verdict"]), "broken": tuple(raw["broken"]),
-                          "hits": tuple(tuple(hit) for hit in raw["hits"]), "course": tuple(raw["course"]),
-                          "failovers_s": tuple(raw["failovers_s"]), "faults": tuple(raw["faults"])})
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not an outcome: {error!r}") from error

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fenceline.chaos.episode import Outcome, outcome_of_json, outcome_to_json
+from fenceline.chaos.outcome import Outcome, outcome_of_json, outcome_to_json
 from fenceline.chaos.plan import Plan
 from fenceline.core.errors import FencelineError
 

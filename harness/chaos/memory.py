@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from fenceline.chaos.draw import Hit
-from fenceline.chaos.episode import Outcome
+from fenceline.chaos.outcome import Outcome
 from fenceline.chaos.schedule import Schedule, ScheduleError, dump_schedule, parse_schedule
 from fenceline.chaos.states import course_key
 from fenceline.reports import history

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from fenceline.chaos.episode import Outcome
+from fenceline.chaos.outcome import Outcome
 from fenceline.chaos.schedule import Action, Schedule
 from fenceline.core.errors import FencelineError
 from fenceline.faults import FAULTS

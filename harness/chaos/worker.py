@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import yaml
 
-from fenceline.chaos.episode import Outcome, outcome_to_json
+from fenceline.chaos.outcome import Outcome, outcome_to_json
 from fenceline.chaos.schedule import Schedule, parse_schedule
 from fenceline.core.errors import FencelineError
 from fenceline.model.load import TopologyError

@@ -17,8 +17,9 @@ from fenceline.core.errors import FencelineError, HostError
 from fenceline.core.project import Project, project_here
 
 if TYPE_CHECKING:
-    from fenceline.chaos.episode import Outcome, Stage
+    from fenceline.chaos.episode import Stage
     from fenceline.chaos.ledger import Ledger
+    from fenceline.chaos.outcome import Outcome
 
 PROMISE_BROKE, PROVEN_TOO_LITTLE = 1, 3
 

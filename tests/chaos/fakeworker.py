@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from fenceline.chaos.episode import Outcome
+from fenceline.chaos.outcome import Outcome
 from fenceline.chaos.schedule import SCHEDULE, Schedule, dump_schedule
 from fenceline.chaos.worker import serve
 from fenceline.model.verdict import Verdict

@@ -17,12 +17,12 @@ from fenceline.chaos.campaign import EPISODES, Campaign
 from fenceline.chaos.crew import Crew
 from fenceline.chaos.disk import keep_within, size, trim
 from fenceline.chaos.draw import Repertoire
-from fenceline.chaos.episode import Outcome, outcome_of_json, outcome_to_json
 from fenceline.chaos.guide import Guide
 from fenceline.chaos.ledger import Ledger, NoCampaign
 from fenceline.chaos.memory import remembered
 from fenceline.chaos.night import junit, take_stock
 from fenceline.chaos.nightpage import page_of
+from fenceline.chaos.outcome import Outcome, outcome_of_json, outcome_to_json
 from fenceline.chaos.plan import Plan, PlanError, load_plan
 from fenceline.chaos.profile import load_profile
 from fenceline.chaos.worker import keep

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from fenceline.chaos.draw import Repertoire
-from fenceline.chaos.episode import Outcome
+from fenceline.chaos.outcome import Outcome
 from fenceline.chaos.profile import load_profile
 from fenceline.chaos.schedule import Schedule, parse_schedule
 from fenceline.chaos.shrink import NotAgain, Rate, Shrinker
