@@ -125,17 +125,23 @@ class Calendar:
             if left <= 0:
                 raise Runaway(f"{who} did not give the right to run back within {self.patience:g} s of real time, "
                               f"at {self.now / 1e9:.9f} s of virtual time; its console may tell what it does")
-            for key, _ in self._selector.select(left):
-                key.data()
+            # looked at again each second: that a process ended is nothing to read
+            for key, _ in self._selector.select(min(left, 1.0)):
+                if self._selector.get_map().get(key.fd) is key:  # not forgotten by the one before it
+                    key.data()
 
     # machines
 
-    def start(self, number: int, name: str, ended: Callable[[], None] = lambda: None) -> Machine:
+    def start(self, number: int, name: str, ended: Callable[[], None] = lambda: None,
+              lives: Callable[[], bool] = lambda: True) -> Machine:
         """Waits for the kernel with ``number`` to call, lets it run from now to its first wait.
 
-        ``ended`` is called when its connection ends otherwise than by ``drop``. Raises Runaway.
+        ``ended`` is called when its connection ends otherwise than by ``drop``; ``lives`` says whether its process is
+        there. Raises Runaway; or MachineError: it ended before it called.
         """
-        self.serve(lambda: number in self._starting, f"machine {name}")
+        self.serve(lambda: number in self._starting or not lives(), f"machine {name}")
+        if number not in self._starting:
+            raise MachineError(f"machine {name}: its kernel ended at once; its console says why")
         connection, seq = self._starting.pop(number)
         slot = next((n for n in range(1, MAX_CLIENTS) if n not in self.machines), None)
         if slot is None:
