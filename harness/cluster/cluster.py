@@ -191,8 +191,7 @@ class Cluster:
         address = (str(management_address(self.topology, node)), 22)
 
         def connect(timeout: float) -> socket.socket:
-            with self.fabric.entered():
-                sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            sock = self.fabric.tcp_socket()
             sock.settimeout(timeout)
             try:
                 sock.connect(address)

@@ -134,13 +134,10 @@ class BmcRack:
             raise
 
     def _make(self, node: str, fabric: Any, address: str) -> _Device:
-        with fabric.entered():
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            sock.bind((address, PORT))
-        except OSError as error:
-            sock.close()
-            raise HostError(f"the BMC of {node} can't listen on {address}:{PORT}: {error.strerror}") from error
+            sock = fabric.udp_socket(address, PORT)
+        except HostError as error:
+            raise HostError(f"the BMC of {node}: {error.message}") from error
         device = _Device(node, sock)
         device.endpoint = Endpoint(sock, dict(self._passwords), lambda *asked: self._asked(device, *asked),
                                    self._log.clock)

@@ -15,7 +15,7 @@ from pathlib import Path
 from fenceline.core.errors import FencelineError, HostError
 from fenceline.journal.journal import Entry, open_entries, state_dir
 from fenceline.machines import process
-from fenceline.machines.fabric import namespace_pids, remove_namespace
+from fenceline.machines.namespace import namespace_pids, remove_namespace
 
 _NAMESPACE = re.compile(r"fl-[0-9a-f]{8}")
 

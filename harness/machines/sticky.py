@@ -12,7 +12,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from fenceline.machines.fabric import Fabric, entered_namespace, run_command, unshared_namespace
+from fenceline.machines.namespace import entered_namespace, run_command, unshared_namespace
+from fenceline.machines.sockets import HostSockets
 from fenceline.model.addressing import router_address
 
 #: ms, s: longer than any scenario. Then an entry is never out of date, nor asked for again.
@@ -20,7 +21,7 @@ _HOURS_MS, _HOURS_S = "36000000", "36000"
 _CARD = "uplink"
 
 
-class StickyHost:
+class StickyHost(HostSockets):
     """A host in the service networks of ``fabric``. Not usable before ``create``.
 
     Raises:

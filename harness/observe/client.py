@@ -66,8 +66,7 @@ class ClientObserver(TimedObserver):
     def __init__(self, fabric: Any, topology: Topology, log: EventLog, loop: ObserverLoop,
                  socket_factory: SocketFactory | None = None) -> None:
         super().__init__(log, loop)
-        self._fabric = fabric
-        self._make = socket_factory or self._in_fabric
+        self._make = socket_factory or fabric.tcp_socket
         self._targets = self._targets_in(topology)
         askers = {name: ASKERS[topology.services[name].protocol] for name in self._targets}
         self._dialogues = {name: asker.dialogue for name, asker in askers.items()}
@@ -127,10 +126,6 @@ class ClientObserver(TimedObserver):
         except Timeout as timeout:
             found = last[0].data["error"] if last else "the client did not ask"
             raise Timeout(f"{timeout.message}; last: {found}", timeout.waited) from None
-
-    def _in_fabric(self) -> socket.socket:
-        with self._fabric.entered():  # 16 us
-            return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
     def _turn(self) -> None:
         now = self._log.clock.now_ns()

@@ -57,7 +57,8 @@ class LedgerClient:
                 appends = Appends(target, numbers, log, self._nodes)
                 self._writers[name][target] = (
                     SqlWriter(target.where, appends, self._connector(target.where), log.clock)
-                    if service.protocol == "mysql" else HttpWriter(target.where, appends, self._socket, log, loop))
+                    if service.protocol == "mysql"
+                    else HttpWriter(target.where, appends, fabric.tcp_socket, log, loop))
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -77,13 +78,9 @@ class LedgerClient:
     def _each(self) -> list[Writer]:
         return [writer for writers in self._writers.values() for writer in writers.values()]
 
-    def _socket(self) -> socket.socket:
-        with self._fabric.entered():
-            return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-
     def _connector(self, target: tuple[str, int]) -> Callable[[float], socket.socket]:
         def connect(within: float) -> socket.socket:
-            sock = self._socket()
+            sock = self._fabric.tcp_socket()
             try:
                 sock.settimeout(within)
                 sock.connect(target)

@@ -6,12 +6,10 @@ storage bridge, where the kernel stamps it.
 
 from __future__ import annotations
 
-import errno
-import socket
-import struct
 from dataclasses import dataclass
 from typing import Any
 
+from fenceline.machines.sockets import TcpTo
 from fenceline.model.addressing import address
 from fenceline.model.topology import Topology
 from fenceline.observe import iscsi, nfs
@@ -19,22 +17,12 @@ from fenceline.observe.log import EventLog
 from fenceline.observe.loop import ObserverLoop
 from fenceline.observe.tcp import Followed, Segment, dissect
 from fenceline.observe.timed import TimedObserver
-from fenceline.observe.wire import join_promiscuously, stamp_of
 from fenceline.storage import iscsi as target
 from fenceline.storage import nfs as server
 
 WINDOW = 0.100  # s of writes that are told in one event
 _LATE_NS = 1_000_000  # from the guest's card to the bridge, where the kernel stamps it
-_BUFFER = 8 << 20  # bytes that may wait for us
-_ETH_P_IP = 0x0800
-_SO_TIMESTAMPNS = 35
-_SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 26, 33
 _MAX_STREAMS = 256
-
-#: tcp dst port A or B, as tcpdump -dd compiles it: the answers of the server are not even copied to us.
-_FILTER = ((0x28, 0, 0, 12), (0x15, 0, 9, _ETH_P_IP), (0x30, 0, 0, 23), (0x15, 0, 7, 6), (0x28, 0, 0, 20),
-           (0x45, 5, 0, 0x1FFF), (0xB1, 0, 0, 14), (0x48, 0, 0, 16), (0x15, 1, 0, target.PORT),
-           (0x15, 0, 1, server.PORT), (0x06, 0, 0, 0x40000), (0x06, 0, 0, 0))
 
 
 @dataclass
@@ -97,44 +85,31 @@ class WriteObserver(TimedObserver):
                        if self._network in topology.networks_of(node)} if self._network else {}
         self._streams: dict[tuple[str, int, int], Followed] = {}
         self._gatherer, self._segment = Gatherer(), log.segment
-        self._socket: socket.socket | None = None
+        self._frames: Any | None = None
 
     def _open(self) -> bool:
         if self._network is None:
             return False
-        with self._fabric.entered():
-            # protocol 0 at first: nothing is queued from other interfaces before it is bound
-            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        attach_filter(sock, _FILTER)
-        sock.bind((self._fabric.bridge(self._network), _ETH_P_IP))
-        join_promiscuously(sock, self._fabric.bridge(self._network))
-        self._socket = sock
-        self._loop.add(sock, self._read)
+        self._frames = self._fabric.frames(self._network, TcpTo(target.PORT, server.PORT))
+        self._loop.add(self._frames, self._read)
         return True
 
     def _close(self) -> None:
-        if self._socket is not None:
+        if self._frames is not None:
             self._turn()
-            self._loop.remove(self._socket)
-            self._socket.close()
-            self._socket = None
+            self._loop.remove(self._frames)
+            self._frames.close()
+            self._frames = None
 
     def _read(self) -> None:
         for _ in range(200):  # then the other observers have their turn
-            try:
-                frame, ancillary, _, _ = self._socket.recvmsg(65600, 64)
-            except BlockingIOError:
+            if (found := self._frames.read()) is None:
                 return
-            except OSError as error:
-                if error.errno == errno.ENETDOWN:  # told once when the bridge goes down; it may come back
-                    return
-                raise
+            frame, t_ns = found
             segment = dissect(frame, target.PORT, server.PORT)
             if segment is not None and segment.source in self._nodes:
                 for name in self._written(segment):
-                    self._take(self._nodes[segment.source], name, stamp_of(ancillary, self._log.clock))
+                    self._take(self._nodes[segment.source], name, t_ns)
 
     def _written(self, segment: Segment) -> list[str]:
         """What ``segment`` writes to: the names of LUNs and exports."""
@@ -168,12 +143,3 @@ class WriteObserver(TimedObserver):
     def _tell(self, node: str, lun: str, batch: _Batch) -> None:
         self._log.record("storage", node, "write", {"lun": lun, "count": batch.count}, batch.last_ns,
                          batch.last_ns - batch.first_ns + _LATE_NS)
-
-
-def attach_filter(sock: socket.socket, program: tuple[tuple[int, int, int, int], ...]) -> None:
-    """Lets ``sock`` receive only what the classic BPF ``program`` accepts."""
-    import ctypes
-    code = b"".join(struct.pack("HBBI", *line) for line in program)
-    buffer = ctypes.create_string_buffer(code)  # must live until setsockopt has copied it
-    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER,
-                    struct.pack("HxxxxxxP", len(program), ctypes.addressof(buffer)))

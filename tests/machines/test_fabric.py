@@ -23,7 +23,8 @@ from fenceline.faults import make_fault
 from fenceline.faults.base import FaultControl
 from fenceline.journal.journal import Journal, open_entries
 from fenceline.machines import fabric as fabric_module
-from fenceline.machines.fabric import Fabric, remove_namespace
+from fenceline.machines.fabric import Fabric
+from fenceline.machines.namespace import remove_namespace
 from fenceline.model.addressing import address, mac
 from fenceline.model.load import load_topology
 from fenceline.observe.log import EventLog

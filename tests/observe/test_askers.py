@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
 from types import SimpleNamespace as Thing
@@ -83,7 +82,7 @@ def test_a_connection_is_an_answer(log, loop):
     with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
         service = Thing(vip=Thing(address="127.0.0.1"), port=server.getsockname()[1], protocol="tcp", question=None,
                         active="one", client=None)
-        observer = ClientObserver(Thing(entered=contextlib.nullcontext), Thing(services={"x": service}, nodes={}), log,
+        observer = ClientObserver(Thing(tcp_socket=socket.socket), Thing(services={"x": service}, nodes={}), log,
                                   loop)
         observer.start()
         try:

@@ -102,11 +102,10 @@ def test_an_answer_every_8_ms(log, loop, server):
 def test_the_client_behind_a_router_asks_from_there_four_times_a_second_and_confuses_nobody(log, loop, server):
     entered = []
 
-    @contextlib.contextmanager
     def inside():
         entered.append(True)
-        yield
-    observer = RoutedClientObserver(Thing(entered=inside), topology(server.port), log, loop)
+        return socket.socket()
+    observer = RoutedClientObserver(Thing(tcp_socket=inside), topology(server.port), log, loop)
     observer.start()
     try:
         assert observer.services == ("web",)

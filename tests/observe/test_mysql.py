@@ -152,7 +152,7 @@ def database():
 
 
 class _Host:
-    entered = staticmethod(contextlib.nullcontext)
+    tcp_socket = staticmethod(socket.socket)
 
 
 def topology(port):

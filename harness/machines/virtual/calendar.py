@@ -62,12 +62,12 @@ class Machine:
 
 
 class Calendar:
-    """Serves the socket ``path``; ``epoch`` is the time of day (ns) at which the world begins.
+    """Serves the socket ``path``, or none before ``listen``; ``epoch`` is the time of day (ns) when the world begins.
 
     ``digest`` is a fingerprint of all steps: equal for two runs that took the same course.
     """
 
-    def __init__(self, path: Path, epoch: int = 0, patience: float = PATIENCE) -> None:
+    def __init__(self, path: Path | None = None, epoch: int = 0, patience: float = PATIENCE) -> None:
         self.epoch, self.patience, self.path = epoch, patience, path
         self.steps, self.digest = 0, 0
         self.machines: dict[int, Machine] = {}  # by slot
@@ -88,6 +88,13 @@ class Calendar:
         self._words = memoryview(self._memory).cast("Q")
         self._halves = memoryview(self._memory).cast("H")
         self._null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)  # where a kernel may log its steps
+        self._listener: socket.socket | None = None
+        if path is not None:
+            self.listen(path)
+
+    def listen(self, path: Path) -> None:
+        """Kernels find the calendar at the socket ``path`` from now on. Once in its life."""
+        self.path = path
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
         self._listener.listen(MAX_CLIENTS)
@@ -208,8 +215,9 @@ class Calendar:
         for connection, _ in self._starting.values():
             connection.close()
         self._selector.close()
-        self._listener.close()
-        self.path.unlink(missing_ok=True)
+        if self._listener is not None:
+            self._listener.close()
+            self.path.unlink(missing_ok=True)
         self._words.release()
         self._halves.release()
         self._memory.close()

@@ -15,6 +15,9 @@ from collections.abc import Callable
 from fenceline.core.errors import MachineError
 from fenceline.machines.virtual.calendar import Calendar
 
+#: The time of day at which a world begins, ns since 1970: the same in each, as guests see it. 2027-01-15 08:00 UTC.
+EPOCH = 1_800_000_000_000_000_000
+
 
 class _Turn:
     """A thread's place in the order. What a ``Condition`` calls when it is notified is ``release``."""
@@ -77,7 +80,7 @@ class Ended(MachineError):
 
 
 class VirtualClock:
-    """The time of ``calendar``. See ``fenceline.core.clock.Clock``; made in the harness's main thread.
+    """The time of a ``calendar`` of its own. See ``fenceline.core.clock.Clock``; made in the harness's main thread.
 
     What a job of the calendar raises ends all machines and is raised in the main thread, at the end of what it waits
     for: then there is time, but nothing happens in it any more.
@@ -85,8 +88,9 @@ class VirtualClock:
 
     name = "virtual"
 
-    def __init__(self, calendar: Calendar) -> None:
-        self.calendar = calendar
+    def __init__(self, epoch: int = EPOCH) -> None:
+        self.calendar = Calendar(epoch=epoch)
+        self._over_ns: int | None = None  # when it was, when the calendar was closed
         self._ready: deque[_Turn] = deque()
         self._local = threading.local()
         self._main = _Turn(self, "main")
@@ -98,13 +102,13 @@ class VirtualClock:
     # the clock's own
 
     def now_ns(self) -> int:
-        return self.calendar.now
+        return self.calendar.now if self._over_ns is None else self._over_ns
 
     def now(self) -> float:
-        return self.calendar.now / 1e9
+        return self.now_ns() / 1e9
 
     def sleep(self, seconds: float) -> None:
-        if seconds > 0:
+        if seconds > 0 and self._over_ns is None:
             self._wait(int(seconds * 1e9))
 
     def wait(self, changed: threading.Condition, seconds: float | None) -> bool:
@@ -155,8 +159,12 @@ class VirtualClock:
             self._ready.append(turn)
 
     def end(self) -> None:
-        """The world ends: whoever waits in it goes on with ``Ended``. From the main thread."""
-        self._has_ended = True
+        """The world ends, and time with it: whoever waits in it goes on with ``Ended``. From the main thread; may be
+        repeated."""
+        if self._has_ended:
+            return
+        self._has_ended, self._over_ns = True, self.calendar.now
+        self.calendar.close()
         for turn in self._turns:
             if turn is not self._main:
                 turn.go.release()

@@ -1,4 +1,4 @@
-"""A virtio console (virtio specification 1.2, 5.3): a line into a guest, /dev/hvcN, exact in time in both directions."""
+"""A virtio console (virtio specification 1.2, 5.3): a line into a guest, /dev/hvcN, exact in time both ways."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Console(Device):
     rings_wanted: ClassVar[int] = 2
 
     def __init__(self, calendar: Calendar, name: str, path: Path, heard: Callable[[bytes], None]) -> None:
-        self._heard = heard
+        self.heard = heard
         self._waiting = b""
         super().__init__(calendar, name, path)
 
@@ -49,7 +49,7 @@ class Console(Device):
     def _said(self, data: bytes) -> None:
         self.call(_SEND)
         if data:
-            self._heard(data)
+            self.heard(data)
 
     def _flush(self) -> None:
         if not self.is_ready(_RECEIVE):

@@ -157,10 +157,9 @@ class Disk(Device):
         """Does a request; (its status, bytes written into the guest's memory)."""
         at, faults = sector * SECTOR, self.faults
         length = sum(size for _, size, _ in body)
-        if kind in (_READ, _WRITE):
-            if at + length > self.medium.size or (faults.bad and any(
-                    one in faults.bad for one in range(sector, sector + -(-length // SECTOR)))):
-                return _IO_ERROR, 0
+        if kind in (_READ, _WRITE) and (at + length > self.medium.size or (faults.bad and any(
+                one in faults.bad for one in range(sector, sector + -(-length // SECTOR))))):
+            return _IO_ERROR, 0
         if kind == _READ:
             return _OK, self.scatter(body, self.medium.read(at, length))
         if kind == _WRITE:

@@ -42,7 +42,8 @@ class Host(Port):
     """A host with ``addresses`` at ``switch``. One that is ``sticky`` is the router of most clients: it asks for a
     neighbour once, and believes what it knows until somebody says otherwise."""
 
-    def __init__(self, calendar: Calendar, switch: Switch, mac: str, addresses: list[str], sticky: bool = False) -> None:
+    def __init__(self, calendar: Calendar, switch: Switch, mac: str, addresses: list[str],
+                 sticky: bool = False) -> None:
         super().__init__(f"host at {switch.name}")
         self.calendar, self.switch, self.sticky = calendar, switch, sticky
         self.mac = bytes.fromhex(mac.replace(":", ""))
@@ -57,6 +58,10 @@ class Host(Port):
     def listen(self, address: str, port: int, heard: Datagram) -> None:
         """Takes UDP datagrams to ``port`` of ``address``."""
         self._datagrams[address, port] = heard
+
+    def unlisten(self, address: str, port: int) -> None:
+        """Takes no more of them. May be repeated."""
+        self._datagrams.pop((address, port), None)
 
     def new_port(self) -> int:
         """A port for a connection of ours: one after the other, as chance would have to come from the seed."""

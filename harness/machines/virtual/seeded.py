@@ -28,8 +28,8 @@ def seeded_library() -> Path:
     fd, name = tempfile.mkstemp(dir=library.parent, suffix=".so")
     os.close(fd)
     try:
-        done = subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", name, str(SOURCE)], capture_output=True, text=True,
-                              check=False)
+        done = subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", name, str(SOURCE)], capture_output=True,
+                              text=True, check=False)
         if done.returncode:
             raise HostError(f"can't compile {SOURCE}: {done.stderr.strip()}")
         Path(name).rename(library)  # whole, also for who looks at the same time

@@ -43,6 +43,11 @@ class Connection:
         self._emit(_SYN, self._oldest)
         self._arm(_SYN_AGAIN)
 
+    @property
+    def peer(self) -> tuple[str, int]:
+        """The other end's address and port."""
+        return self._key[2:]
+
     def send(self, data: bytes) -> int:
         """Sends ``data``; all of it is taken.
 
@@ -120,8 +125,9 @@ class Connection:
     def _emit(self, flags: int, sequence: int, data: bytes = b"") -> None:
         source, source_port, target, port = self._key
         options = struct.pack("!BBH", 2, 4, _SEGMENT) if flags & _SYN else b""
-        body = struct.pack("!HHIIBBHHH", source_port, port, sequence % _WRAP, self._expected, (5 + len(options) // 4) << 4,
-                           flags, 0xFFFF, 0, 0) + options + data
+        words = 5 + len(options) // 4
+        body = struct.pack("!HHIIBBHHH", source_port, port, sequence % _WRAP, self._expected, words << 4, flags, 0xFFFF,
+                           0, 0) + options + data
         value = checksum(pseudo_header(source, target, TCP, len(body)) + body)
         self._host.send(source, target, TCP, body[:16] + value.to_bytes(2, "big") + body[18:])
 

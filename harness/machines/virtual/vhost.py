@@ -9,6 +9,7 @@ specification 1.2, 2.7 "Split Virtqueues".
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import socket
@@ -265,7 +266,8 @@ class Device:
             while self._descriptors:
                 os.close(self._descriptors.pop())
         elif request not in (_SET_FEATURES, _SET_PROTOCOL_FEATURES):
-            raise MachineError(f"the guest at {self.name} sent a vhost-user request that no such kernel sends: {request}")
+            raise MachineError(f"the guest at {self.name} sent a vhost-user request that no such kernel sends: "
+                               f"{request}")
         return None
 
     def _take_memory(self, payload: bytes) -> None:
@@ -292,10 +294,8 @@ class Device:
         heard: list[bool] = []
 
         def hear() -> None:
-            try:
+            with contextlib.suppress(ConnectionError):
                 backend.recv(4096)
-            except ConnectionError:
-                pass
             heard.append(True)
         self.calendar.watch(backend, hear)
         self._is_asking = True

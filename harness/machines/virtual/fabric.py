@@ -1,0 +1,153 @@
+"""The fabric of a virtual world: its switches, and the harness's own hosts at them. No namespace, no root."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from fenceline.core.errors import HostError
+from fenceline.machines.virtual.capture import PcapFile
+from fenceline.machines.virtual.clock import VirtualClock
+from fenceline.machines.virtual.frames import Frame
+from fenceline.machines.virtual.host import Host
+from fenceline.machines.virtual.nic import NetworkCard
+from fenceline.machines.virtual.sockets import FrameSocket, TcpSocket, UdpSocket, VirtualPoller
+from fenceline.machines.virtual.switch import Rule, Switch
+from fenceline.model.addressing import address, bmc_address, harness_address, mac, router_address
+from fenceline.model.topology import Topology
+
+_ASK_AGAIN = 0.1  # s between two ARP probes
+
+
+class VirtualFabric:
+    """The networks of ``topology``; see ``fenceline.machines.fabric.Fabric`` for what each method means."""
+
+    def __init__(self, clock: VirtualClock, topology: Topology, seed: int = 0) -> None:
+        self.clock, self.topology = clock, topology
+        calendar = clock.calendar
+        self.switches = {network: Switch(calendar, network, seed) for network in topology.networks}
+        self.cards: dict[tuple[str, str], NetworkCard] = {}  # by node and network
+        self.hosts: dict[str, Host] = {}
+        self.routers: dict[str, Host] = {}
+        for number, (network, settings) in enumerate(topology.networks.items()):
+            addresses = []
+            if settings.role in ("management", "service"):
+                addresses.append(str(harness_address(topology, network)))
+            if settings.role == "management":
+                addresses += [str(bmc_address(topology, node)) for node in topology.service_nodes]
+            self.hosts[network] = Host(calendar, self.switches[network], f"52:54:00:fe:00:{number:02x}", addresses)
+            if settings.role == "service":
+                self.routers[network] = Host(calendar, self.switches[network], f"52:54:00:fe:01:{number:02x}",
+                                             [str(router_address(topology, network))], sticky=True)
+
+    def create(self) -> None:
+        """It is there."""
+
+    def close(self) -> None:
+        """Nothing is left of it."""
+
+    def mac(self, node: str, network: str) -> str:
+        return mac(self.topology, node, network)
+
+    # sockets
+
+    def poller(self) -> VirtualPoller:
+        return VirtualPoller(self.clock)
+
+    def _host_of(self, hosts: dict[str, Host], wanted: str) -> Host:
+        for network, settings in self.topology.networks.items():
+            if network in hosts and hosts[network].addresses and IPv4Address(wanted) in settings.subnet:
+                return hosts[network]
+        raise KeyError(wanted)
+
+    def tcp_socket(self) -> TcpSocket:
+        return TcpSocket(self.clock, lambda wanted: self._host_of(self.hosts, wanted))
+
+    def udp_socket(self, own: str, port: int) -> UdpSocket:
+        try:
+            host = self._host_of(self.hosts, own)
+        except KeyError:
+            raise HostError(f"no network of the virtual world has the address {own}") from None
+        return UdpSocket(self.clock, host, own, port)
+
+    def frames(self, network: str, match: Callable[[Frame], bool], node: str | None = None) -> FrameSocket:
+        return FrameSocket(self.clock, self.switches[network], self.hosts[network], match,
+                           None if node is None else self.cards[node, network])
+
+    def capture(self, network: str, path: Path, snap: int, size: int) -> PcapFile:
+        return PcapFile(self.clock.calendar, self.switches[network], path, snap, size)
+
+    def router(self) -> VirtualRouter:
+        return VirtualRouter(self)
+
+    # cables
+
+    def set_link(self, node: str, network: str, up: bool) -> None:
+        self.cards[node, network].set_link(up)
+
+    def link_is_up(self, node: str, network: str) -> bool:
+        return self.cards[node, network].is_up
+
+    def answers_arp(self, node: str, network: str, within: float) -> bool:
+        own = address(self.topology, node, network)
+        heard: list[bool] = []
+        changed = threading.Condition()
+
+        def answer(_: object, frame: Frame) -> None:
+            data = frame.data
+            if frame.ethertype == 0x0806 and data[21] == 2 and data[28:32] == own.packed:
+                heard.append(True)
+        switch, host = self.switches[network], self.hosts[network]
+        # RFC 5227: a probe, from nobody
+        probe = (b"\xff" * 6 + host.mac + bytes.fromhex("0806000108000604" "0001") + host.mac + bytes(10) + own.packed)
+        switch.taps.append(answer)
+        end = self.clock.now() + within
+        try:
+            while not heard and (left := end - self.clock.now()) > 0:
+                switch.send(host, Frame(probe.ljust(60, b"\0")))
+                with changed:
+                    self.clock.wait(changed, min(_ASK_AGAIN, left))
+        finally:
+            switch.taps.remove(answer)
+        return bool(heard)
+
+    # rules
+
+    def add_rule(self, network: str, rule: Rule) -> None:
+        """From now on ``rule`` has a say in ``network``."""
+        self.switches[network].add(rule)
+
+    def remove_rule(self, network: str, name: str) -> None:
+        """The rule ``name`` has no say any more; what it held goes on its way."""
+        switch = self.switches[network]
+        for rule in switch.rules:
+            if rule.name == name:
+                switch.release(rule)
+        switch.remove(name)
+
+    def rule(self, network: str, name: str) -> Rule | None:
+        """The rule ``name`` of ``network``, if it is in force."""
+        return next((rule for rule in self.switches[network].rules if rule.name == name), None)
+
+
+class VirtualRouter:
+    """A host in the service networks that asks for a neighbour once; see ``fenceline.machines.sticky.StickyHost``."""
+
+    def __init__(self, fabric: VirtualFabric) -> None:
+        self._fabric = fabric
+
+    def create(self) -> None:
+        """It is there."""
+
+    def tcp_socket(self) -> TcpSocket:
+        fabric = self._fabric
+        return TcpSocket(fabric.clock, lambda wanted: fabric._host_of(fabric.routers, wanted))
+
+    def forget(self) -> None:
+        for host in self._fabric.routers.values():
+            host.forget()
+
+    def close(self) -> None:
+        """Nothing is left of it."""
