@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from fenceline.faults import FaultControl
 from fenceline.fencing.bmc import BmcMode
 from fenceline.guest.ssh import Result
 from fenceline.journal.journal import Journal
-from fenceline.machines.protocol import Power
+from fenceline.machines.protocol import AgentStream, Power
 from fenceline.model.event import Event, now_ns
 from fenceline.model.topology import Topology
 from fenceline.observe.log import EventLog
@@ -28,6 +29,18 @@ from fenceline.scenario.pool import ClusterPool
 from fenceline.scenario.run import Run, RunInfo
 from fenceline.scenario.scene import Scene
 from fenceline.stacks.state import ClusterState, MemberState, ResourceState
+
+
+def heard(stream: AgentStream, within: float = 10.0) -> bytes:
+    """What ``stream`` says next; b"" at its end."""
+    until = time.monotonic() + within
+    while True:
+        try:
+            return stream.read(2**20)
+        except BlockingIOError:
+            assert time.monotonic() < until, "nothing came"
+            time.sleep(0.005)
+
 
 
 class FastLog(EventLog):
@@ -95,7 +108,7 @@ class FakeMachine:
     def processes(self) -> tuple[int, ...]:
         return ()
 
-    def agent_stream(self) -> int | None:
+    def agent_stream(self) -> AgentStream | None:
         return None
 
     def start(self) -> None:

@@ -26,11 +26,9 @@ from fenceline.guest.base import base_seed
 from fenceline.guest.ssh import Session, make_key, write_private_key
 from fenceline.journal.journal import Journal, open_entries, state_dir
 from fenceline.machines.console import console_tail
-from fenceline.machines.drivers import DRIVERS, make_driver
-from fenceline.machines.fabric import Fabric
+from fenceline.machines.drivers import DRIVERS, make_driver, make_fabric
 from fenceline.machines.image import ensure_image
 from fenceline.machines.protocol import DriverContext, Machine, MachineSpec, Nic, Power
-from fenceline.machines.sticky import StickyHost
 from fenceline.model.addressing import management_address
 from fenceline.model.event import Event
 from fenceline.model.load import dump_topology
@@ -119,10 +117,11 @@ class Cluster:
         self._undo.callback(self._close_journal)
         self.folder = self._make_folder()
         self.consoles.mkdir(parents=True, exist_ok=True)
-        self.fabric = Fabric(self.identity, topology, self.journal)
+        self.fabric = make_fabric(self.options.driver, self.options.uri, self.identity, topology, self.journal,
+                                  self.clock)
         self._undo.callback(self.fabric.close)
         self.fabric.create()
-        self.router = StickyHost(self.fabric)
+        self.router = self.fabric.router()
         self._undo.callback(self.router.close)
         self.router.create()
         self.loop = ObserverLoop(self.log, self.fabric)
@@ -183,7 +182,8 @@ class Cluster:
 
     def _make_sessions(self) -> None:
         for node in self.topology.nodes:
-            session = Session(node, self._connector(node), self._key, self._host_key, self.clock)
+            session = self.driver.session(node) or Session(node, self._connector(node), self._key, self._host_key,
+                                                           self.clock)
             self._sessions[node] = session
             self._undo.callback(session.close)
 
@@ -228,6 +228,7 @@ class Cluster:
             if settings.role == "client":
                 nfs_server.seed_client(topology, node, seed)
             seed.late += settings.rc_local
+            self.driver.seed(seed)
             path = self.folder / f"{node}.seed"
             seed.write(path)
             nics = tuple(Nic(network, self.fabric.mac(node, network), self.fabric.bridge(network),
@@ -251,8 +252,7 @@ class Cluster:
         if kind == "power.on":
             stream = self.machines[node].agent_stream()
             if stream is not None:
-                # a copy: the machine closes its own at the next start
-                self._guests[node].attach(os.dup(stream))
+                self._guests[node].attach(stream)
         elif kind == "power.off":
             self._sessions[node].close()
 

@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from fenceline.core.poller import HostPoller, Poller
+
 
 class Clock(Protocol):
     """A clock of one world. Stamps of two clocks are never compared."""
 
-    #: Which figures are told with: "real", "virtual".
+    #: What figures are told with: "real" where it is the host's.
     name: str
 
     def now_ns(self) -> int:
@@ -32,6 +34,9 @@ class Clock(Protocol):
         """Gives up the lock of ``changed``, which the caller holds, until somebody notifies it or ``seconds`` have
         passed (None: for as long as it takes), and takes it again. False: they have passed. It may return early
         without a reason: whoever calls it looks again."""
+
+    def poller(self) -> Poller:
+        """A new one, whose waits are waits of this clock: for sockets of the networks that belong to it."""
 
     def thread(self, work: Callable[[], object], name: str) -> threading.Thread:
         """Starts a thread that does ``work``; its waits are waits of this clock. It does not keep the process."""
@@ -54,6 +59,9 @@ class HostClock:
 
     def wait(self, changed: threading.Condition, seconds: float | None) -> bool:
         return changed.wait(seconds)
+
+    def poller(self) -> Poller:
+        return HostPoller()
 
     def thread(self, work: Callable[[], object], name: str) -> threading.Thread:
         made = threading.Thread(target=work, name=name, daemon=True)

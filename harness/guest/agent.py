@@ -516,8 +516,11 @@ class Agent:
             self.out.put("quorum", state)
 
 
-def default_device(cpuinfo):
-    """The agent's serial line: UML's is ssl0; QEMU's is the second, as the first is the console."""
+def default_device(cpuinfo, is_there=os.path.exists):
+    """The agent's serial line: in virtual time the first virtio console; otherwise UML's is ssl0, and QEMU's the
+    second, as the first is the console."""
+    if is_there("/dev/hvc0"):
+        return "/dev/hvc0"
     return "/dev/ttyS0" if "User Mode Linux" in cpuinfo else "/dev/ttyS1"
 
 

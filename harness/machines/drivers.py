@@ -5,13 +5,15 @@ A driver is a module that registers one ``DriverKind``; it is found through the 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from fenceline.core.clock import Clock
 from fenceline.core.errors import HostError
 from fenceline.core.registry import Registry
+from fenceline.journal.journal import Journal
 from fenceline.machines.image import GuestImage
 from fenceline.machines.protocol import Driver, DriverContext
+from fenceline.model.topology import Topology
 
 #: The word for whichever driver suits this host best.
 AUTO = "auto"
@@ -34,6 +36,9 @@ class DriverKind(Protocol):
 
     def clock(self) -> Clock:
         """The clock of one cluster that is about to be made: the host's, or one of its own, which begins anew."""
+
+    def fabric(self, identity: str, topology: Topology, journal: Journal, clock: Clock) -> Any:
+        """The networks of one cluster, not made yet: ``fenceline.machines.fabric.Fabric``, or what does the same."""
 
     def make(self, context: DriverContext, uri: str | None) -> Driver:
         """The driver of one cluster; ``context.clock`` is one that ``clock`` gave.
@@ -83,6 +88,15 @@ def make_clock(name: str, uri: str | None = None) -> Clock:
         HostError: see ``make_driver``.
     """
     return _kind(name, uri).clock()
+
+
+def make_fabric(name: str, uri: str | None, identity: str, topology: Topology, journal: Journal, clock: Clock) -> Any:
+    """The networks for machines of the driver ``name``; see ``DriverKind.fabric``.
+
+    Raises:
+        HostError: see ``make_driver``.
+    """
+    return _kind(name, uri).fabric(identity, topology, journal, clock)
 
 
 def _kind(name: str, uri: str | None) -> DriverKind:

@@ -7,12 +7,9 @@ out: no uplink, no default route, no forwarding.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import socket
-import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +19,7 @@ from fenceline.journal.journal import Journal
 from fenceline.machines.namespace import NETNS_DIR, entered_namespace, remove_namespace, run_command
 from fenceline.machines.sockets import HostSockets
 from fenceline.machines.sticky import StickyHost
+from fenceline.machines.tcpdump import Tcpdump
 from fenceline.model.addressing import address, bmc_address, harness_address, mac, pdu_address
 from fenceline.model.topology import Topology
 
@@ -121,6 +119,17 @@ class Fabric(HostSockets):
         """The calling *thread* is inside the fabric: sockets made here stay in it for their life."""
         with entered_namespace(self._fd):
             yield
+
+    def router(self) -> StickyHost:
+        """The host behind which clients sit that do not ask again."""
+        return StickyHost(self)
+
+    def capture(self, network: str, path: Path, snap: int, size: int) -> Tcpdump | None:
+        """Writes what passes ``network`` into the files ``path`` with 0 and 1 behind it, of ``size`` bytes, the first
+        ``snap`` bytes of each packet. None: the host has not what that needs."""
+        if not Tcpdump.is_there():
+            return None
+        return Tcpdump(self.command, self.bridge(network), path, snap, size)
 
     def set_link(self, node: str, network: str, up: bool) -> None:
         """Plugs the cable of ``node`` in ``network`` in or out, on the switch's side. May be repeated."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fenceline.core.clock import HOST_CLOCK, Clock
 from fenceline.machines.image import GuestImage
+
+if TYPE_CHECKING:
+    from fenceline.guest.seed import Seed
+    from fenceline.guest.ssh import Result
 
 
 class Power(StrEnum):
@@ -47,8 +52,49 @@ class MachineSpec:
     boot_time: float = 0.0
 
 
+class Session(Protocol):
+    """Runs commands in one guest: see ``fenceline.guest.ssh.Session``."""
+
+    node: str
+
+    def run(self, command: str | Sequence[str], within: float = 30.0, check: bool = True,
+            text: str | None = None) -> Result: ...
+    def wait(self, within: float) -> float: ...
+    def close(self) -> None: ...
+
+
 #: Called with (machine name, event kind, stamp in ns, data): power.on, power.off, power.paused, ...
 PowerListener = Callable[[str, str, int, dict], None]
+
+
+class AgentStream(Protocol):
+    """Bytes that come, for whoever polls it by the clock."""
+
+    def read(self, size: int) -> bytes:
+        """Up to ``size`` bytes, b"" at the end. Raises BlockingIOError: there are none yet."""
+    def close(self) -> None: ...
+
+
+class FileStream:
+    """What comes from the file descriptor ``fd``, of which it makes a copy of its own."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = os.dup(fd)
+        os.set_blocking(self._fd, False)
+
+    def fileno(self) -> int:
+        """For whoever waits for it."""
+        return self._fd
+
+    def read(self, size: int) -> bytes:
+        """See ``AgentStream``."""
+        return os.read(self._fd, size)
+
+    def close(self) -> None:
+        """Closes the copy. May be repeated."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
 class Link(Protocol):
@@ -84,9 +130,9 @@ class Machine(Protocol):
     def link(self, network: str) -> Link: ...
     def processes(self) -> tuple[int, ...]:
         """The pids of the host's processes that execute it (their children are not listed); none while it is off."""
-    def agent_stream(self) -> int | None:
-        """A readable file descriptor with the guest agent's JSON lines since the last ``start``; the machine's
-        to close. A new one at every start."""
+    def agent_stream(self) -> AgentStream | None:
+        """The guest agent's JSON lines since the last ``start``, for one reader, who closes it. None: it never
+        started."""
     def close(self) -> None:
         """Power off and remove everything that the machine left on the host, except the console's file."""
 
@@ -98,6 +144,10 @@ class Driver(Protocol):
     name: str
     slowdown: float
 
+    def seed(self, seed: Seed) -> None:
+        """Adds what a machine needs of its ``seed`` to be one of the driver's."""
+    def session(self, node: str) -> Session | None:
+        """The driver's own way to run commands in ``node``; None: by SSH, over the management network."""
     def create(self, spec: MachineSpec) -> Machine: ...
     def close(self) -> None: ...
 

@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from fenceline.machines.namespace import entered_namespace, run_command, unshared_namespace
 from fenceline.machines.sockets import HostSockets
@@ -28,7 +29,7 @@ class StickyHost(HostSockets):
         HostError: from every method, when the host refuses.
     """
 
-    def __init__(self, fabric: Fabric) -> None:
+    def __init__(self, fabric: Any) -> None:
         self._fabric = fabric
         self._fd = -1
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 from typing import Any
 
+from fenceline.machines.protocol import AgentStream
 from fenceline.model.event import Event
 from fenceline.observe.log import EventLog
 from fenceline.observe.loop import ObserverLoop
@@ -61,31 +61,30 @@ class GuestObserver:
         self.current: dict[tuple, dict[str, Any]] = {}
         self._changing = threading.Lock()
         self._log, self._loop = log, loop
-        self._fd = -1
+        self._stream: AgentStream | None = None
         self._rest = b""
         self._heard_ns = 0
         log.listeners.append(self._on_event)
         loop.at_stop.append(self.close)
 
-    def attach(self, fd: int) -> None:
-        """Reads from ``fd`` from now on, in place of an earlier one; it is ours to close."""
-        self._loop.call(lambda: self._attach(fd))
+    def attach(self, stream: AgentStream) -> None:
+        """Reads from ``stream`` from now on, in place of an earlier one; it is ours to close."""
+        self._loop.call(lambda: self._attach(stream))
 
-    def _attach(self, fd: int) -> None:
+    def _attach(self, stream: AgentStream) -> None:
         self._detach()
-        os.set_blocking(fd, False)
-        self._fd, self._rest, self._heard_ns = fd, b"", 0
-        self._loop.add(fd, lambda: self._read(fd))
+        self._stream, self._rest, self._heard_ns = stream, b"", 0
+        self._loop.add(stream, lambda: self._read(stream))
 
     def detach(self) -> None:
         """Stops reading, and closes the stream. May be repeated."""
         self._loop.call(self._detach)
 
     def _detach(self) -> None:
-        if self._fd >= 0:
-            self._loop.remove(self._fd)
-            os.close(self._fd)
-            self._fd = -1
+        if self._stream is not None:
+            self._loop.remove(self._stream)
+            self._stream.close()
+            self._stream = None
 
     def close(self) -> None:
         """Detaches, and lets go of the log."""
@@ -110,9 +109,9 @@ class GuestObserver:
         with self._changing:  # the power goes in another thread than the loop's
             self.current = {}
 
-    def _read(self, fd: int) -> None:
+    def _read(self, stream: AgentStream) -> None:
         try:
-            chunk = os.read(fd, 65536)
+            chunk = stream.read(65536)
         except BlockingIOError:
             return
         except OSError:  # EIO: the other end of a pseudo terminal is closed

@@ -7,13 +7,13 @@ import heapq
 import itertools
 import os
 import selectors
-import socket
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from fenceline.core.clock import Flag
 from fenceline.core.errors import HostError
 from fenceline.observe.log import EventLog
 
@@ -53,17 +53,13 @@ class ObserverLoop:
         self._log = log
         self.clock = log.clock
         self._source = source
-        self._selector = selectors.DefaultSelector()
+        self._poller = self.clock.poller()
         self._timers: list[tuple[float, int, Timer]] = []
         self._count = itertools.count()
         self._soon: deque[Callable[[], None]] = deque()
         self._complaints: set[str] = set()
         #: Called by ``stop`` when the thread has ended: for what observers must close then.
         self.at_stop: list[Callable[[], None]] = []
-        self._wake_in, self._wake_out = socket.socketpair()
-        for end in (self._wake_in, self._wake_out):
-            end.setblocking(False)
-        self._selector.register(self._wake_in, READ, self._drain)
         self._polled_ns = self._ready_ns = self.clock.now_ns()
         self._stopping = False
         self._lock = threading.Lock()
@@ -72,10 +68,8 @@ class ObserverLoop:
 
     def _start(self) -> None:
         entered: deque[BaseException | None] = deque()
-        ready = threading.Event()
-        self._thread = threading.Thread(target=self._main, args=(entered, ready), daemon=True,
-                                        name=f"fenceline-{self._source}")
-        self._thread.start()
+        ready = Flag(self.clock)
+        self._thread = self.clock.thread(lambda: self._main(entered, ready), f"fenceline-{self._source}")
         ready.wait()
         if entered and entered[0] is not None:
             self._thread = None
@@ -101,8 +95,7 @@ class ObserverLoop:
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Calls ``callback`` in the thread, as soon as it can. From any thread."""
         self._soon.append(callback)
-        with contextlib.suppress(OSError):  # full: it will wake up anyway; closed: it has stopped
-            self._wake_out.send(b"x")
+        self._poller.wake()
 
     def late_ns(self) -> int:
         """In a callback: how long (ns) ago at most the file that it is called for became ready."""
@@ -123,9 +116,7 @@ class ObserverLoop:
         for close in self.at_stop:
             close()
         self.at_stop.clear()
-        for end in (self._wake_in, self._wake_out):
-            end.close()
-        self._selector.close()
+        self._poller.close()
 
     def _schedule(self, timer: Timer) -> Timer:
         with self._lock:
@@ -139,7 +130,7 @@ class ObserverLoop:
         if thread is None or thread is threading.current_thread() or not thread.is_alive():
             action()
             return
-        done = threading.Event()
+        done = Flag(self.clock)
 
         def run() -> None:
             try:
@@ -152,20 +143,12 @@ class ObserverLoop:
             pass  # it may end without having come to us
 
     def _add(self, file: Any, callback: Callable[[], None], events: int) -> None:
-        self._remove(file)  # or the stale entry of a closed descriptor whose number came back
-        self._selector.register(file, events, callback)
+        self._poller.add(file, callback, events)
 
     def _remove(self, file: Any) -> None:
-        # KeyError: unknown; ValueError: closed already; RuntimeError: the selector is closed
-        with contextlib.suppress(KeyError, ValueError, RuntimeError):
-            self._selector.unregister(file)
+        self._poller.remove(file)
 
-    def _drain(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while self._wake_in.recv(4096):
-                pass
-
-    def _main(self, entered: deque[BaseException | None], ready: threading.Event) -> None:
+    def _main(self, entered: deque[BaseException | None], ready: Flag) -> None:
         try:
             self._hurry()
             with self.fabric.entered() if self.fabric is not None else contextlib.nullcontext():
@@ -195,13 +178,13 @@ class ObserverLoop:
             due = self._timers[0][0] if self._timers else None
         wait = None if due is None else max(0.0, due - self.clock.now())
         begin, before = self.clock.now_ns(), self._polled_ns
-        ready = self._selector.select(0 if self._soon else wait)
+        ready = self._poller.poll(0 if self._soon else wait)
         self._polled_ns = self.clock.now_ns()
         # what a poll finds at once may have been waiting ever since the one before it
         self._ready_ns = before if self._polled_ns - begin < _IMMEDIATE else self._polled_ns
-        for key, _ in ready:
-            if self._selector.get_map().get(key.fd) is key:  # not removed by a callback before it
-                self._call(key.data)
+        for file, callback in ready:
+            if self._poller.has(file, callback):  # not removed by a callback before it
+                self._call(callback)
         for _ in range(len(self._soon)):
             self._call(self._soon.popleft())
         self._run_timers()

@@ -119,10 +119,10 @@ def test_a_wish_by_message_is_in_the_machine_s_own_time(world):
 
 def test_a_paused_machine_does_not_run_and_catches_up_when_resumed(world):
     kernel, machine = begin(world, 1, [100])
-    machine.is_paused = True
+    world.pause(machine)
     world.run_until(200)
     assert kernel.ran == []
-    machine.is_paused = False
+    world.resume(machine)
     world.run_until(300)
     assert kernel.ran == [200]
 

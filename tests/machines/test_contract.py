@@ -91,19 +91,18 @@ class World:
         """The guest's line since the last start."""
         self.leave()
         if self.has_guest:
-            self._stream = os.dup(self.machine.agent_stream())
-            os.set_blocking(self._stream, False)
+            self._stream = self.machine.agent_stream()
 
     def leave(self) -> None:
         if self._stream is not None:
-            os.close(self._stream)
+            self._stream.close()
         self._stream, self._heard = None, b""
 
     def read(self) -> bytes | None:
         """All that came by now; None: and no more will."""
         while True:
             try:
-                chunk = os.read(self._stream, 2**20)
+                chunk = self._stream.read(2**20)
             except BlockingIOError:
                 return self._heard
             if not chunk:

@@ -22,6 +22,7 @@ ALLOWED = {
     "harness/host/checks.py": "which programs only one driver needs: to be said by the driver's kind",
     "harness/host/doctor.py": "likewise, and what of it works: to be asked of the driver's kind",
     "harness/host/info.py": "whether KVM works, which is shown with the host's checks",
+    "harness/commands/host.py": "virtual machines' kernel is built by a command: to be offered by the driver's kind",
     "harness/faults/node.py": "the program by which UML machines panic: to be said by the driver's kind",
     "harness/journal/reap.py": "libvirt domains that a killed run left are undone by what made them",
     "harness/machines/image.py": "an image holds the kernel of UML machines, and where it is",
@@ -51,7 +52,7 @@ def no_kvm(monkeypatch):
 
 
 def test_the_shipped_ones_come_through_the_registry():
-    assert names() == ("auto", "libvirt", "uml")
+    assert names() == ("auto", "libvirt", "uml", "virtual")
     assert all(DRIVERS[name].name == name and DRIVERS[name].title for name in DRIVERS)
 
 
@@ -67,7 +68,7 @@ def test_uml_is_taken_where_kvm_does_not_work_and_libvirt_where_it_does(monkeypa
 
 def test_one_of_somebody_else_is_named_made_and_preferred_as_it_says(plug_in, no_kvm):
     plug_in(0)
-    assert names() == ("auto", "cloud", "libvirt", "uml")
+    assert names() == ("auto", "cloud", "libvirt", "uml", "virtual")
     assert resolved_name("auto") == "uml"
     assert make_driver("cloud", "context", "somewhere") == ("cloud", "context", "somewhere")
     plug_in(3)

@@ -22,7 +22,7 @@ from fenceline.core.errors import FaultError, HostError
 from fenceline.faults import make_fault
 from fenceline.faults.base import FaultControl
 from fenceline.journal.journal import Journal, open_entries
-from fenceline.machines import fabric as fabric_module
+from fenceline.machines import namespace
 from fenceline.machines.fabric import Fabric
 from fenceline.machines.namespace import remove_namespace
 from fenceline.model.addressing import address, mac
@@ -159,16 +159,16 @@ def test_close_leaves_nothing_and_may_be_repeated(tmp_path, topology):
     remove_namespace(made.namespace)  # nothing to remove is fine
 
 
-@pytest.mark.parametrize("ask", [remove_namespace, fabric_module.namespace_pids])
+@pytest.mark.parametrize("ask", [remove_namespace, namespace.namespace_pids])
 def test_a_namespace_that_another_removes_meanwhile_has_gone_and_one_that_stays_is_an_error(tmp_path, monkeypatch, ask):
-    monkeypatch.setattr(fabric_module, "_NETNS_DIR", tmp_path)
+    monkeypatch.setattr(namespace, "NETNS_DIR", tmp_path)
     name, place = f"fl-{secrets.token_hex(4)}", None
 
     def refused(command):
         if place:
             place.unlink()
         raise HostError("no such file")
-    monkeypatch.setattr(fabric_module, "run_command", refused)
+    monkeypatch.setattr(namespace, "run_command", refused)
     (tmp_path / name).touch()
     with pytest.raises(HostError):
         ask(name)

@@ -7,24 +7,26 @@ import shutil
 import socket
 import subprocess
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from fenceline.core.errors import HostError
+from fenceline.machines.tcpdump import Tcpdump
 from fenceline.observe.capture import Capture
 from tests.fabrics import plugged, real_fabric
 from tests.judge import logs
 
 
-def test_without_tcpdump_nothing_is_captured(tmp_path, monkeypatch):
+def test_where_the_fabric_can_capture_nothing_nothing_is_captured(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    capture = Capture(None, logs.topology())
+    assert not Tcpdump.is_there()
+    capture = Capture(SimpleNamespace(capture=lambda *what: None), logs.topology())
     assert not capture.start(tmp_path / "captures")
-    assert not (tmp_path / "captures").exists()
     capture.stop()
 
 
-class Tcpdump:
+class Process:
     """``survives`` so many signals."""
 
     def __init__(self, survives: int) -> None:
@@ -42,10 +44,14 @@ class Tcpdump:
 
 def test_one_that_does_not_end_is_said_and_the_others_are_ended():
     capture = Capture(None, logs.topology())
-    running = capture._running = [Tcpdump(2), Tcpdump(1), Tcpdump(0)]
-    with pytest.raises(HostError, match="tcpdump survives SIGKILL for 3 s: pids 4713$"):
+    processes = [Process(2), Process(1), Process(0)]
+    for process in processes:
+        made = Tcpdump.__new__(Tcpdump)
+        made._process = process
+        capture._running.append(made)
+    with pytest.raises(HostError, match="tcpdump survives SIGKILL for 3 s: pid 4713$"):
         capture.stop()
-    assert [one.survives for one in running] == [0, -1, -1]
+    assert [one.survives for one in processes] == [0, -1, -1]
     capture.stop()
 
 

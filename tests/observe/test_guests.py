@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from fenceline.cluster.cluster import Cluster
+from fenceline.machines.protocol import FileStream
 from fenceline.observe.guests import GuestObserver, parse_line
 
 MOUNT = {"source": "/dev/sda", "mountpoint": "/srv/www", "fstype": "ext4", "mounted": True}
@@ -20,11 +21,17 @@ def line(kind, **data) -> bytes:
     return json.dumps({"kind": kind, "data": data}).encode() + b"\n"
 
 
+def _own(fd):
+    made = FileStream(fd)
+    os.close(fd)
+    return made
+
+
 @pytest.fixture
 def stream(log, loop):
     read, write = os.pipe()
     observer = GuestObserver("rs-01", log, loop)
-    observer.attach(read)
+    observer.attach(_own(read))
     yield observer, write
     observer.close()
     os.close(write)
@@ -116,12 +123,12 @@ def test_after_a_silence_the_bound_is_its_length(log, stream):
 def test_a_new_stream_replaces_the_old_one(log, stream):
     observer, write = stream
     read, second = os.pipe()
-    observer.attach(read)
+    observer.attach(_own(read))
     os.write(second, line("tick"))
     wait(log, "tick")
     os.close(second)
     for _ in range(100):
-        if observer._fd < 0:
+        if observer._stream is None:
             break
         time.sleep(0.01)
     with pytest.raises(OSError):

@@ -14,6 +14,7 @@ except ImportError as missing:
     raise HostError("the libvirt driver needs libvirt-python, which is built on the host: apt-get install "
                     "libvirt-dev gcc pkg-config python3-dev, then pip install libvirt-python") from missing
 
+from fenceline.guest.seed import Seed
 from fenceline.machines.libvirt.daemon import Libvirtd, ensure_event_loop, open_connection
 from fenceline.machines.libvirt.domain import Hypervisor
 from fenceline.machines.libvirt.kvm import kvm_usable
@@ -71,6 +72,12 @@ class LibvirtDriver:
         if self._connection.getType() == "TEST":
             return "test"
         return "kvm" if kvm_usable(context.image)[0] else "qemu"
+
+    def seed(self, seed: Seed) -> None:
+        """Its machines need nothing of their own."""
+
+    def session(self, node: str) -> None:
+        """By SSH."""
 
     def create(self, spec: MachineSpec) -> LibvirtMachine:
         machine = LibvirtMachine(spec, self._host)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from fenceline.core.clock import HOST_CLOCK, Clock
+from fenceline.journal.journal import Journal
 from fenceline.machines.drivers import DRIVERS
+from fenceline.machines.fabric import Fabric
 from fenceline.machines.image import GuestImage, find_image
 from fenceline.machines.protocol import Driver, DriverContext
+from fenceline.model.topology import Topology
 
 _KERNEL = "linux-image-"
 
@@ -29,6 +32,9 @@ class Libvirt:
 
     def clock(self) -> Clock:
         return HOST_CLOCK
+
+    def fabric(self, identity: str, topology: Topology, journal: Journal, clock: Clock) -> Fabric:
+        return Fabric(identity, topology, journal)
 
     def make(self, context: DriverContext, uri: str | None) -> Driver:
         from fenceline.machines.libvirt.driver import LibvirtDriver

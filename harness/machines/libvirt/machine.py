@@ -26,7 +26,7 @@ from fenceline.machines.libvirt.run import (
     machine_errors,
     make_overlay,
 )
-from fenceline.machines.protocol import MachineSpec, Nic, Power
+from fenceline.machines.protocol import AgentStream, FileStream, MachineSpec, Nic, Power
 
 _PANIC_LIMIT = 10.0  # seconds, times the driver's slowdown
 _PANIC_WORDS = b"Kernel panic - not syncing"
@@ -293,8 +293,8 @@ class LibvirtMachine:
         run = self.run
         return () if run is None or run.pid is None else (run.pid,)
 
-    def agent_stream(self) -> int | None:
-        return self._stream
+    def agent_stream(self) -> AgentStream | None:
+        return None if self._stream is None else FileStream(self._stream)
 
     # -- cables --------------------------------------------------------------------------------------------
 

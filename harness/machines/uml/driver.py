@@ -9,10 +9,11 @@ import subprocess
 import threading
 
 from fenceline.core.errors import HostError, MachineError
+from fenceline.guest.seed import Seed
 from fenceline.machines import process
 from fenceline.machines.console import FileTail, why_ended
 from fenceline.machines.hold import Hold
-from fenceline.machines.protocol import DriverContext, Link, MachineSpec, Power
+from fenceline.machines.protocol import AgentStream, DriverContext, FileStream, Link, MachineSpec, Power
 
 # A UML kernel that resets itself executes its own argv[0] again. That is this, which says so and ends: the machine is
 # then switched on anew, as a real one would be, and nothing is missed.
@@ -230,8 +231,8 @@ class UmlMachine:
         started = self._process
         return () if started is None else (started.pid,)
 
-    def agent_stream(self) -> int | None:
-        return self._stream
+    def agent_stream(self) -> AgentStream | None:
+        return None if self._stream is None else FileStream(self._stream)
 
     def _close_stream(self) -> None:
         if self._stream is not None:
@@ -252,6 +253,12 @@ class UmlDriver:
     def __init__(self, context: DriverContext) -> None:
         self._context = context
         self._machines: list[UmlMachine] = []
+
+    def seed(self, seed: Seed) -> None:
+        """Its machines need nothing of their own."""
+
+    def session(self, node: str) -> None:
+        """By SSH."""
 
     def create(self, spec: MachineSpec) -> UmlMachine:
         machine = UmlMachine(spec, self._context)

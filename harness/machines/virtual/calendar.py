@@ -9,6 +9,7 @@ world began; nothing here reads the host's clock, but to notice a machine that n
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import mmap
 import os
@@ -17,7 +18,7 @@ import socket
 import struct
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +52,8 @@ class Machine:
     began: int  # when it started: in messages (not in shared memory) a kernel counts from there
     is_waiting: bool = False
     is_paused: bool = False
+    local: int = 0  # how far it has come: with a look-ahead, further than the calendar
+    earliest: int = 0  # it does not run before: it was paused until then
     is_alive: bool = True
     runs: int = 0
     _rest: bytes = field(default=b"", repr=False)
@@ -64,8 +67,14 @@ class Machine:
 class Calendar:
     """Serves the socket ``path``, or none before ``listen``; ``epoch`` is the time of day (ns) when the world begins.
 
+    A machine may run ``lookahead`` ns beyond what is due on another machine, where nothing that this one sends can
+    arrive sooner: that saves most changes from one to the other. It then is ahead of the calendar, and so an interrupt
+    may find it up to so much later.
+
     ``digest`` is a fingerprint of all steps: equal for two runs that took the same course.
     """
+
+    lookahead = 0
 
     def __init__(self, path: Path | None = None, epoch: int = 0, patience: float = PATIENCE) -> None:
         self.epoch, self.patience, self.path = epoch, patience, path
@@ -162,11 +171,30 @@ class Calendar:
         self.watch(connection, lambda: self._hear(machine))
         self._note(machine)
         self._halves[RUNNING_HALF] = slot
-        self._words[FREE_UNTIL_WORD] = self._next(but=machine)[0]
+        self._words[FREE_UNTIL_WORD] = self._free_until(machine)
         # without both descriptors the kernel takes whatever numbers lie on its stack
         socket.send_fds(connection, [MESSAGE.pack(ACK, seq, slot)], [self._memfd, self._null])
         self._await(machine)
         return machine
+
+    def pause(self, machine: Machine) -> None:
+        """``machine`` does not run until ``resume``."""
+        machine.is_paused = True
+
+    def resume(self, machine: Machine) -> None:
+        """``machine`` runs again, from now on: what it has missed is over."""
+        machine.is_paused, machine.earliest = False, self.now
+
+    @contextlib.contextmanager
+    def met(self, number: int) -> Iterator[None]:
+        """While it lasts it is the time of the machine with this number, where that is ahead: for a message to it."""
+        before = self.now
+        local = max((one.local for one in self.machines.values() if one.number == number), default=0)
+        self._words[NOW_WORD] = max(before, local)
+        try:
+            yield
+        finally:
+            self._words[NOW_WORD] = before
 
     def drop(self, machine: Machine) -> None:
         """Forgets a machine: it was powered off."""
@@ -195,7 +223,7 @@ class Calendar:
             return True
         machine.is_waiting = False
         machine.runs += 1
-        self._words[FREE_UNTIL_WORD] = self._next(but=machine)[0]
+        self._words[FREE_UNTIL_WORD] = self._free_until(machine)
         self._halves[RUNNING_HALF] = machine.slot
         self._send(machine, RUN, self.steps & 0xFFFFFFFF, when - machine.began)
         self._await(machine)
@@ -224,15 +252,25 @@ class Calendar:
         os.close(self._memfd)
         os.close(self._null)
 
-    def _next(self, but: Machine | None = None) -> tuple[int, Machine | None]:
+    def _next(self) -> tuple[int, Machine | None]:
         """When something is due, and of which machine; None for a job. At one instant jobs come first."""
         due, who = (self._jobs[0][0] if self._jobs else NEVER), None
         for machine in self.machines.values():
-            wish = self._words[machine.word + 1]
-            if (machine is not but and not machine.is_paused and self._words[machine.word] & WANTS_RUN
-                    and max(wish, self.now) < due):
-                due, who = max(wish, self.now), machine
+            wish = self._wish(machine)
+            if wish < due:
+                due, who = wish, machine
         return due, who
+
+    def _wish(self, machine: Machine) -> int:
+        """When ``machine`` is due."""
+        if machine.is_paused or not self._words[machine.word] & WANTS_RUN:
+            return NEVER
+        return max(self._words[machine.word + 1], machine.earliest)
+
+    def _free_until(self, machine: Machine) -> int:
+        """How far ``machine`` may run."""
+        others = min((self._wish(other) for other in self.machines.values() if other is not machine), default=NEVER)
+        return min(self._jobs[0][0] if self._jobs else NEVER, others + self.lookahead)
 
     def _note(self, machine: Machine | None) -> None:
         self.steps += 1
@@ -240,6 +278,7 @@ class Calendar:
 
     def _await(self, machine: Machine) -> None:
         self.serve(lambda: machine.is_waiting or not machine.is_alive, f"machine {machine.name}")
+        machine.local = self.now
         self._halves[RUNNING_HALF] = 0
 
     # the protocol

@@ -20,6 +20,7 @@ class PcapFile:
     def __init__(self, calendar: Calendar, switch: Switch, path: Path, snap: int, size: int) -> None:
         self._calendar, self._switch, self._path, self._snap, self._size = calendar, switch, path, snap, size
         self._number = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._open()
         switch.taps.append(self._take)
 

@@ -8,12 +8,15 @@ does meanwhile.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
 
 from fenceline.core.errors import MachineError
+from fenceline.core.poller import Poller
 from fenceline.machines.virtual.calendar import Calendar
+from fenceline.machines.virtual.switch import LATENCY
 
 #: The time of day at which a world begins, ns since 1970: the same in each, as guests see it. 2027-01-15 08:00 UTC.
 EPOCH = 1_800_000_000_000_000_000
@@ -75,6 +78,11 @@ class _Thread(threading.Thread):
         return super().is_alive() and not self._has_ended
 
 
+def _delay(seconds: float) -> int:
+    """``seconds`` in ns, none of them left out: whoever waits for what is left of a nanosecond would wait for ever."""
+    return max(0, math.ceil(seconds * 1e9))
+
+
 class Ended(MachineError):
     """The world has ended while a thread waited in it."""
 
@@ -88,8 +96,11 @@ class VirtualClock:
 
     name = "virtual"
 
-    def __init__(self, epoch: int = EPOCH) -> None:
+    def __init__(self, epoch: int = EPOCH, make_poller: Callable[[VirtualClock], Poller] | None = None) -> None:
+        self._make_poller = make_poller
         self.calendar = Calendar(epoch=epoch)
+        self.calendar.lookahead = LATENCY - 1
+        self._seen_ns = 0
         self._over_ns: int | None = None  # when it was, when the calendar was closed
         self._ready: deque[_Turn] = deque()
         self._local = threading.local()
@@ -102,14 +113,18 @@ class VirtualClock:
     # the clock's own
 
     def now_ns(self) -> int:
-        return self.calendar.now if self._over_ns is None else self._over_ns
+        if self._over_ns is not None:
+            return self._over_ns
+        # with a look-ahead the calendar goes back from a machine that is ahead; whoever looks does not
+        self._seen_ns = max(self._seen_ns, self.calendar.now)
+        return self._seen_ns
 
     def now(self) -> float:
         return self.now_ns() / 1e9
 
     def sleep(self, seconds: float) -> None:
         if seconds > 0 and self._over_ns is None:
-            self._wait(int(seconds * 1e9))
+            self._wait(_delay(seconds))
 
     def wait(self, changed: threading.Condition, seconds: float | None) -> bool:
         turn: _Turn = self._local.turn
@@ -118,12 +133,15 @@ class VirtualClock:
         changed._waiters.append(turn)
         changed.release()
         try:
-            self._wait(None if seconds is None else max(0, int(seconds * 1e9)))
+            self._wait(None if seconds is None else _delay(seconds))
         finally:
             changed.acquire()
             if turn in changed._waiters:
                 changed._waiters.remove(turn)
         return turn.was_notified
+
+    def poller(self) -> Poller:
+        return self._make_poller(self)
 
     def thread(self, work: Callable[[], object], name: str) -> threading.Thread:
         made = _Thread(self, work, name)

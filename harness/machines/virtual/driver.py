@@ -10,7 +10,7 @@ from pathlib import Path
 from fenceline.core.errors import FencelineError, MachineError
 from fenceline.guest.seed import Seed
 from fenceline.machines import process
-from fenceline.machines.console import FileTail, why_reset
+from fenceline.machines.console import FileTail, why_ended
 from fenceline.machines.hold import Hold
 from fenceline.machines.protocol import DriverContext, Link, MachineSpec, Power
 from fenceline.machines.virtual.build import VirtualKernel
@@ -53,7 +53,7 @@ class VirtualMachine:
     """One virtual machine; see ``protocol.Machine``. Every stamp is exact."""
 
     def __init__(self, spec: MachineSpec, context: DriverContext, kernel: VirtualKernel, number: int,
-                 seed: int) -> None:
+                 seed: int, line: CommandLine) -> None:
         self.spec, self.context = spec, context
         self._clock: VirtualClock = context.clock
         self._seed, self._boots = seed, 0
@@ -65,7 +65,7 @@ class VirtualMachine:
         self._said: FileTail | None = None
         self._stream = LineStream(self._clock)
         self._ended: deque[Kernel] = deque()
-        self.line = CommandLine(self._clock, spec.name)
+        self.line = line
         spec.folder.mkdir(parents=True, exist_ok=True)
         self._media = [Medium(context.image.rootfs), Medium(spec.seed), *map(Medium, spec.disks)]
         self._kernel = self._make(kernel.binary, number)
@@ -123,7 +123,7 @@ class VirtualMachine:
             if boot != self._boots or self._kernel.pid is None:
                 return
             status = self._kernel.reap()
-            why = why_reset(self._said) if status == RESET_STATUS else "panic" if self._panics else "crash"
+            why = why_ended(self._said, "sysrq" if status == RESET_STATUS else "panic" if self._panics else "crash")
             self._lose_caches()
             self._is_off(why, self._clock.now_ns())
             if status == RESET_STATUS:
@@ -164,7 +164,8 @@ class VirtualMachine:
             place = self._place()
             if self._paused:
                 return
-            place.is_paused = self._paused = True
+            self._clock.calendar.pause(place)
+            self._paused = True
             self.context.listener(self.name, "power.paused", self._clock.now_ns(), {})
 
     def resume(self) -> None:
@@ -173,7 +174,8 @@ class VirtualMachine:
             if not self._paused:
                 return
             self.context.listener(self.name, "power.resumed", self._clock.now_ns(), {})
-            place.is_paused = self._paused = False
+            self._clock.calendar.resume(place)
+            self._paused = False
 
     def _place(self) -> Place:
         if self._kernel.place is None:
@@ -230,6 +232,7 @@ class VirtualDriver:
     def __init__(self, context: DriverContext, kernel: VirtualKernel, seed: int = 0) -> None:
         self._context, self._kernel, self._seed = context, kernel, seed
         self._machines: list[VirtualMachine] = []
+        self._lines: dict[str, CommandLine] = {}
         self._clock: VirtualClock = context.clock
         self._clock.calendar.listen(context.folder / "clock")
 
@@ -238,19 +241,16 @@ class VirtualDriver:
         seed_shell(seed)
 
     def session(self, node: str) -> ConsoleSession:
-        """Commands in ``node``."""
-        return ConsoleSession(self._machine(node).line)
-
-    def _machine(self, node: str) -> VirtualMachine:
-        return next(machine for machine in self._machines if machine.name == node)
+        """Commands in ``node``, which may be yet to be made."""
+        return ConsoleSession(self._lines.setdefault(node, CommandLine(self._clock, node)))
 
     def create(self, spec: MachineSpec) -> VirtualMachine:
-        machine = VirtualMachine(spec, self._context, self._kernel, len(self._machines) + 1, self._seed)
+        line = self._lines.setdefault(spec.name, CommandLine(self._clock, spec.name))
+        machine = VirtualMachine(spec, self._context, self._kernel, len(self._machines) + 1, self._seed, line)
         self._machines.append(machine)
         return machine
 
     def close(self) -> None:
-        """Powers every machine off, and ends the world."""
+        """Powers every machine off."""
         for machine in self._machines:
             machine.close()
-        self._clock.end()

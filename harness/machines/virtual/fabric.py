@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from fenceline.core.errors import HostError
+from fenceline.machines.sockets import Wanted
 from fenceline.machines.virtual.capture import PcapFile
 from fenceline.machines.virtual.clock import VirtualClock
 from fenceline.machines.virtual.frames import Frame
 from fenceline.machines.virtual.host import Host
 from fenceline.machines.virtual.nic import NetworkCard
-from fenceline.machines.virtual.sockets import FrameSocket, TcpSocket, UdpSocket, VirtualPoller
+from fenceline.machines.virtual.sockets import FrameSocket, TcpSocket, UdpSocket
 from fenceline.machines.virtual.switch import Rule, Switch
 from fenceline.model.addressing import address, bmc_address, harness_address, mac, router_address
 from fenceline.model.topology import Topology
@@ -46,15 +47,23 @@ class VirtualFabric:
         """It is there."""
 
     def close(self) -> None:
-        """Nothing is left of it."""
+        """The world ends: it is the last of a cluster that is taken down. May be repeated."""
+        self.clock.end()
 
     def mac(self, node: str, network: str) -> str:
         return mac(self.topology, node, network)
 
     # sockets
 
-    def poller(self) -> VirtualPoller:
-        return VirtualPoller(self.clock)
+    def entered(self) -> contextlib.AbstractContextManager[None]:
+        """No thread needs to be anywhere to be in it."""
+        return contextlib.nullcontext()
+
+    def bridge(self, network: str) -> str:
+        return network
+
+    def tap(self, node: str, network: str) -> str:
+        return f"{node}.{network}"
 
     def _host_of(self, hosts: dict[str, Host], wanted: str) -> Host:
         for network, settings in self.topology.networks.items():
@@ -72,9 +81,9 @@ class VirtualFabric:
             raise HostError(f"no network of the virtual world has the address {own}") from None
         return UdpSocket(self.clock, host, own, port)
 
-    def frames(self, network: str, match: Callable[[Frame], bool], node: str | None = None) -> FrameSocket:
-        return FrameSocket(self.clock, self.switches[network], self.hosts[network], match,
-                           None if node is None else self.cards[node, network])
+    def frames(self, network: str, wanted: Wanted, node: str | None = None) -> FrameSocket:
+        return FrameSocket(self.clock, self.switches[network], self.hosts[network], wanted.matches,
+                           lambda port: node is None or port is self.cards.get((node, network)))
 
     def capture(self, network: str, path: Path, snap: int, size: int) -> PcapFile:
         return PcapFile(self.clock.calendar, self.switches[network], path, snap, size)

@@ -28,7 +28,8 @@ class Virtual:
 
     def clock(self) -> Clock:
         from fenceline.machines.virtual.clock import VirtualClock
-        return VirtualClock()
+        from fenceline.machines.virtual.sockets import VirtualPoller
+        return VirtualClock(make_poller=VirtualPoller)
 
     def fabric(self, identity: str, topology: Topology, journal: Journal, clock: Clock) -> Any:
         from fenceline.machines.virtual.fabric import VirtualFabric

@@ -38,6 +38,8 @@ class Kernel:
         self.arguments = list(arguments)
         self.place: time.Machine | None = None
         self._process: subprocess.Popen | None = None
+        for device in self.devices:
+            device.machine = number
         folder.mkdir(parents=True, exist_ok=True)
         self._reset = folder / "reset"
         self._reset.write_text(_RESET)
@@ -69,9 +71,11 @@ class Kernel:
         """
         try:
             with self.console.open("ab") as console, process.ordinary_priority():
+                # a group, but no session, of its own: the host's scheduler shares a CPU among sessions, and whoever has
+                # the turn in this world would wait for those that wait for it
                 self._process = subprocess.Popen(
                     [*_EXEC_AS, str(self._reset), *self.command()], stdin=subprocess.DEVNULL, stdout=console,
-                    stderr=subprocess.STDOUT, start_new_session=True, cwd=self.folder,
+                    stderr=subprocess.STDOUT, process_group=0, cwd=self.folder,
                     env={"PATH": os.environ.get("PATH", ""), "TMPDIR": "/dev/shm", "HOME": ".", **environment})
         except OSError as error:
             raise HostError(f"can't start {self.binary}: {error.strerror}") from error

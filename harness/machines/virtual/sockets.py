@@ -207,13 +207,13 @@ class UdpSocket(VirtualSocket):
 
 
 class FrameSocket(VirtualSocket):
-    """The frames that pass ``switch`` before any rule: all, or those that come in at ``port``; such that ``match``.
-    What is sent leaves from ``sender``."""
+    """The frames that ``match``, as they come into ``switch`` by a port that is ``among`` those meant, before any rule.
+    What is sent leaves from ``sender``, and is not among them."""
 
-    def __init__(self, clock: VirtualClock, switch: Switch, sender: Port, match: Callable[[Frame], bool],
-                 port: Port | None = None) -> None:
+    def __init__(self, clock: VirtualClock, switch: Switch, sender: Port, match: Callable[[bytes], bool],
+                 among: Callable[[Port], bool] = lambda port: True) -> None:
         super().__init__(clock)
-        self._switch, self._sender, self._match, self._port = switch, sender, match, port
+        self._switch, self._sender, self._match, self._among = switch, sender, match, among
         self._waiting: deque[tuple[bytes, int]] = deque(maxlen=_WAITING)
         switch.taps.append(self._heard)
 
@@ -223,7 +223,7 @@ class FrameSocket(VirtualSocket):
         return self._sender.mac
 
     def _heard(self, source: Port, frame: Frame) -> None:
-        if (source is self._port or (self._port is None and source is not self._sender)) and self._match(frame):
+        if source is not self._sender and self._among(source) and self._match(frame.data):
             self._waiting.append((frame.data, self.clock.now_ns()))
             # in a machine's own turn: whoever reads is told in the calendar's
             if len(self._waiting) == 1:

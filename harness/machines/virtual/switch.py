@@ -35,7 +35,7 @@ class Port:
 
 @dataclass(eq=False)
 class Rule:
-    """What happens to frames that ``match``, from one of the addresses (MAC) ``sources`` to one of ``targets``; None: any.
+    """What happens to frames that ``match``, from one of the MAC addresses ``sources`` to one of ``targets``, or any.
 
     ``loss``, ``duplicate``, ``corrupt`` and ``reorder`` are probabilities; times are ns: ``delay`` with up to
     ``jitter`` more or less of it; a frame that is reordered takes no delay. ``rate`` is bytes a second; what would wait

@@ -72,6 +72,7 @@ class Device:
         self.calendar, self.name, self.path = calendar, name, path
         self.rings: list[Ring] = []
         self.memory: mmap.mmap | None = None
+        self.machine = 0  # the number of the machine that it is plugged into
         self.plugged = 0  # times that a machine was: a job of an earlier one has nothing to do any more
         self._offset = 0  # from an address of the guest to one in ``memory``
         self._connection: socket.socket | None = None
@@ -287,8 +288,12 @@ class Device:
         backend = self._backend
         if backend is None:
             return
+        with self.calendar.met(self.machine):
+            self._tell(backend, _HEADER.pack(request, _VERSION | _NEEDS_REPLY, len(payload)) + payload)
+
+    def _tell(self, backend: socket.socket, message: bytes) -> None:
         try:
-            backend.sendall(_HEADER.pack(request, _VERSION | _NEEDS_REPLY, len(payload)) + payload)
+            backend.sendall(message)
         except ConnectionError:
             return  # it just ended; the end of its connection is heard next
         heard: list[bool] = []
