@@ -77,7 +77,7 @@ class Device:
         self._offset = 0  # from an address of the guest to one in ``memory``
         self._connection: socket.socket | None = None
         self._backend: socket.socket | None = None
-        self._is_asking = False
+        self._is_asking = self._is_set_up = False
         self._rest, self._descriptors = b"", list[int]()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
@@ -197,16 +197,20 @@ class Device:
         connection, _ = self._listener.accept()
         self.unplug()
         self.plugged += 1
+        self._is_set_up = False
         self.rings = [Ring() for _ in range(self.rings_wanted)]
         self._connection = connection
         self.calendar.watch(connection, self._readable)
 
     def _readable(self) -> None:
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._connection, 65536, 16)
+            if self._is_set_up:  # no descriptors come any more, and a look for them takes its time
+                data = self._connection.recv(65536)
+            else:
+                data, descriptors, _, _ = socket.recv_fds(self._connection, 65536, 16)
+                self._descriptors += descriptors
         except ConnectionError:
-            data, descriptors = b"", []
-        self._descriptors += descriptors
+            data = b""
         if not data:
             self.unplug()
             return
@@ -217,6 +221,7 @@ class Device:
                 break
             payload, data = data[_HEADER.size:_HEADER.size + size], data[_HEADER.size + size:]
             if request == _VRING_KICK:
+                self._is_set_up = True
                 self.kicked(int.from_bytes(payload[:4], "little"))
                 answer = None
             else:
