@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fenceline.cluster.cluster import Cluster, ClusterOptions
+from fenceline.daemons.ledger import PROGRAM
 from fenceline.model.load import load_topology, merged, parse_topology
 from fenceline.model.topology import Topology
 from fenceline.observe.log import EventLog
-from fenceline.stacks.ledger import PROGRAM
 
 #: By the name that a row bears: the topology, and what is laid over it.
 FILE_SYSTEMS: dict[str, tuple[str, dict]] = {

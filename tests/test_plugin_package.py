@@ -52,7 +52,8 @@ def run(site):
     """Runs Python in the plug-in's folder, which is a project of its own."""
     def run(*words: str) -> str:
         done = subprocess.run([sys.executable, *words], cwd=PLUGIN, text=True, stdout=subprocess.PIPE, timeout=120,
-                              env=os.environ | {"PYTHONPATH": f"{site}:{ROOT}", "PYTEST_ADDOPTS": "-p no:cacheprovider"},
+                              env=os.environ | {"PYTHONPATH": f"{site}:{ROOT}",
+                                                "PYTEST_ADDOPTS": "-p no:cacheprovider"},
                               stderr=subprocess.STDOUT, check=False)
         assert done.returncode == 0, done.stdout
         return done.stdout
@@ -117,7 +118,7 @@ cluster = json.dumps({"members": [
     {"name": "pg-01", "role": "leader", "state": "running", "timeline": 1},
     {"name": "pg-02", "role": "replica", "state": "streaming", "lag": 0},
     {"name": "pg-03", "role": "replica", "state": "stopped"}]})
-text = cluster + '\\n-- health\\n{"health":"true"}\\n-- addresses\\n3: eth1    inet 192.168.90.150/24 scope global eth1\\n'
+text = cluster + '\\n-- health\\n{"health":"true"}\\n-- addresses\\n3: eth1    inet 192.168.90.150/24 scope global\\n'
 state = status.cluster_state(topology, {"pg-01": status.parse("pg-01", text)}, "pg-01")
 assert state.owner("pg") == "pg-01" and state.online() == ("pg-01", "pg-02") and state.quorate
 assert members(cluster) == ["pg-01", "pg-02"]

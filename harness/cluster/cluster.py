@@ -18,6 +18,7 @@ from fenceline.core.clock import Clock
 from fenceline.core.errors import ClusterError, ClusterSilent, FencelineError, MachineError, Timeout
 from fenceline.core.progress import Progress
 from fenceline.core.wait import Deadline, until
+from fenceline.daemons import nfs_server
 from fenceline.faults.site import Faults
 from fenceline.fencing.bmc import BmcRack
 from fenceline.fencing.pdu import PduRack
@@ -42,7 +43,6 @@ from fenceline.observe.log import EventLog
 from fenceline.observe.loop import ObserverLoop
 from fenceline.observe.wire import WireObserver
 from fenceline.observe.writes import WriteObserver
-from fenceline.stacks import nfs_server
 from fenceline.stacks.base import make_stack
 from fenceline.stacks.state import ClusterState
 from fenceline.storage import database, drbd, iscsi, nfs

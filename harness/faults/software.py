@@ -13,6 +13,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import ClusterError, FaultError, MachineError
+from fenceline.daemons.nginx import configuration
 from fenceline.faults.base import OnCluster, OnNode, fault, is_event
 from fenceline.faults.claims import Claim, inside
 from fenceline.faults.node import reach, switch_on
@@ -20,7 +21,6 @@ from fenceline.faults.parameters import Choice, Count, Nodes, Seconds, Service, 
 from fenceline.faults.says import Says, all_members, only_node
 from fenceline.model import damage
 from fenceline.model.cost import Cost
-from fenceline.stacks.nginx import configuration
 from fenceline.stacks.offers import components
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from fenceline.daemons.nginx import seed_real_server
 from fenceline.guest.seed import Seed
 from fenceline.guest.ssh import KeyPair
 from fenceline.model.addressing import address, device, mac
 from fenceline.model.topology import Topology
-from fenceline.stacks.nginx import seed_real_server
 from fenceline.storage.drbd import minor
 
 _AGENT = Path(__file__).with_name("agent.py")

@@ -68,10 +68,12 @@ class AgentPart(Strict):
     port: int | None = Field(None, ge=1, le=65535, description="the TCP port that it listens on: how it is seen to run")
     process: Annotated[str, Field(pattern=r"^[^\s/]{1,15}$")] | None = Field(
         None, description="how pgrep -x knows it; absent: the agent's last word")
-    ask: dict[Literal["http", "tcp", "mysql", "pgsql", "redis"], str] = Field(
+    ask: dict[Literal["http", "tcp", "mysql", "pgsql", "redis", "command"], str] = Field(
         default_factory=dict, max_length=1, description="what its clients ask: a path (http), nothing but a connection "
                                                         "(tcp), a statement (mysql, pgsql: its first column may say "
-                                                        "which node answers) or a command (redis)")
+                                                        "which node answers), a command (redis), or a shell line that "
+                                                        "this host runs inside the fabric, with $ADDRESS and $PORT "
+                                                        "(command: exit status 0 is good, its first word the node)")
     packages: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.+-]+$")], ...] = Field(
         (), description="Debian packages that the guest image has beside its own")
     files: dict[Annotated[str, Field(pattern=r"^/\S+$")], str] = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fenceline.observe.command import CommandDialogue
 from fenceline.observe.dialogue import Dialogue, HttpDialogue
 from fenceline.observe.mysql import SqlDialogue
 from fenceline.observe.pgsql import PgsqlDialogue
@@ -29,4 +30,6 @@ ASKERS: dict[str, Asker] = {
     # whose monitor ran into its timeout of 20 s
     "pgsql": Asker(PgsqlDialogue, 0.250),
     "redis": Asker(RedisDialogue),
+    # a process each time
+    "command": Asker(CommandDialogue, 0.500),
 }

@@ -13,10 +13,11 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from fenceline.core.errors import Timeout
+from fenceline.core.errors import HostError, Timeout
 from fenceline.model.event import Event
 from fenceline.model.topology import Topology
 from fenceline.observe.askers import ASKERS
+from fenceline.observe.command import CommandDialogue
 from fenceline.observe.dialogue import Answer, Dialogue
 from fenceline.observe.log import EventLog
 from fenceline.observe.loop import READ, WRITE, ObserverLoop
@@ -47,6 +48,12 @@ class _Question:
         self.target, self.socket, self.dialogue = target, sock, dialogue
         self.sent_ns = sent_ns
         self.connected = False
+
+    def close(self) -> None:
+        """Ends it, answered or not."""
+        self.socket.close()
+        if isinstance(self.dialogue, CommandDialogue):
+            self.dialogue.close()
 
 
 class ClientObserver(TimedObserver):
@@ -90,7 +97,7 @@ class ClientObserver(TimedObserver):
         for questions in self._asked.values():
             for question in list(questions):
                 self._loop.remove(question.socket)
-                question.socket.close()
+                question.close()
             questions.clear()
 
     def targets_of(self, service: str) -> list[Target]:
@@ -157,6 +164,9 @@ class ClientObserver(TimedObserver):
     def _ask(self, target: Target) -> None:
         make = self._dialogues[target.service]
         dialogue = make and make(target.service, self._questions[target.service])
+        if isinstance(dialogue, CommandDialogue):
+            self._run(target, dialogue)
+            return
         question = _Question(target, self._make(), dialogue, self._log.clock.now_ns())
         self._asked[target].append(question)
         sock = question.socket
@@ -167,6 +177,19 @@ class ClientObserver(TimedObserver):
             self._loop.add(sock, lambda: self._guard(question, self._connected), WRITE)
         else:
             self._finish(question, Answer(False, error=os.strerror(code)))
+
+    def _run(self, target: Target, dialogue: CommandDialogue) -> None:
+        """Has a command ask: whether it is let in is its own matter, and what it prints is the answer."""
+        sent_ns = self._log.clock.now_ns()
+        try:
+            sock = dialogue.start(self._fabric, target.where)
+        except OSError as error:
+            raise HostError(f"the command that asks {target.service} can't be run: {error.strerror}") from error
+        question = _Question(target, sock, dialogue, sent_ns)
+        question.connected = True
+        self._asked[target].append(question)
+        sock.setblocking(False)
+        self._loop.add(sock, lambda: self._guard(question, self._readable), READ)
 
     def _guard(self, question: _Question, step: Callable[[_Question], None]) -> None:
         try:
@@ -204,7 +227,7 @@ class ClientObserver(TimedObserver):
         if not answer.ok and not question.connected:
             self._refused.add(question.target)
         self._loop.remove(question.socket)
-        question.socket.close()
+        question.close()
         known = answer.node if answer.node in self._nodes else None
         late = min(self._loop.late_ns(), self._log.clock.now_ns() - question.sent_ns)
         self._log.record("client", known, self.kind, {

@@ -12,8 +12,8 @@ from typing import Any
 import pymysql
 
 from fenceline.core.clock import Clock, Flag
+from fenceline.daemons.mariadb import TABLE, USER
 from fenceline.observe.appends import INTERVAL, PATIENCE, Appends
-from fenceline.stacks.mariadb import TABLE, USER
 
 _INSERT = f"INSERT INTO {TABLE} (id, node) VALUES (%s, @@hostname)"
 _READ = f"SELECT id, node, sequence FROM {TABLE} ORDER BY sequence"

@@ -12,8 +12,8 @@ import struct
 from pymysql.err import MySQLError
 from pymysql.protocol import MysqlPacket
 
+from fenceline.daemons.mariadb import USER
 from fenceline.observe.dialogue import Answer
-from fenceline.stacks.mariadb import USER
 
 _PROTOCOL_41, _SECURE_CONNECTION = 0x200, 0x8000  # capabilities
 _UTF8MB4 = 45

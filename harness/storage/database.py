@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 from fenceline.core.errors import HostError
+from fenceline.daemons.mariadb import DATA
 from fenceline.model.topology import Topology
-from fenceline.stacks.mariadb import DATA
 
 _SOURCE = "/var/lib/mysql"
 _NEEDED = ("ibdata1", "ib_logfile0", "mysql")

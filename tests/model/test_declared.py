@@ -35,7 +35,8 @@ def test_a_daemon_in_a_topology_needs_no_python():
 
 
 def test_every_way_of_asking_has_an_asker():
-    ways = {"http": "/", "tcp": "", "mysql": "select 1", "pgsql": "select 1", "redis": "PING"}
+    ways = {"http": "/", "tcp": "", "mysql": "select 1", "pgsql": "select 1", "redis": "PING",
+            "command": "true"}
     assert set(ways) == set(ASKERS)
     for way, question in ways.items():
         assert with_redis({"ask": {way: question}}).services["web"].protocol == way

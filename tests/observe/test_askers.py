@@ -90,3 +90,23 @@ def test_a_connection_is_an_answer(log, loop):
         finally:
             observer.stop()
     assert not [event for event in log.events() if event.kind == "broken"]
+
+
+@pytest.mark.parametrize(("line", "ok", "node", "error"), [
+    ('echo "rs-02 $ADDRESS:$PORT $SERVICE"', True, "rs-02", None),
+    ("echo nobody", True, None, None),
+    ("echo no, thanks; exit 3", False, None, "the command ended with 3: no, thanks"),
+    ("sleep 30", False, None, "connected, but no answer within 1 s"),
+    ("exec >&-; sleep 30", False, None, "the command closed its output, and goes on")])
+def test_a_command_asks(log, loop, line, ok, node, error):
+    service = Thing(vip=Thing(address="127.0.0.1"), port=7, protocol="command", question=line, active="one",
+                    client=None)
+    observer = ClientObserver(Thing(entered=contextlib.nullcontext), Thing(services={"x": service}, nodes={"rs-02": 1}),
+                              log, loop)
+    observer.start()
+    try:
+        event, _ = log.wait_for(lambda event: event.kind == "reply", 5, "an answer")
+    finally:
+        observer.stop()
+    assert (event.data["ok"], event.data["from"], event.data["error"]) == (ok, node, error)
+    assert not [event for event in log.events() if event.kind == "broken"]

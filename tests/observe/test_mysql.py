@@ -15,12 +15,12 @@ import pytest
 
 from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import Timeout
+from fenceline.daemons.mariadb import TABLE
 from fenceline.observe.client import ClientObserver
 from fenceline.observe.dialogue import Answer
 from fenceline.observe.ledger import LedgerClient
 from fenceline.observe.ledger_sql import SqlWriter
 from fenceline.observe.mysql import SqlDialogue, packet
-from fenceline.stacks.mariadb import TABLE
 
 # recorded on node1 of mysql-iscsi
 GREETING = bytes.fromhex(

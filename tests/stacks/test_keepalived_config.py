@@ -4,11 +4,11 @@ import subprocess
 
 import pytest
 
+from fenceline.daemons.nginx import seed_real_server
 from fenceline.guest.seed import Seed
 from fenceline.model.load import TopologyError, load_topology, merged, parse_topology
 from fenceline.stacks.keepalived import config
 from fenceline.stacks.keepalived.stack import KeepalivedStack
-from fenceline.stacks.nginx import seed_real_server
 
 
 def changed(name="lvs-keepalived", **changes):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 
+from fenceline.daemons.seeding import agent_parameters, seed_daemon
 from fenceline.guest.seed import Seed
 from fenceline.guest.ssh import Session
 from fenceline.model.topology import Topology
 from fenceline.stacks.base import SessionStack
-from fenceline.stacks.daemons import agent_parameters, seed_daemon
 from fenceline.stacks.heartbeat import config, status
 from fenceline.stacks.state import ClusterState
 from fenceline.storage import drbd

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from fenceline.daemons import declared, nfs_server
+from fenceline.daemons.seeding import agent_parameters
 from fenceline.model.declared import AgentPart
 from fenceline.model.shared_storage import Drbd
 from fenceline.model.topology import Daemon, Filesystem, NfsExport, Resource, Service, Topology, Vip
 from fenceline.model.units import format_duration
-from fenceline.stacks import declared, nfs_server
-from fenceline.stacks.daemons import agent_parameters
 from fenceline.stacks.pacemaker import dlm
 from fenceline.stacks.pacemaker.corosync import node_id
 from fenceline.stacks.pacemaker.elements import (

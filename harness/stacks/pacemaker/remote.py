@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from fenceline.daemons.seeding import seed_daemon
 from fenceline.guest.seed import Seed
 from fenceline.model.addressing import address
 from fenceline.model.topology import Topology
-from fenceline.stacks.daemons import seed_daemon
 from fenceline.stacks.pacemaker.elements import attributes, operation
 
 _AUTHKEY = "/etc/pacemaker/authkey"

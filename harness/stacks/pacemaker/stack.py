@@ -7,12 +7,12 @@ import secrets
 from collections.abc import Callable, Mapping
 
 from fenceline.core.errors import FencelineError
+from fenceline.daemons.seeding import seed_daemon
 from fenceline.guest.seed import Seed
 from fenceline.guest.ssh import Session
 from fenceline.model.fencing import SBD
 from fenceline.model.topology import Topology
 from fenceline.stacks.base import SessionStack
-from fenceline.stacks.daemons import seed_daemon
 from fenceline.stacks.pacemaker import crm_mon, dlm, sbd
 from fenceline.stacks.pacemaker.cib import cib_xml
 from fenceline.stacks.pacemaker.corosync import AUTHKEY_BYTES, corosync_conf

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fenceline.core.errors import ClusterError
+from fenceline.daemons.seeding import seed_daemon
 from fenceline.guest.seed import Seed
 from fenceline.stacks.base import SessionStack
-from fenceline.stacks.daemons import seed_daemon
 from fenceline.stacks.state import ClusterState
 from fenceline_patroni import config, status
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from fenceline.daemons import container, declared, ledger, mariadb, nfs_server
+from fenceline.daemons.nginx import NGINX_CONF, seed_nginx
 from fenceline.guest.seed import Seed
 from fenceline.model.declared import AgentPart
 from fenceline.model.topology import Service
-from fenceline.stacks import container, declared, ledger, mariadb, nfs_server
-from fenceline.stacks.nginx import NGINX_CONF, seed_nginx
 
 
 def seed_daemon(seed: Seed, name: str, service: Service) -> None:

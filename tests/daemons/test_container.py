@@ -8,10 +8,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from fenceline.daemons import container, ledger
+from fenceline.daemons.seeding import agent_parameters, seed_daemon
 from fenceline.guest.seed import Seed
 from fenceline.model.load import load_topology
-from fenceline.stacks import container, ledger
-from fenceline.stacks.daemons import agent_parameters, seed_daemon
 
 OCFS2, GFS2 = load_topology("kvm-ocfs2"), load_topology("gfs2-iscsi")
 

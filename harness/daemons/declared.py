@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 
+from fenceline.daemons.resource_agent import once
 from fenceline.guest.seed import Seed
 from fenceline.model.declared import AgentPart, filled
 from fenceline.model.topology import Service
-from fenceline.stacks.resource_agent import once
 
 PREPARE_AGENT = "ocf:fenceline:prepare"
 _AGENT_FILE = "/usr/lib/ocf/resource.d/fenceline/prepare"

@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
+from fenceline.daemons.resource_agent import once
+from fenceline.daemons.seeding import seed_daemon
 from fenceline.guest.seed import Seed
 from fenceline.model.load import load_topology, parse_topology
-from fenceline.stacks.daemons import seed_daemon
-from fenceline.stacks.resource_agent import once
 from tests.model.sample import raw
 from tests.stacks.test_cib import changed, cib, pairs, primitive
 

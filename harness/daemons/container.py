@@ -6,10 +6,10 @@ start it; the programs are the node's own /usr, read-only. No container engine i
 
 from __future__ import annotations
 
+from fenceline.daemons.ledger import DAEMON, FILE, PROGRAM
+from fenceline.daemons.resource_agent import script
 from fenceline.guest.seed import Seed
 from fenceline.model.topology import Service
-from fenceline.stacks.ledger import DAEMON, FILE, PROGRAM
-from fenceline.stacks.resource_agent import script
 
 AGENT = "ocf:fenceline:container"
 _INSIDE = f"""\

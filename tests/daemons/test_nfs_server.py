@@ -5,13 +5,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from fenceline.core.errors import FaultError
+from fenceline.daemons import nfs_server
 from fenceline.faults import make_fault
 from fenceline.guest.seed import Seed
 from fenceline.judge.demand import obstacle
 from fenceline.model.cost import Cost
 from fenceline.model.load import load_topology, merged, parse_topology
 from fenceline.observe.targets import all_targets
-from fenceline.stacks import nfs_server
 from fenceline.stacks.offers import offers
 from fenceline.stacks.pacemaker.cib import cib_xml
 from fenceline.storage.disks import content

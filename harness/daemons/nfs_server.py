@@ -6,9 +6,9 @@ what they had wherever the service comes up, and the grace period ends when the 
 
 from __future__ import annotations
 
+from fenceline.daemons.ledger import DAEMON, FILE, PROGRAM
 from fenceline.guest.seed import Seed
 from fenceline.model.topology import Service, Topology
-from fenceline.stacks.ledger import DAEMON, FILE, PROGRAM
 from fenceline.storage.disks import EXPORTED
 
 CONF = "/etc/nfs.conf"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from fenceline.daemons import mariadb
+from fenceline.daemons.seeding import agent_parameters, seed_daemon
 from fenceline.guest.seed import Seed
 from fenceline.model.load import load_topology, merged, parse_topology
-from fenceline.stacks import mariadb
-from fenceline.stacks.daemons import agent_parameters, seed_daemon
 from fenceline.stacks.pacemaker.cib import cib_xml
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fenceline.daemons.resource_agent import script
 from fenceline.guest.seed import Seed
 from fenceline.model.topology import Service
-from fenceline.stacks.resource_agent import script
 
 AGENT = "ocf:fenceline:ledger"
 FILE = "ledger.txt"
