@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
 
 from fenceline.daemons.resource_agent import once
 from fenceline.daemons.seeding import seed_daemon
+from fenceline.guest.base import base_seed
 from fenceline.guest.seed import Seed
+from fenceline.guest.ssh import make_key
+from fenceline.model.damage import services_on
 from fenceline.model.load import load_topology, parse_topology
+from fenceline.reports.lanes import watched
 from tests.model.sample import raw
 from tests.stacks.test_cib import changed, cib, pairs, primitive
 
@@ -88,3 +93,17 @@ def test_a_disk_is_prepared_once(tmp_path):
     assert call("stop", run) == 0 and call("monitor", run) == 7
     assert call("start", run) == 0 and count.read_text() == "x\n"
     assert call("dance", run) == 3
+
+
+def test_every_disk_and_every_address_is_watched():
+    made = raw(storage__iscsi__luns__1={"name": "more", "size": "64M", "filesystem": "ext4"},
+               services__web__group__3={"kind": "filesystem", "lun": "more", "mountpoint": "/srv/more"},
+               services__web__group__4={"kind": "vip", "address": "192.168.98.245"})
+    topology = parse_topology(made, "x")
+    seed = base_seed(topology, "rs-01", make_key(), make_key())
+    told = json.loads(seed.files["/etc/fenceline/agent.json"][0])
+    assert told["mountpoints"] == ["/srv/www", "/srv/more"]
+    assert told["addresses"] == ["192.168.98.244", "192.168.98.245"]
+    assert services_on(topology, "more") == {"web"}
+    seen = {(kind, value) for kind, _, value, _ in watched([], topology)}
+    assert {("mount", "/srv/more"), ("address", "192.168.98.245")} <= seen
