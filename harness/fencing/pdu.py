@@ -60,12 +60,10 @@ class PduRack:
             raise
 
     def _open(self, unit: str, fabric: Any, address: str) -> None:
-        with fabric.entered():
-            sock = self._sockets[unit] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            sock.bind((address, PORT))
-        except OSError as error:
-            raise HostError(f"the PDU {unit} can't listen on {address}:{PORT}: {error.strerror}") from error
+            sock = self._sockets[unit] = fabric.udp_socket(address, PORT)
+        except HostError as error:
+            raise HostError(f"the PDU {unit}: {error.message}") from error
         self._loop.add(sock, lambda: self._receive(unit, sock))
 
     def has_supply(self, node: str) -> bool:
