@@ -116,6 +116,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     _add_topology(words)
     _add_import(words)
+    _add_accept(words)
     return parser
 
 
@@ -384,6 +385,42 @@ def _add_import(words: _Words) -> None:
     )
     importer.add_argument("files", nargs="+", metavar="FILE", help="configuration files of one cluster")
     importer.add_argument("--name", default="imported", help="the topology's name (default: imported)")
+
+
+def _add_accept(words: _Words) -> None:
+    adopt = words.add(
+        "adopt",
+        _lazy("accept", "adopt"),
+        "make a project of a cluster's own configuration, run as it is",
+        "FILES are files of one cluster, folders of them, or an archive (crm report, sosreport): a CIB, crm shell\n"
+        "text or a script of pcs commands with corosync.conf; ha.cf, haresources and authkeys of each node;\n"
+        "keepalived.conf of each director; cluster.conf; and the services' own: DRBD's files, sysconfig of sbd,\n"
+        "what `sbd dump` prints, configuration files whose first line is a comment with their path, scripts that\n"
+        "the others name.\n"
+        "Makes config/ (the originals), adopted/ (what is run), topologies/, features/acceptance.feature and\n"
+        "adoption.md, which says what each line became. What can be seen in the text goes to stdout, with the line.",
+    )
+    adopt.add_argument("files", nargs="+", metavar="FILES", help="what was handed over")
+    adopt.add_argument("--into", metavar="DIR", help="where (default: a folder of the cluster's name)")
+    adopt.add_argument("--name", help="the topology's name (default: the cluster's own)")
+    adopt.add_argument("--budget", metavar="TIME", help="how long a service may be away, 45s for example (default: by "
+                                                        "the cluster's own figures)")
+    adopt.add_argument("--stand-in", metavar="RESOURCE", action="append", default=[],
+                       help="stand in for this resource, though its software is there or can be installed; may be "
+                            "repeated")
+
+
+    accept = words.add(
+        "accept",
+        _lazy("accept", "accept"),
+        "run an adopted cluster's scenarios, and write the acceptance report",
+        "To be run in a project that `fenceline adopt` made. The scenarios are features/acceptance.feature, run by\n"
+        "pytest (which runs them as well: pytest features/); the report is one HTML file.\n"
+        "exit status: 0 everything was survived and nothing is to be seen in the text; 1 not; 2 not decided.",
+    )
+    accept.add_argument("--only", metavar="WORDS", help="the scenarios that these words choose, as pytest's -k")
+    accept.add_argument("--driver", help="where machines come from (default: auto)")
+    accept.add_argument("--runs", metavar="DIR", help="run nothing: write the report of the runs that are there")
 
 
 def _add_topology(words: _Words) -> None:

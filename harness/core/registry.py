@@ -1,5 +1,5 @@
 """Where everything is found of which there may be more than one: stacks, storage, daemons, drivers, faults, promises,
-steps and importers.
+steps, importers and findings.
 
 A kind is found through an entry point of its group (``fenceline.faults``, ``fenceline.stacks``, ...), the shipped ones
 like those of a plug-in. What an entry point names is a module, or a package whose modules are taken too; it is imported
@@ -31,7 +31,7 @@ from fenceline.core.errors import HostError
 #: What there is a registry of, and the group of its entry points.
 GROUPS = {"stack": "fenceline.stacks", "storage": "fenceline.storage", "daemon": "fenceline.daemons",
           "driver": "fenceline.drivers", "fault": "fenceline.faults", "promise": "fenceline.promises",
-          "step": "fenceline.steps", "importer": "fenceline.importers"}
+          "step": "fenceline.steps", "importer": "fenceline.importers", "finding": "fenceline.findings"}
 
 T = TypeVar("T")
 

@@ -48,8 +48,9 @@ def import_cib(draft: Draft, source: Source, root: Element,
     if not draft.raw["services"]:
         raise draft.refused(f"{source.name}: nothing of its resources can be expressed")
     for section in found.children:
-        if section.tag not in _SECTIONS and section.children:
-            draft.note(source.at(section.line), f"<{section.tag}>: not expressed")
+        if section.tag not in _SECTIONS:
+            for one in section.children:
+                draft.note(source.at(one.line), f"<{section.tag}>: {one.get('id') or one.tag}: not expressed")
     for name, (value, place) in settings(draft, source, _gathered(found, "op_defaults"), "meta_attributes").items():
         draft.note(place, f"op_defaults {name}={value}: not expressed: operations have Fenceline's own")
     return draft.finish(links)

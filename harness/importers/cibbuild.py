@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 
 from fenceline.importers.source import Source
@@ -10,6 +11,22 @@ from fenceline.importers.xmltree import Element
 
 _CLASSES = ("ocf", "lsb", "systemd", "service", "stonith", "heartbeat", "upstart", "nagios")
 Pairs = Iterable[tuple[str, str]]
+
+
+class Word(str):
+    """A word of a statement that knows its ``line``."""
+
+    __slots__ = ("line",)
+
+    def __new__(cls, text: str, line: int) -> Word:
+        made = super().__new__(cls, text)
+        made.line = line
+        return made
+
+
+def line_of(word: str, otherwise: int) -> int:
+    """The line of ``word``, if it knows it."""
+    return getattr(word, "line", otherwise)
 
 
 class CibBuilder:
@@ -63,7 +80,7 @@ def add_pairs(parent: Element, tag: str, pairs: Pairs, line: int) -> None:
         block.children = [one for one in block.children if one.get("name") not in told]
     block = add(parent, tag, line)
     for name, value in told.items():
-        block.children.append(Element("nvpair", {"name": name, "value": value}, line))
+        block.children.append(Element("nvpair", {"name": str(name), "value": value}, line_of(name, line)))
 
 
 def add_agent(parent: Element, tag: str, name: str, agent: str, line: int) -> Element:
@@ -82,14 +99,15 @@ def add_operation(primitive: Element, words: Iterable[str], line: int) -> None:
     """An operation of ``words``: its name, then ``attribute=value``."""
     name, *rest = words
     block = next(primitive.all("operations"), None) or add(primitive, "operations", line)
-    found = dict(pairs(rest))
-    op = Element("op", {"name": name, **found}, line)
+    found = {str(word): value for word, value in pairs(rest)}
+    op = Element("op", {"name": str(name), **found}, line_of(name, line))
     block.children.append(op)
 
 
 def pairs(words: Iterable[str]) -> list[tuple[str, str]]:
     """``name=value`` each; a word without ``=`` is a name without a value."""
-    return [(name, value) for name, _, value in (word.partition("=") for word in words)]
+    return [(Word(word.partition("=")[0], word.line) if isinstance(word, Word) else word.partition("=")[0],
+             word.partition("=")[2]) for word in words]
 
 
 def add_rule(parent: Element, words: Sequence[str], score: str, role: str, line: int) -> None:
@@ -108,6 +126,26 @@ def add_rule(parent: Element, words: Sequence[str], score: str, role: str, line:
         else:
             add(rule, "other_expression", line, text=" ".join(part))
         part = []
+
+
+def words_of(source: Source, begun: int, text: str) -> list[str]:
+    """The words of the statement ``text`` that begins in the line ``begun``, each with its line.
+
+    Raises:
+        ValueError: a quotation mark is not closed.
+    """
+    found: list[str] = []
+    try:
+        for number, line in enumerate(source.text.splitlines()[begun - 1:], begun):
+            ends = line.rstrip()
+            goes_on = ends.endswith("\\")
+            found += (Word(word, number) for word in shlex.split(ends[:-1] if goes_on else ends))
+            if not goes_on:
+                break
+    except ValueError:
+        pass  # a quoted word over two lines
+    whole = shlex.split(text)
+    return found if found == whole else whole
 
 
 def logical_lines(source: Source) -> list[tuple[int, str]]:

@@ -4,7 +4,6 @@ that is a note; its own tools read all of it."""
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
 
 from fenceline.core.errors import FencelineError
@@ -16,8 +15,10 @@ from fenceline.importers.cibbuild import (
     add_operation,
     add_pairs,
     add_rule,
+    line_of,
     logical_lines,
     pairs,
+    words_of,
 )
 from fenceline.importers.draft import Draft
 from fenceline.importers.kinds import FileKind, Files, file_kind
@@ -54,12 +55,13 @@ class _Reader:
             "clone": self._clone, "ms": self._clone, "master": self._clone, "location": self._location,
             "colocation": self._colocation, "collocation": self._colocation, "order": self._order,
             "property": self._options, "rsc_defaults": self._options, "op_defaults": self._options,
-            "monitor": self._monitor}
+            "monitor": self._monitor, "alert": self._alert, "fencing_topology": self._levels,
+            "fencing-topology": self._levels}
 
     def statement(self, number: int, text: str) -> None:
         """One statement of the text."""
         try:
-            words = shlex.split(text, comments=False)
+            words = words_of(self._source, number, text)
         except ValueError as error:
             raise FencelineError(f"{self._source.at(number)}: {error}") from error
         while words and (words[0] in ("crm", "sudo", "configure") or words[0].startswith("crm(")) and len(words) > 1:
@@ -155,6 +157,37 @@ class _Reader:
         interval, _, timeout = words[1].partition(":")
         add_operation(primitive, ["monitor", f"interval={interval}", *([f"timeout={timeout}"] if timeout else []),
                                   *([f"role={role}"] if role else [])], number)
+
+    def _alert(self, words: list[str], number: int) -> None:
+        """``ID "PATH" [attributes ...] [meta ...] [select ...] to RECIPIENT...``."""
+        if len(words) < 2:
+            raise self._bad(number, "it needs a name and a path")
+        made = add(self.built.section("alerts"), "alert", number, id=words[0], path=words[1])
+        part = ""
+        for word in words[2:]:
+            if word in ("attributes", "meta", "select", "to"):
+                part = word
+            elif part in ("attributes", "meta"):
+                add_pairs(made, _SETS[part], pairs([word]), number)
+            elif part == "select":
+                selected = next(made.all("select"), None) or add(made, "select", line_of(word, number))
+                add(selected, f"select_{word}", line_of(word, number))
+            elif part == "to" and word not in ("{", "}"):
+                add(made, "recipient", line_of(word, number), id=f"{words[0]}-to-{len(made.children) + 1}", value=word)
+
+    def _levels(self, words: list[str], number: int) -> None:
+        """``NODE: DEVICES... NODE: DEVICES...``: a level each word, commas within one; without nodes: for all."""
+        section = self.built.section("fencing-topology")
+        targets = [word.rstrip(":") for word in words if word.endswith(":")] or [
+            one.get("uname") for one in self.built.section("nodes").all("node")]
+        target, index = "", 0
+        for word in words:
+            if word.endswith(":"):
+                target, index = word.rstrip(":"), 0
+                continue
+            index += 1
+            for name in [target] if target else targets:
+                add(section, "fencing-level", line_of(word, number), index=str(index), target=name, devices=word)
 
     def _options(self, words: list[str], number: int) -> None:
         section, tag = {"property": ("crm_config", "cluster_property_set"),

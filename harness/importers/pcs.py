@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from fenceline.core.errors import FencelineError
 from fenceline.importers.blocks import Directive
@@ -24,19 +24,10 @@ from fenceline.importers.cibbuild import (
 )
 from fenceline.importers.draft import Draft
 from fenceline.importers.kinds import FileKind, Files, file_kind
+from fenceline.importers.shellscript import VARIABLE, run_script
 from fenceline.importers.source import Source
 from fenceline.importers.xmltree import Element
 
-_ASSIGNMENT = re.compile(r"(?:(?:export|readonly|local|declare(?: -\w+)?)\s+)?([A-Za-z_]\w*)=(\S*|\"[^\"]*\"|'[^']*')")
-_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
-_ASSIGNED = re.compile(r"(?:^|[\s;])([A-Za-z_]\w*)=")
-_WRAPPER = re.compile(r"(?:function\s+)?([\w-]+)\s*(?:\(\))?\s*\{\s*(?:sudo\s+)?pcs\s+(?:-\S+\s+\S+\s+)*\"?\$@\"?"
-                      r"\s*;?\s*\}")
-_LOOP = re.compile(r"for\s+([A-Za-z_]\w*)\s+in\s+([^;]+);\s*do")
-_OPENS = re.compile(r"(for|while|until|if|case)\b|(function\s+)?[\w-]+\s*\(\)\s*\{|function\s")
-_ENDS = re.compile(r"(done|fi|esac|\})")
-_CLOSED = re.compile(r"(;|\s)\s*(done|fi|esac|\})\s*(;.*)?$")
-_MOST_ROUNDS = 64
 _SHELL = re.compile(r"\s*(?:&&|\|\||[;|<>&]|\d?>&?)\s*")
 #: Options that take the next word.
 _WITH_VALUE = ("-f", "--corosync_conf", "--booth-conf", "--request-timeout", "-u", "-p")
@@ -60,58 +51,8 @@ def read_pcs(draft: Draft, source: Source) -> tuple[Element, Directive | None]:
         FencelineError: a command has not what it needs, a quotation mark is not closed; with the line.
     """
     reader = _Reader(draft, source)
-    _script(reader, logical_lines(source), {})
+    run_script(reader, logical_lines(source))
     return reader.built.root, reader.setup
-
-
-def _script(reader: _Reader, lines: Sequence[tuple[int, str]], values: dict[str, str]) -> None:
-    """Runs ``lines`` as far as they can be read: plain commands and assignments, loops over plain words, functions that
-    only call pcs; ``values`` are those of the variables."""
-    index = 0
-    while index < len(lines):
-        number, text = lines[index]
-        index += 1
-        if match := _ASSIGNMENT.fullmatch(text):
-            values[match[1]] = match[2].strip("\"'")
-        elif match := _WRAPPER.fullmatch(text):
-            reader.wrappers.add(match[1])
-        elif match := _LOOP.fullmatch(text):
-            end = _end_of(lines, index)
-            if "$" in match[2] or "`" in match[2] or "*" in match[2]:
-                reader.unread(lines[index - 1:end])
-            else:
-                for value in match[2].split()[:_MOST_ROUNDS]:
-                    values[match[1]] = value.strip("\"'")
-                    _script(reader, lines[index:end], values)
-            index = end + 1
-        elif _OPENS.match(text):
-            end = index if _CLOSED.search(text) else _end_of(lines, index)
-            reader.unread(lines[index - 1:end])
-            for _, inner in lines[index - 1:end]:
-                for match in _ASSIGNED.finditer(inner):
-                    values.pop(match[1], None)  # what it is then is not known
-            index = end if _CLOSED.search(text) else end + 1
-        elif reader.is_command(text):
-            reader.command(number, text, values)
-        else:
-            for match in _ASSIGNED.finditer(text):
-                values.pop(match[1], None)
-            if any(word == "pcs" or word in reader.wrappers for word in text.split()):
-                reader.unread([(number, text)])
-
-
-def _end_of(lines: Sequence[tuple[int, str]], index: int) -> int:
-    """Where the block ends that begins before ``index``."""
-    depth = 1
-    for place in range(index, len(lines)):
-        text = lines[place][1]
-        if _ENDS.match(text):
-            depth -= 1
-        elif (_OPENS.match(text) or _LOOP.fullmatch(text)) and not _CLOSED.search(text):
-            depth += 1
-        if depth == 0:
-            return place
-    return len(lines)
 
 
 class _Reader:
@@ -131,7 +72,8 @@ class _Reader:
             ("resource", "defaults"): self._defaults, ("resource", "op"): self._op,
             ("resource", "ban"): self._moved, ("resource", "move"): self._moved,
             ("resource", "disable"): self._state, ("resource", "unmanage"): self._state,
-            ("stonith", "create"): self._stonith, ("constraint", "location"): self._location,
+            ("stonith", "create"): self._stonith, ("stonith", "level"): self._level, ("alert", "create"): self._alert,
+            ("alert", "recipient"): self._recipient, ("constraint", "location"): self._location,
             ("constraint", "order"): self._order, ("constraint", "colocation"): self._colocation,
             ("quorum", "device"): self._device, ("quorum", "setup"): self._quorum,
             ("quorum", "update"): self._quorum, ("node", "standby"): self._node, ("cluster", "standby"): self._node,
@@ -155,7 +97,7 @@ class _Reader:
     def command(self, number: int, text: str, values: dict[str, str]) -> None:
         """One command; ``values`` are those of the script's variables."""
         self._number = number
-        text = _VARIABLE.sub(lambda match: values.get(match[1], match[0]), text)
+        text = VARIABLE.sub(lambda match: values.get(match[1], match[0]), text)
         try:
             words = shlex.split(text, comments=True)
         except ValueError as error:
@@ -373,6 +315,41 @@ class _Reader:
     def _stonith(self, words: list[str]) -> None:
         self._need(words, 2, "a name and an agent")
         self._create([words[0], f"stonith:{words[1].removeprefix('stonith:')}", *words[2:]])
+
+    def _level(self, words: list[str]) -> None:
+        """``add LEVEL NODE DEVICE...``; devices may be joined by commas."""
+        words = [word for word in words if not word.startswith("--")]
+        if words[:1] != ["add"] or len(words) < 4:
+            self._note("")
+            return
+        add(self.built.section("fencing-topology"), "fencing-level", self._number, index=words[1], target=words[2],
+            devices=",".join(words[3:]))
+
+    def _alert(self, words: list[str]) -> None:
+        """``path=... [id=...] [options NAME=VALUE...] [meta NAME=VALUE...]``."""
+        told = dict(pairs(word for word in words if word.split("=")[0] in ("path", "id", "description")))
+        if "path" not in told:
+            self._note("it has no path")
+            return
+        alerts = self.built.section("alerts")
+        made = add(alerts, "alert", self._number, id=told.get("id", f"alert-{len(alerts.children) + 1}"),
+                   path=told["path"])
+        part = ""
+        for word in words:
+            if word in ("options", "meta"):
+                part = {"options": "instance_attributes", "meta": "meta_attributes"}[word]
+            elif part and "=" in word:
+                add_pairs(made, part, pairs([word]), self._number)
+
+    def _recipient(self, words: list[str]) -> None:
+        """``add ALERT value=...``."""
+        told = dict(pairs(word for word in words if "=" in word))
+        alert = next((one for one in self.built.section("alerts").all("alert") if one.get("id") in words[1:2]), None)
+        if words[:1] != ["add"] or alert is None or "value" not in told:
+            self._note("")
+            return
+        add(alert, "recipient", self._number, id=told.get("id", f"{alert.get('id')}-to-{len(alert.children) + 1}"),
+            value=told["value"])
 
     def _found(self, name: str) -> Element | None:
         found = self.built.find(name)

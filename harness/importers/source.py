@@ -39,6 +39,15 @@ def read_source(path: str) -> Source:
         raw = Path(path).read_bytes()
     except OSError as error:
         raise FencelineError(f"{path}: {error.strerror}") from error
+    return source_of(path, raw)
+
+
+def source_of(path: str, raw: bytes) -> Source:
+    """What ``raw``, from ``path``, says; see ``read_source``.
+
+    Raises:
+        FencelineError: it is no text.
+    """
     declared = _ENCODING.match(raw)
     try:
         text = raw.decode(declared[1].decode() if declared else "utf-8-sig")

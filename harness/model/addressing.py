@@ -35,7 +35,8 @@ def host_number(topology: Topology, node: str) -> int:
 
 def address(topology: Topology, node: str, network: str) -> IPv4Address:
     """``node``'s own address in ``network``."""
-    return topology.networks[network].subnet.network_address + host_number(topology, node)
+    told = topology.nodes[node].addresses.get(network)
+    return told if told is not None else topology.networks[network].subnet.network_address + host_number(topology, node)
 
 
 def management_address(topology: Topology, node: str) -> IPv4Address:
@@ -58,12 +59,31 @@ def pdu_address(topology: Topology, pdu: str) -> IPv4Address:
 def harness_address(topology: Topology, network: str) -> IPv4Address:
     """Fenceline's own address in ``network``: .9 where the clients are, else .1."""
     is_service = topology.networks[network].role == "service"
-    return topology.networks[network].subnet.network_address + (_CLIENT if is_service else _HARNESS)
+    return _free(topology, network, _CLIENT if is_service else _HARNESS)
 
 
 def router_address(topology: Topology, network: str) -> IPv4Address:
     """In a service ``network``: the address of the router by way of which other clients come."""
-    return topology.networks[network].subnet.network_address + _ROUTER
+    return _free(topology, network, _ROUTER)
+
+
+def _free(topology: Topology, network: str, number: int) -> IPv4Address:
+    """The address of ``number`` in ``network``; where a machine was given that one, the next number below 250 that none
+    has, counted down: 249 for 1, 241 for 9."""
+    first = topology.networks[network].subnet.network_address
+    taken = taken_addresses(topology, network)
+    numbers = (number, *range(250 - number, number, -10))
+    return first + next((one for one in numbers if first + one not in taken), number)
+
+
+def taken_addresses(topology: Topology, network: str) -> dict[IPv4Address, str]:
+    """{address: who has it}, of what a topology itself gives away in ``network``: machines that were told theirs, and
+    floating addresses."""
+    found = {told: name for name, node in topology.nodes.items() for where, told in node.addresses.items()
+             if where == network}
+    found |= {part.address: name for name, service in topology.services.items() for part in service.group
+              if part.kind == "vip"}
+    return found
 
 
 def ping_address(topology: Topology, name: str) -> IPv4Address | None:
@@ -95,5 +115,9 @@ def node_of_mac(topology: Topology, address: str) -> str | None:
 
 
 def device(topology: Topology, node: str, network: str) -> str:
-    """The name that ``node``'s card in ``network`` gets inside the guest: eth0, eth1, ... in the file's order."""
+    """The name that ``node``'s card in ``network`` gets inside the guest: the network's own, for those that run
+    services, or eth0, eth1, ... in the file's order."""
+    own = topology.networks[network].device
+    if own is not None and topology.nodes[node].role in ("cluster", "remote"):
+        return own
     return f"eth{topology.networks_of(node).index(network)}"

@@ -90,6 +90,8 @@ def _lock_manager(topology: Topology) -> list[str]:
     if not stack.on_corosync:
         return [f"stack.kind: a cluster file system takes its locks by Corosync's membership, not by {stack.kind}'s"]
     found = []
+    if stack.runs_own_configuration:
+        return found
     if stack.quorum.without_quorum != "freeze":
         found.append(f"stack.quorum.without_quorum: say freeze, not {stack.quorum.without_quorum}: a cluster file "
                      "system can't be stopped without the quorum that its locks wait for")

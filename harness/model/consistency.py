@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from fenceline.model.addressing import CLIENT_NAME, MAX_CLUSTER_NODES, MAX_HELPERS, VIP_FIRST
+from fenceline.model.addressing import CLIENT_NAME, MAX_CLUSTER_NODES, MAX_HELPERS, VIP_FIRST, address
 from fenceline.model.cluster_rules import cluster_problems
 from fenceline.model.declared_rules import declared_problems
 from fenceline.model.fencing_rules import fencing_problems
@@ -22,7 +22,8 @@ _MARIADB_SIZE = 128 * 2**20
 
 def problems(topology: Topology) -> list[str]:
     """Everything that is inconsistent in ``topology``, one line each; empty if nothing is."""
-    return [*_networks(topology), *_nodes(topology), *_storage(topology), *fencing_problems(topology),
+    return [*_networks(topology), *_nodes(topology), *_addresses(topology), *_storage(topology),
+            *fencing_problems(topology),
             *_services(topology), *_databases(topology), *declared_problems(topology), *placement_problems(topology),
             *cluster_problems(topology), *stack_problems(topology)]
 
@@ -47,6 +48,32 @@ def _networks(topology: Topology) -> list[str]:
     for (one, a), (other, b) in combinations(topology.networks.items(), 2):
         if a.subnet.overlaps(b.subnet):
             found.append(f"networks.{other}.subnet: {b.subnet} overlaps with networks.{one}.subnet {a.subnet}")
+    return found
+
+
+def _own_addresses(topology: Topology, network: str) -> dict[object, str]:
+    """{address: the machine that has it of its own}."""
+    return {address(topology, node, network): node for node in topology.nodes if network in topology.networks_of(node)}
+
+
+def _addresses(topology: Topology) -> list[str]:
+    found = []
+    for name, node in topology.nodes.items():
+        for network, told in node.addresses.items():
+            path = f"nodes.{name}.addresses.{network}"
+            if network not in topology.networks_of(name):
+                found.append(f"{path}: {name} is not plugged into {network!r}")
+            elif told not in topology.networks[network].subnet:
+                found.append(f"{path}: {told} is not in {topology.networks[network].subnet}")
+    if found:
+        return found
+    for network in topology.networks:
+        seen: dict[object, str] = {}
+        for node in topology.nodes:
+            if network in topology.networks_of(node):
+                own = address(topology, node, network)
+                if seen.setdefault(own, node) != node:
+                    found.append(f"nodes.{node}.addresses.{network}: {own} is {seen[own]}'s already")
     return found
 
 
@@ -229,9 +256,9 @@ def _services(topology: Topology) -> list[str]:
                 subnet = topology.networks[services[0]].subnet
                 if part.address not in subnet:
                     found.append(f"{path}.address: {part.address} is not in the service network {subnet}")
-                elif int(part.address) - int(subnet.network_address) < VIP_FIRST:
-                    found.append(f"{path}.address: {part.address} is below .{VIP_FIRST}, "
-                                 "where the machines' own addresses are")
+                elif part.address in (own := _own_addresses(topology, services[0])):
+                    found.append(f"{path}.address: {part.address} is {own[part.address]}'s own; those of .{VIP_FIRST} "
+                                 "and above are free")
                 elif part.address == subnet.broadcast_address:
                     found.append(f"{path}.address: {part.address} is the broadcast address of the service network")
                 if part.address in seen_vips:

@@ -64,6 +64,10 @@ def load_topology(name: str, own: Sequence[Path] = ()) -> Topology:
     except FencelineError as error:
         raise TopologyError(str(error)) from error
     raw = read_mapping(path, TopologyError, "name, nodes, networks, ...")
+    stack = raw.get("stack")
+    if isinstance(stack, dict) and isinstance(stack.get("config"), str):
+        # said from where the file is; a saved run must find it from anywhere
+        raw = {**raw, "stack": {**stack, "config": str((path.absolute().parent / stack["config"]).resolve())}}
     return parse_topology(raw, str(path))
 
 

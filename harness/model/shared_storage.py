@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ class Lun(Strict):
     size: Size = 64 * 2**20
     filesystem: Literal["ext3", "ext4", "gfs2", "ocfs2"] | None = Field(
         "ext4", description="made once, when the disk is new; gfs2 and ocfs2 are for all nodes at once")
+    files: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$")], str] = Field(
+        default_factory=dict, description="text files that its file system has from the beginning; ext3 and ext4")
     clustered_lvm: bool = Field(False, description="a cluster file system is on a logical volume of a volume group "
                                                    "that all nodes share (lvmlockd)")
     journals: int | None = Field(None, ge=1, le=32, description="journals of gfs2, node slots of ocfs2: so many nodes "

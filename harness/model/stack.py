@@ -106,6 +106,11 @@ class StackModel(Strict):
     log_file: ClassVar[str] = ""
 
     @property
+    def runs_own_configuration(self) -> bool:
+        """Whether the cluster's own files are run as they are, with their mistakes."""
+        return False
+
+    @property
     def handover(self) -> float:
         """How long (s) two nodes may have an address while it changes hands: none."""
         return 0.0

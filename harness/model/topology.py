@@ -36,6 +36,8 @@ class Node(Strict):
     rc_local: tuple[str, ...] = Field((), description="shell lines that its administrator lets run at a boot's end; "
                                                       "for planting mistakes that real clusters have")
     networks: tuple[Name, ...] | None = Field(None, description="what it is plugged into; absent: as its role needs")
+    addresses: dict[Name, IPv4Address] = Field(default_factory=dict, description="its address by network, where it is "
+                                               "not the one that its role and place in the file give it")
 
 
 class Network(Strict):
@@ -43,6 +45,9 @@ class Network(Strict):
 
     role: NetworkRole
     subnet: IPv4Network
+    device: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,14}$")] | None = Field(
+        None, description="how the nodes' card in it is called in the guest; absent: eth0, eth1, ... in the file's "
+                          "order")
 
 
 class Vip(Strict):

@@ -17,7 +17,9 @@ FIRST_DISK = "c"  # the letter after the root disk and the seed
 def content(topology: Topology, volume: str, folder: Path) -> dict[str, str | Path | None]:
     """What the new disk ``volume`` holds: a page that names it, the database that has its files there, the folder that
     is to be exported."""
-    found: dict[str, str | Path | None] = {"index.html": f"{topology.name}: {volume}\n"}
+    luns = topology.storage.iscsi.luns if topology.storage.iscsi else ()
+    found: dict[str, str | Path | None] = {"index.html": f"{topology.name}: {volume}\n"} | {
+        path: text for lun in luns if lun.name == volume for path, text in lun.files.items()}
     if database.has_database(topology, volume):
         found[database.DATA] = database.data_path(folder)
     if any(service.export and service.filesystem.lun == volume for service in topology.services.values()):
@@ -58,6 +60,7 @@ def make_disk(path: Path, size: int, filesystem: str | None, label: str,
                 if done.returncode:
                     raise HostError(f"the content of {label} can't be copied: {done.stderr.strip()}")
             else:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_text(what)
         # lazy initialisation would write for minutes in the background of every measurement
         command = [f"mkfs.{filesystem}", "-q", "-F", "-L", label[:16], "-E", "lazy_itable_init=0,lazy_journal_init=0",

@@ -140,7 +140,20 @@ INCONSISTENT = {
         {PART + "1__address": "10.0.0.200"},
         "services.web.group.1.address: 10.0.0.200 is not in the service network 192.168.98.0/24"),
     "VIP among the machines": (
-        {PART + "1__address": "192.168.98.11"}, "services.web.group.1.address: 192.168.98.11 is below .128"),
+        {PART + "1__address": "192.168.98.11"}, "services.web.group.1.address: 192.168.98.11 is rs-01's own"),
+    "address in another network": (
+        {"nodes__rs-01": {"addresses": {"service": "10.0.0.1"}}},
+        "nodes.rs-01.addresses.service: 10.0.0.1 is not in 192.168.98.0/24"),
+    "address without a card": (
+        {"nodes__rs-01": {"addresses": {"moon": "10.0.0.1"}}},
+        "nodes.rs-01.addresses.moon: rs-01 is not plugged into 'moon'"),
+    "address of another machine": (
+        {"nodes__rs-01": {"addresses": {"service": "192.168.98.12"}}},
+        "nodes.rs-02.addresses.service: 192.168.98.12 is rs-01's already"),
+    "ids without a configuration": (
+        {"stack__ids": {"web": "g-web"}}, "stack.ids: have no meaning without stack.config"),
+    "ids of no service": (
+        {"stack__ids": {"wbe": "g-web"}, "stack__config": "own"}, "stack.ids.wbe: there is no service 'wbe'"),
     "VIP of another service": (
         {"services__second": {"group": [{"kind": "vip", "address": "192.168.98.244"}]}},
         "services.second.group.0.address: 192.168.98.244 is web's already"),

@@ -78,6 +78,13 @@ class Pacemaker(StackModel):
     resource_defaults: Words = Field(default_factory=dict, description="meta attributes that hold for all resources")
     operation_defaults: Words = Field(default_factory=dict, description="attributes that hold for all operations")
     ping: Ping | None = Field(None, description="who pings whom, and what follows from it")
+    config: str | None = Field(None, description="a folder with the cluster's own configuration, from where this file "
+                                                 "is, which is run as it is: cib.xml, corosync.conf, files/ (laid over "
+                                                 "every member) and setup.sh (run there at boot); what stands here of "
+                                                 "timing, quorum and fencing is then what is promised, and must be the "
+                                                 "same")
+    ids: dict[Name, str] = Field(default_factory=dict, description="with config: the id that a service's group or "
+                                                                   "resource has there, where it is not its name")
     dlm: Dlm = Field(Dlm(), description="used where there is a cluster file system")
 
     @property
@@ -94,6 +101,10 @@ class Pacemaker(StackModel):
         if ping is None or ping.rule == "prefer" or len(set(ping.hosts) - set(pinged)) >= ping.least:
             return frozenset()
         return frozenset(ping.services or topology.services)
+
+    @property
+    def runs_own_configuration(self) -> bool:
+        return self.config is not None
 
     @property
     def patience_s(self) -> float:

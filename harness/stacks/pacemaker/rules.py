@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def problems(topology: Topology) -> list[str]:
     """Everything that Pacemaker could not do, one line each."""
     quorum = topology.stack.quorum
-    found = [*_votes(topology), *_ping(topology)]
+    found = [*_own(topology), *_votes(topology), *_ping(topology)]
     for name, service in topology.services.items():
         if "vip-first" in service.mistakes and (service.vip is None or service.vip is service.group[0]):
             found.append(f"services.{name}.mistakes: vip-first needs a vip that is not the first of its group")
@@ -88,3 +88,12 @@ def _ping(topology: Topology) -> Iterable[str]:
         yield f"{path}.least: {ping.least}, and only {len(set(ping.hosts))} are pinged"
     if ping.timeout % 1:
         yield f"{path}.timeout: whole seconds, please"
+
+
+def _own(topology: Topology) -> list[str]:
+    """What is wrong with the names of the cluster's own configuration. Whether its folder is there is no matter of the
+    topology: a saved run is judged without it."""
+    stack = topology.stack
+    if stack.config is None:
+        return ["stack.ids: have no meaning without stack.config"] if stack.ids else []
+    return [f"stack.ids.{name}: there is no service {name!r}" for name in stack.ids if name not in topology.services]

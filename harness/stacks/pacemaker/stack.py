@@ -13,7 +13,7 @@ from fenceline.guest.ssh import Session
 from fenceline.model.fencing import SBD
 from fenceline.model.topology import Topology
 from fenceline.stacks.base import SessionStack
-from fenceline.stacks.pacemaker import crm_mon, dlm, sbd
+from fenceline.stacks.pacemaker import crm_mon, dlm, own, sbd
 from fenceline.stacks.pacemaker.cib import cib_xml
 from fenceline.stacks.pacemaker.corosync import AUTHKEY_BYTES, corosync_conf
 from fenceline.stacks.pacemaker.remote import seed_authkey, seed_remote
@@ -37,15 +37,18 @@ class PacemakerStack(SessionStack):
 
     def seed_member(self, node: str, seed: Seed) -> None:
         """Makes the node of ``seed`` a member that starts its cluster software at every boot."""
-        seed.add("/etc/corosync/corosync.conf", corosync_conf(self.topology))
+        its = own.text(self.topology, own.COROSYNC, self._bmc_password) if self.topology.stack.config else None
+        seed.add("/etc/corosync/corosync.conf", its or corosync_conf(self.topology))
         seed.add("/etc/corosync/authkey", self._authkey, 0o400)
         seed_authkey(self.topology, self._remote_authkey, seed)
-        seed.add("/etc/fenceline/cib.xml", cib_xml(self.topology, self._bmc_password), 0o600)
+        seed.add("/etc/fenceline/cib.xml", self._cib(), 0o600)
         for name, service in self.topology.services.items():
             seed_daemon(seed, name, service)
             seed.setup += [f"mkdir -p {part.mountpoint}" for part in service.group if part.kind == "filesystem"]
         if self.topology.cluster_mountpoints:
             dlm.seed_lock_manager(self.topology, seed)
+        if self.topology.stack.config:
+            own.seed_files(self.topology, seed, self._bmc_password)
         # only where there is none: a rebooted node keeps what the cluster has decided since
         seed.setup += ["mkdir -p /var/log/corosync /var/log/pacemaker /var/lib/nginx /var/log/nginx",
                        "C=/var/lib/pacemaker/cib; [ -e $C/cib.xml ] || "
@@ -58,6 +61,19 @@ class PacemakerStack(SessionStack):
             seed.late.append("systemctl start corosync-qdevice.service")
         # Pacemaker finds its disk at the first try only if the login is done: late
         seed.late.append("systemctl start pacemaker.service")
+
+    def _cib(self) -> str:
+        """The cluster's own configuration, or one of the topology.
+
+        Raises:
+            FencelineError: the topology names a folder for it, and it is not there.
+        """
+        if not self.topology.stack.config:
+            return cib_xml(self.topology, self._bmc_password)
+        told = own.text(self.topology, own.CIB, self._bmc_password)
+        if told is None:
+            raise FencelineError(f"there is no {own.CIB} in {self.topology.stack.config}, which stack.config names")
+        return told
 
     def seed_helper(self, node: str, seed: Seed) -> None:
         """Makes the node of ``seed`` a remote node, the quorum device's server or the keeper of SBD's disks, if that is
@@ -87,7 +103,7 @@ class PacemakerStack(SessionStack):
                 continue
             try:
                 result = self._sessions[name].run(crm_mon.COMMAND, within=within * self._slowdown)
-                return crm_mon.parse(name, result.out)
+                return own.named(self.topology, crm_mon.parse(name, result.out))
             except FencelineError as error:
                 failed[name] = error
         raise self._silence("no member tells the cluster's state", failed)
@@ -95,20 +111,24 @@ class PacemakerStack(SessionStack):
     def move(self, service: str, target: str | None) -> None:
         """Clean relocation by the cluster's own command; to ``target`` or away from where it is."""
         where = ["--node", target] if target else []
-        self.command(["crm_resource", "--move", "--resource", service, *where])
+        self.command(["crm_resource", "--move", "--resource", self._id(service), *where])
 
     def ban(self, service: str, node: str) -> None:
         """Forbids ``service`` to run on ``node``; ``clear_moves`` allows it again."""
-        self.command(["crm_resource", "--ban", "--resource", service, "--node", node])
+        self.command(["crm_resource", "--ban", "--resource", self._id(service), "--node", node])
 
     def clear_moves(self, service: str) -> None:
         """Takes the constraints of ``move`` away again."""
-        self.command(["crm_resource", "--clear", "--resource", service])
+        self.command(["crm_resource", "--clear", "--resource", self._id(service)])
 
     def has_moves(self, service: str) -> bool:
         """Whether a constraint of ``move`` is in force for ``service``; crm_resource names them cli-..."""
         out = self.command(["cibadmin", "--query", "--scope", "constraints"])
-        return f'"cli-prefer-{service}"' in out or f'"cli-ban-{service}-on-' in out
+        name = self._id(service)
+        return f'"cli-prefer-{name}"' in out or f'"cli-ban-{name}-on-' in out
+
+    def _id(self, service: str) -> str:
+        return own.resource_id(self.topology, service)
 
     def standby(self, node: str, on: bool) -> None:
         """Puts ``node`` into standby, or back."""

@@ -1,0 +1,377 @@
+"""The topology of a cluster whose CIB was handed over: what is promised, and what its machines, networks and disks are.
+The CIB itself is run as it is; here stands what the witnesses look at and the judge goes by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from fenceline.accept.agents import is_plain, ports, software
+from fenceline.accept.budget import Budget
+from fenceline.accept.cibview import Cib, Primitive, points, seconds
+from fenceline.accept.fate import Fates
+from fenceline.accept.fencetimes import delays, is_sbd, msgwait
+from fenceline.accept.layout import QUORUM_HOST, Layout
+from fenceline.accept.mirrors import mirrors
+from fenceline.accept.original import Original
+from fenceline.accept.standins import StandIn
+from fenceline.core.errors import FencelineError
+from fenceline.importers.cibvalues import INFINITY
+from fenceline.importers.draft import identifier
+from fenceline.importers.xmltree import Element
+from fenceline.model.units import format_duration
+
+STORAGE_HOST, NFS_HOST = "storage-host", "nfs-server"
+_NFS = re.compile(r"^[\w.-]+:/|^\[?[0-9a-f:]+\]?:/")
+
+
+class Shape:
+    """``raw`` is the topology; ``standins`` what runs in the place of what; ``links`` {path in a guest: what it points
+    to}; ``questions`` what was assumed."""
+
+    def __init__(self, original: Original, name: str, budget: Budget, fates: Fates, stood_in: frozenset[str]) -> None:
+        self.original, self.cib, self.fates = original, original.cib, fates
+        self._stood_in = stood_in
+        self.standins: dict[str, StandIn] = {}
+        self.links: dict[str, str] = {}
+        #: {id of a Filesystem: the device that takes the original's place}
+        self.devices: dict[str, str] = {}
+        self.questions: list[tuple[str, str, str]] = []
+        self.ids: dict[str, str] = {}
+        self.layout = Layout(original, fates)
+        self._ports = ports(original)
+        self._volumes: dict[str, str] = {}
+        self._mounts: set[str] = set()
+        self.raw: dict[str, Any] = {"name": identifier(name, "adopted"), "description": "adopted from "
+                                    + ", ".join(one.name for one in original.files)[:200]}
+        self._storage: dict[str, Any] = {}
+        services = self._services(budget)
+        if not services:
+            raise FencelineError(f"{self.cib.source.name}: nothing that it runs can be watched: there is no group and "
+                                 "no resource that runs on one node at a time, nor a clone with an address")
+        fencing = self._fencing()
+        self.raw["nodes"] = self._nodes()
+        self.raw["networks"] = self.layout.networks(bool(self._storage))
+        if self._storage:
+            self.raw["storage"] = self._storage
+        self.raw["stack"] = self._stack()
+        self.raw["fencing"] = fencing
+        self.raw["services"] = services
+
+    def _ask(self, place: str, question: str, assumed: str) -> None:
+        self.questions.append((place, question, assumed))
+
+    # machines
+
+    def _nodes(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name in self.original.members:
+            own = self.layout.names[name]
+            found[own] = {"addresses": told} if (told := self.layout.addresses(name)) else {}
+        helpers = {STORAGE_HOST: ("storage", "iscsi" in self._storage or self._uses_sbd),
+                   NFS_HOST: ("storage", "nfs" in self._storage),
+                   QUORUM_HOST: ("quorum-device", self.original.has_device)}
+        found |= {name: {"role": role, "memory": "256M"} for name, (role, there) in helpers.items() if there}
+        return found
+
+    @property
+    def _uses_sbd(self) -> bool:
+        return any(is_sbd(one) for one in self.cib.devices)
+
+    # cluster software
+
+    def _stack(self) -> dict[str, Any]:
+        corosync = self.original.corosync
+        quorum: dict[str, Any] = {"policy": "two_node" if self.original.is_two_node else "majority"}
+        if self.original.has_device:
+            told = corosync.last("quorum", "device", "net", "algorithm")
+            quorum = {"policy": "qdevice", "device": QUORUM_HOST,
+                      "algorithm": told.value if told and told.value in ("ffsplit", "lms") else "ffsplit"}
+        elif corosync is not None:
+            waits, two = corosync.last("quorum", "wait_for_all"), corosync.last("quorum", "two_node")
+            quorum["wait_for_all"] = waits.value == "1" if waits else two is not None and two.value == "1"
+        policy = self.original.option("no-quorum-policy")
+        word = {"fence": "suicide", "demote": "stop"}.get(policy.value, policy.value) if policy else "stop"
+        if word in ("stop", "freeze", "ignore", "suicide"):
+            quorum["without_quorum"] = word
+        found: dict[str, Any] = {"kind": "pacemaker", "config": "../adopted", **self.layout.timing(), "quorum": quorum}
+        if self.ids:
+            found["ids"] = self.ids
+        return found
+
+    def _fencing(self) -> dict[str, Any]:
+        cib = self.cib
+        if not cib.is_on("stonith-enabled", True) or not (cib.devices or cib.is_on("have-watchdog", False)):
+            return {"method": "none"}
+        timeout = self.original.option("stonith-timeout")
+        found: dict[str, Any] = {"method": "ipmi", "timeout": format_duration((seconds(timeout.value) if timeout
+                                                                               else None) or 60.0)}
+        action = self.original.option("stonith-action")
+        if action and action.value.lower() in ("off", "poweroff"):
+            found["action"] = "off"
+        told = {self.layout.names[name]: format_duration(wait) for name, wait in delays(self.original).items() if wait}
+        if told and len(set(told.values())) + (len(told) < len(self.original.members)) > 1:
+            found["delay"] = told
+        if self._uses_sbd:
+            found |= {"method": "sbd", "sbd": self._sbd(), "action": "reboot"}
+        return found
+
+    def _sbd(self) -> dict[str, Any]:
+        dump = self.original.sbd_dump
+        settings = self.original.sbd_settings
+        told = settings.all("sbd_device") if settings else []
+        disks = [one for _, words in told for one in re.split(r"[;\s]+", " ".join(words)) if one] or [
+            disk for disk, _ in dump] or ["/dev/fenceline/sbd"]
+        watchdog = max((float(values["watchdog"].value) for _, values in dump if "watchdog" in values), default=5.0)
+        luns = []
+        for index, disk in enumerate(disks[:3], 1):
+            name = f"sbd-{index}"
+            luns.append(name)
+            self.links[disk] = f"/dev/fenceline/{name}"
+            self._luns().append({"name": name, "filesystem": None, "size": "16M"})
+        return {"luns": luns, "watchdog_timeout": format_duration(min(60.0, watchdog)),
+                "msgwait": format_duration(msgwait(self.original) or 2 * watchdog)}
+
+    # services
+
+    def _services(self, budget: Budget) -> dict[str, Any]:
+        cib = self.cib
+        found: dict[str, Any] = {}
+        units: dict[str, list[Primitive]] = {}
+        for one in cib.resources:
+            units.setdefault(one.unit, []).append(one)
+        for unit, parts in units.items():
+            if unit in cib.clones:
+                self._clone(unit, parts)
+                continue
+            name = identifier(unit, "service")
+            while name in found:
+                name = f"{name[:27]}-{len(found)}"
+            group = [part for one in parts for part in self._part(one)]
+            if not any(part["kind"] in ("vip", "filesystem", "resource") for part in group):
+                continue
+            self._asked(group)
+            found[name] = {"group": group, "domain": self._domain(unit, parts),
+                           "failover_budget": format_duration(budget.total)}
+            if name != unit:
+                self.ids[name] = unit
+        own = {self.ids.get(name, name): name for name in found}
+        for unit, name in own.items():
+            found[name] |= self._bonds(unit, own)
+        return found
+
+    def _clone(self, unit: str, parts: list[Primitive]) -> None:
+        """What runs on every node is run, and not watched as a service; its stand-ins are made."""
+        for one in parts:
+            if not is_plain(one) and software(one, self._stood_in) is None:
+                self._stand_in(one, [])
+        self.fates.say(parts[0].place, "kept", f"{unit} runs on every node; no client of ours asks it")
+
+    def _part(self, one: Primitive) -> Iterator[dict[str, Any]]:
+        if one.type in ("IPaddr2", "IPaddr") and one.provider == "heartbeat":
+            address = self.layout.vip(one)
+            if address is not None:
+                yield {"kind": "vip", "address": str(address), **_monitor(one)}
+        elif one.type == "Filesystem" and one.provider == "heartbeat":
+            yield from self._filesystem(one)
+        elif is_plain(one):
+            return
+        elif (known := software(one, self._stood_in)) is not None:
+            yield {"kind": "resource", "agent": one.agent, "port": known.port, "process": known.process,
+                   "packages": list(known.packages), "ask": dict(known.ask), **_monitor(one)}
+        else:
+            yield self._stand_in(one, [other for other in self.cib.units.get(one.unit, ())])
+
+    def _stand_in(self, one: Primitive, beside: list[Primitive]) -> dict[str, Any]:
+        mounts = [other.value("directory") for other in beside if other.type == "Filesystem"
+                  and other.value("directory") and beside.index(other) < beside.index(one)]
+        port = self._ports.get(one.id, 0)
+        stops = self._slow_stop(one)
+        made = self.standins[one.id] = StandIn(one.id, port, 1.0 if port else 0.0, stops,
+                                               mounts[-1] if mounts and port else "-")
+        where = f"listens on {port}, " if port else ""
+        writes = f"writes into {made.folder}, " if made.folder != "-" else ""
+        self.fates.say(one.place, "stood in", f"{one.id} ({one.agent}): a stand-in of the same id, operations and meta "
+                                              f"attributes; {where}{writes}starts in {made.starts:g} s, stops in "
+                                              f"{made.stops:g} s")
+        if port:
+            self._ask(one.place, f"How long do the start and the stop of {one.id} take, and where does it listen?",
+                      f"starts in {made.starts:g} s, stops in {made.stops:g} s, port {port}")
+        part: dict[str, Any] = {"kind": "resource", "agent": _agent(one), **_monitor(one)}
+        if port:
+            part |= {"port": port, "process": made.process, "ask": {"http": "/"}}
+        return part
+
+    def _slow_stop(self, one: Primitive) -> float:
+        """A database that is told to shut down slowly does."""
+        for own in self.original.own:
+            if one.type in ("mariadb", "mysql", "mysqld") and re.search(
+                    r"^\s*innodb_fast_shutdown\s*=\s*0", own.source.text, re.MULTILINE):
+                return 30.0
+        return 0.0
+
+    @staticmethod
+    def _asked(group: list[dict[str, Any]]) -> None:
+        """Clients ask what stands in front: the last that listens."""
+        asked = [part for part in group if part.get("ask")]
+        for part in asked[:-1]:
+            del part["ask"]
+        if not any(part["kind"] == "vip" for part in group):
+            for part in asked:
+                part.pop("ask", None)
+
+    def _luns(self) -> list[dict[str, Any]]:
+        return self._storage.setdefault("iscsi", {"target": STORAGE_HOST, "luns": []})["luns"]
+
+    def _filesystem(self, one: Primitive) -> Iterator[dict[str, Any]]:
+        device, where, fstype = one.value("device"), one.value("directory"), one.value("fstype").lower()
+        if not re.fullmatch(r"/[A-Za-z0-9/_.-]+", where) or where in self._mounts:
+            self.fates.say(one.place, "left out", f"{one.id}: {where or 'no directory'}: not watched; it is run")
+            return
+        self._mounts.add(where)
+        part = {"kind": "filesystem", "mountpoint": where, "options": one.value("options") or "defaults",
+                "monitor_depth": 0, **_monitor(one)}
+        if _NFS.match(device) or fstype.startswith("nfs"):
+            name = self._volume(device, PurePosixPath(device.rpartition(":")[2] or where).name)
+            exports = self._storage.setdefault("nfs", {"server": NFS_HOST, "exports": []})["exports"]
+            exports.append({"name": name})
+            self.devices[one.id] = f"@nfs {name}@"
+            self.fates.say(one.parameters["device"][1], "stood in", f"{device}: the export {name} of the machine "
+                                                                    f"{NFS_HOST}")
+            yield {**part, "export": name}
+            return
+        if device.startswith("/dev/drbd"):
+            mirror = self._mirror(device)
+            if mirror is not None:
+                yield {**part, "drbd": mirror}
+                return
+        name = self._volume(device, PurePosixPath(device).name or where)
+        lun: dict[str, Any] = {"name": name, "filesystem": fstype if fstype in ("ext3", "ext4") else "ext4"}
+        files = dict(_pages(self.original, where))
+        if files:
+            lun["files"] = files
+        self._luns().append(lun)
+        self.links[device] = f"/dev/fenceline/{name}"
+        other = "" if fstype in ("ext3", "ext4") else f", with ext4 in the place of {fstype or 'what is on it'}"
+        place = one.parameters.get("device", ("", one.place))[1]
+        if other:
+            self.devices[one.id] = device
+        self.fates.say(place, "stood in", f"{device}: a LUN of the machine {STORAGE_HOST} under this name{other}")
+        yield {**part, "lun": name}
+
+    def _volume(self, device: str, wanted: str) -> str:
+        if device not in self._volumes:
+            name = identifier(wanted, "disk")
+            while name in self._volumes.values():
+                name = f"{name[:27]}-{len(self._volumes)}"
+            self._volumes[device] = name
+        return self._volumes[device]
+
+    def _mirror(self, device: str) -> str | None:
+        """The DRBD resource that ``device`` is, made when it is new."""
+        made = self._storage.setdefault("drbd", [])
+        if not made:
+            made += mirrors(self.original, self.fates)
+        index = int(device[9:]) if re.fullmatch(r"/dev/drbd\d{1,3}", device) else None
+        named = re.match(r"/dev/drbd/by-res/([^/]+)", device)
+        found = next((one for number, one in enumerate(made) if number == index
+                      or (named and one["name"] == identifier(named[1], "r"))), made[0] if len(made) == 1 else None)
+        if found is None:
+            if not made:
+                del self._storage["drbd"]
+            return None
+        if index != (number := made.index(found)):
+            self.links[device] = f"/dev/drbd{number}"
+        return found["name"]
+
+    # where
+
+    def _domain(self, unit: str, parts: list[Primitive]) -> dict[str, Any]:
+        scores: dict[str, int] = {}
+        inside = {unit, *(one.id for one in parts)}
+        for one in self.cib.constraints("rsc_location"):
+            if one.get("rsc") not in inside or one.get("id").startswith("cli-"):
+                continue
+            for node, score in self._where(one):
+                scores[node] = max(-INFINITY, min(INFINITY, scores.get(node, 0) + score))
+        members = self.original.members
+        opt_in = not self.cib.is_on("symmetric-cluster", True)
+        allowed = [name for name in members if scores.get(name, 0) > -INFINITY and (not opt_in or name in scores)]
+        order = sorted(allowed or members, key=lambda name: -scores.get(name, 0))
+        sticky = sum(points(one.meta.get("resource-stickiness", ("0", ""))[0]) for one in parts)
+        ranks = [scores.get(name, 0) for name in order]
+        return {"nodes": [self.layout.names[name] for name in order], "ordered": len(set(ranks)) > 1,
+                "restricted": len(allowed) < len(members), "failback": len(ranks) > 1 and ranks[0] - ranks[1] > sticky}
+
+    def _where(self, constraint: Element) -> Iterator[tuple[str, int]]:
+        """(member, score) of a location, of its rules too as far as they are about names and attributes."""
+        if constraint.get("node"):
+            yield constraint.get("node"), points(constraint.get("score", "INFINITY"))
+        for rule in constraint.all("rule"):
+            expressions = list(rule.walk())[1:]
+            if any(one.tag not in ("expression",) for one in expressions) or len(expressions) != 1:
+                continue
+            told = expressions[0]
+            for name, node in self.cib.nodes.items():
+                has = {"#uname": name}.get(told.get("attribute")) or self.cib.settings(
+                    node, "instance_attributes").get(told.get("attribute"), ("", ""))[0]
+                if (told.get("operation") == "eq" and has == told.get("value")) or (
+                        told.get("operation") == "ne" and has != told.get("value")):
+                    yield name, points(rule.get("score"))
+
+    def _bonds(self, unit: str, own: dict[str, str]) -> dict[str, Any]:
+        found: dict[str, list[str]] = {}
+        cib = self.cib
+        for one in cib.constraints("rsc_order", "rsc_colocation"):
+            if one.tag == "rsc_order":
+                mine, other = cib.unit_of(one.get("then")), cib.unit_of(one.get("first"))
+                word = "after" if one.get("kind", "Mandatory").lower() == "mandatory" else ""
+            else:
+                mine, other = cib.unit_of(one.get("rsc")), cib.unit_of(one.get("with-rsc"))
+                score = points(one.get("score", "INFINITY"))
+                word = {INFINITY: "colocated_with", -INFINITY: "apart_from"}.get(score, "")
+            if word and mine == unit and other in own and other != unit:
+                told = found.setdefault(word, [])
+                if own[other] not in told:
+                    told.append(own[other])
+        return found
+
+
+def _monitor(one: Primitive) -> dict[str, str]:
+    told = [op.interval for op in one.ops("monitor") if op.interval > 0]
+    return {"monitor": format_duration(min(told) if told else 0.0)}
+
+
+def _agent(one: Primitive) -> str:
+    """The agent as a topology takes it."""
+    kind = one.kind if one.kind in ("ocf", "systemd", "lsb") else "ocf"
+    name = re.sub(r"[^A-Za-z0-9_.@-]", "-", one.type) or "unknown"
+    return f"ocf:{one.provider or 'heartbeat'}:{name}" if kind == "ocf" else f"{kind}:{name}"
+
+
+def _pages(original: Original, mountpoint: str) -> Iterator[tuple[str, str]]:
+    """Files that a daemon's own configuration wants to find below ``mountpoint``: a page at its root, the folders of
+    its logs."""
+    for own in original.own:
+        for word, path in re.findall(r"^\s*(\w+)\s+[\"']?(/[\w./-]+)", own.source.text, re.MULTILINE):
+            inside = PurePosixPath(path)
+            if not inside.is_relative_to(mountpoint) or str(inside) == mountpoint:
+                continue
+            relative = inside.relative_to(mountpoint)
+            if word.lower() in ("documentroot", "root"):
+                yield f"{relative}/index.html", "adopted\n"
+            elif relative.suffix and str(relative.parent) != ".":
+                yield f"{relative.parent}/keep", ""
+
+
+def check(cib: Cib) -> None:
+    """Raises:
+        FencelineError: two resources have one id.
+    """
+    seen: set[str] = set()
+    for one in cib.primitives:
+        if one.id in seen or not one.id:
+            raise FencelineError(f"{one.place}: {one.id + ' is there twice' if one.id else 'a resource without an id'}")
+        seen.add(one.id)
