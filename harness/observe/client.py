@@ -73,6 +73,7 @@ class ClientObserver(TimedObserver):
     def __init__(self, fabric: Any, topology: Topology, log: EventLog, loop: ObserverLoop,
                  socket_factory: SocketFactory | None = None) -> None:
         super().__init__(log, loop)
+        self._fabric = fabric
         self._make = socket_factory or fabric.tcp_socket
         self._targets = self._targets_in(topology)
         askers = {name: ASKERS[topology.services[name].protocol] for name in self._targets}

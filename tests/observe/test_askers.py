@@ -102,8 +102,8 @@ def test_a_connection_is_an_answer(log, loop):
 def test_a_command_asks(log, loop, line, ok, node, error):
     service = Thing(vip=Thing(address="127.0.0.1"), port=7, protocol="command", question=line, active="one",
                     client=None)
-    observer = ClientObserver(Thing(entered=contextlib.nullcontext), Thing(services={"x": service}, nodes={"rs-02": 1}),
-                              log, loop)
+    inside = Thing(tcp_socket=socket.socket, entered=contextlib.nullcontext)
+    observer = ClientObserver(inside, Thing(services={"x": service}, nodes={"rs-02": 1}), log, loop)
     observer.start()
     try:
         event, _ = log.wait_for(lambda event: event.kind == "reply", 5, "an answer")
