@@ -18,9 +18,10 @@ import tempfile
 from pathlib import Path
 
 from fenceline.cluster.cluster import Cluster, ClusterOptions
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import Timeout
 from fenceline.faults import FaultControl, make_fault
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.model.load import load_topology, merged, parse_topology
 from fenceline.model.totem import Totem
 from fenceline.observe.log import EventLog
@@ -55,12 +56,12 @@ def main() -> int:
 def measure(cluster: Cluster, percent: float, seconds: float) -> str:
     """The figures of one share, as the cells of its row."""
     cluster.wait_members(60)
-    before, since = links_down(cluster), now_ns()
+    before, since = links_down(cluster), HOST_CLOCK.now_ns()
     active = cluster.faults.inject(make_fault("packet-drop", network=cluster.topology.networks_with("heartbeat")[0],
                                               percent=percent))
-    left = seconds - (now_ns() - since) / 1e9
+    left = seconds - (HOST_CLOCK.now_ns() - since) / 1e9
     with contextlib.suppress(Timeout):
-        cluster.log.wait_for(lambda event: False, max(0.0, left), "the time to be over", now_ns())
+        cluster.log.wait_for(lambda event: False, max(0.0, left), "the time to be over", HOST_CLOCK.now_ns())
     packets, _ = active.fault._counted(cluster)
     cluster.faults.heal(active)
     members = len(cluster.topology.cluster_nodes)

@@ -6,7 +6,7 @@ from fenceline.core.errors import Timeout
 from fenceline.faults.admin import ManualFencing
 from fenceline.judge.cluster_fs import losses
 from fenceline.judge.history import build_history
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.scenario.scene import Scene
 from fenceline.steps.then import assert_promise
 from fenceline.steps.words import phrase, then, when
@@ -55,7 +55,7 @@ def written_again(scene: Scene, service: str, node: str, seconds: str) -> None:
 @then(phrase(r"<service> is frozen on <node> for <seconds>"))
 def frozen(scene: Scene, service: str, node: str, seconds: str) -> None:
     """From now on: the daemon answers, a record is waited for, and none is acknowledged."""
-    name, since = scene.node(node), now_ns()
+    name, since = scene.node(node), scene.clock.now_ns()
     try:
         event, waited = scene.run.log.wait_for(written_through(service, name, since), float(seconds),
                                                f"{service} to be written through {name}", since)
@@ -89,7 +89,7 @@ def froze(scene: Scene) -> None:
 
 @then(phrase(r"every node reads the same of <service>"))
 def reads_the_same(scene: Scene, service: str) -> None:
-    since = now_ns()
+    since = scene.clock.now_ns()
     scene.cluster.ledger.read_back(service)
     read = {event.data.get("from") for event in scene.run.log.events()
             if event.kind == "ledger.read" and event.data["service"] == service and event.data["sent_ns"] >= since}

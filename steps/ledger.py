@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.scenario.scene import Scene
 from fenceline.steps.then import assert_promise
 from fenceline.steps.words import phrase, then, when
@@ -28,7 +28,7 @@ def records_acknowledged(scene: Scene, count: str, service: str, seconds: str) -
 
 @then(phrase(r"(?P<count>\d+) more records are acknowledged by <service> within <seconds>"))
 def more_records_acknowledged(scene: Scene, count: str, service: str, seconds: str) -> None:
-    since, enough = now_ns(), _acknowledged(service, int(count))
+    since, enough = scene.clock.now_ns(), _acknowledged(service, int(count))
     # records from before the fault prove nothing of what came after it
     scene.expect_from_now(lambda event: event.kind == "append" and event.data["sent_ns"] > since and enough(event),
                           float(seconds), f"{count} more acknowledged records of {service}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from fenceline.scenario.scene import Scene
 from fenceline.steps.words import given, phrase, then, when
 
@@ -16,7 +14,7 @@ from fenceline.steps.words import given, phrase, then, when
 @then(phrase(r"<seconds> passes"))
 def time_passes(scene: Scene, seconds: str) -> None:
     """Nothing is asked and nothing demanded; deadlines count from the last fault as before."""
-    threading.Event().wait(float(seconds))
+    scene.clock.sleep(float(seconds))
 
 
 @when(phrase(r"the fault is over"))

@@ -4,7 +4,6 @@ something must be found out first, or of which there are several."""
 from __future__ import annotations
 
 import shlex
-import threading
 
 from fenceline.chaos.play import play_chaos
 from fenceline.chaos.schedule import resolved
@@ -33,7 +32,7 @@ def split_at_random(scene: Scene, network: str, seed: str, seconds: str) -> None
     topology = scene.cluster.topology
     scene.inject("partition", groups=shapes.at_random(topology.cluster_nodes, int(seed)),
                  networks=networks(topology, network))
-    threading.Event().wait(float(seconds))  # so long it lasts
+    scene.clock.sleep(float(seconds))  # so long it lasts
     scene.heal("partition")
 
 

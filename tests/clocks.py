@@ -5,6 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from fenceline.core.clock import HOST_CLOCK
+
+#: What an event log stamps with by itself.
+now_ns = HOST_CLOCK.now_ns
+
 
 class FakeClock:
     """See ``fenceline.core.clock.Clock``. For tests of one thread: nobody can notify who waits."""

@@ -22,13 +22,14 @@ from fenceline.fencing.bmc import BmcMode
 from fenceline.guest.ssh import Result
 from fenceline.journal.journal import Journal
 from fenceline.machines.protocol import AgentStream, Power
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.model.topology import Topology
 from fenceline.observe.log import EventLog
 from fenceline.scenario.pool import ClusterPool
 from fenceline.scenario.run import Run, RunInfo
 from fenceline.scenario.scene import Scene
 from fenceline.stacks.state import ClusterState, MemberState, ResourceState
+from tests.clocks import now_ns
 
 
 def heard(stream: AgentStream, within: float = 10.0) -> bytes:

@@ -13,7 +13,6 @@ ROWS = [found for line in DRAWING.splitlines() if (found := re.findall(r"\[(\w+)
 #: Arrows that run back up as yet: (who, whom).
 UPWARDS = {
     ("fenceline.fencing.client", "fenceline.faults.site"),  # a type
-    ("fenceline.guest.base", "fenceline.daemons.nginx"), ("fenceline.guest.base", "fenceline.storage.drbd"),
     ("fenceline.scenario.features", "fenceline.steps.reference"),
 }
 

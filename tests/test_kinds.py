@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fenceline.model.stack import STACKS, StackModel, kinds_with
+from fenceline.model.storage import STORAGE, storage_kinds
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path for part in ("harness", "steps", "reports") for path in (ROOT / part).rglob("*.py"))
@@ -153,3 +154,131 @@ print(json.dumps(sorted(import_sources([Source("x", "drinker anna\\ndrinker bert
 
 def test_an_importer_from_outside_is_a_module_and_an_entry_point(tmp_path):
     assert installed(tmp_path, "fenceline.importers", "coffee_files", IMPORTER, IMPORT) == ["anna", "bert"]
+
+
+#: Who may name a kind of storage, and why. Only ever shorter.
+STORAGE_ALLOWED = {
+    "harness/accept/cibwriter.py": "an adopted CIB is Pacemaker's own: where its NFS export is",
+    "harness/accept/feature.py": "likewise what is asked of its DRBD",
+    "harness/accept/mirrors.py": "likewise",
+    "harness/faults/disk.py": "faults of the disk behind a LUN",
+    "harness/faults/drbd.py": "faults of DRBD",
+    "harness/faults/nfs.py": "faults of the NFS server",
+    "harness/faults/parameters.py": "what such a fault is given: a LUN, a resource",
+    "harness/faults/reservation.py": "faults of a LUN's reservation",
+    "harness/faults/samples.py": "what such a fault is given in a sample",
+    "harness/faults/storage.py": "faults of the iSCSI session",
+    "harness/chaos/moments.py": "moments of DRBD, and those that iSCSI's writes show",
+    "harness/judge/oldlogs.py": "what faults cost in logs of before they said it themselves",
+    "harness/judge/replicas.py": "the promises that DRBD makes",
+    "harness/observe/writes.py": "dissects iSCSI and NFS: to become the kinds' own",
+    "harness/stacks/pacemaker/cib.py": "how Pacemaker promotes DRBD, and activates a shared volume group",
+    "harness/stacks/pacemaker/dlm.py": "likewise the volume group's locks",
+}
+
+
+def storage_namings(text: str, kind: str) -> list[str]:
+    """Where ``text`` asks for the storage ``kind``, or takes something from its folder."""
+    return re.findall(rf'''\.storage\.{kind}\b|kind (?:[!=]=|in) \(?["']{kind}["']|STORAGE\[["']{kind}''', text)
+
+
+@pytest.mark.parametrize("kind", STORAGE)
+def test_nobody_outside_of_its_folder_names_a_kind_of_storage(kind):
+    for path in FILES:
+        name = str(path.relative_to(ROOT))
+        if not name.startswith((f"harness/storage/{kind}/", "harness/importers/")) and name not in STORAGE_ALLOWED:
+            assert storage_namings(path.read_text(), kind) == [], name
+
+
+@pytest.mark.parametrize("kind", STORAGE)
+def test_one_that_names_a_kind_of_storage_is_seen(kind):
+    for text in (f"if topology.storage.{kind}:", f"from fenceline.storage.{kind}.model import X",
+                 f'STORAGE["{kind}"].host(topology)', f"if kind == '{kind}'"):
+        assert storage_namings(text, kind)
+
+
+def test_whoever_is_allowed_to_name_storage_still_needs_it():
+    for name in STORAGE_ALLOWED:
+        assert any(storage_namings((ROOT / name).read_text(), kind) for kind in STORAGE), name
+
+
+def test_kinds_of_storage_are_told_apart_by_their_words():
+    kinds = storage_kinds()
+    assert [kind.name for kind in kinds] == ["iscsi", "nfs", "drbd"]
+    assert len({kind.disk_word for kind in kinds}) == len(kinds) == len({kind.order for kind in kinds})
+    assert [kind.name for kind in kinds if kind.carries_pills] == ["iscsi"]
+
+
+TAPES = '''
+from pydantic import Field
+from fenceline.model.cost import Cost
+from fenceline.model.damage import services_of, storage_out
+from fenceline.model.storage import STORAGE, Disk, Mount, StorageKind, host_problems
+from fenceline.model.strict import Name, Strict
+
+class Tapes(Strict):
+    """A robot with tapes."""
+    robot: Name
+    tapes: tuple[Name, ...] = Field(min_length=1)
+
+class TapeKind(StorageKind):
+    name, order = "tapes", 500
+    section = (Tapes | None, None)
+    disk_word, disk_title, listed = "tape", "a tape", "storage.tapes.tapes"
+    host_field, host_title = "robot", "the tape robot"
+    packets = "tape"
+
+    def disks(self, topology):
+        said = self.said(topology)
+        return tuple(Disk(name, 2**20, "ltfs") for name in said.tapes) if said else ()
+
+    def problems(self, topology):
+        return host_problems(topology, self)
+
+    def offers(self, topology):
+        return {"rewinding"}
+
+    def packets_lost(self, topology):
+        return storage_out(topology, services_of(topology, self.host(topology)))
+
+    def mount(self, topology, part, name):
+        return Mount(f"/dev/st-{name}", "ltfs", part.options)
+
+    def seed(self, topology, node, seed, secret):
+        seed.setup.append(f"rewind {node}")
+
+STORAGE.register(TapeKind.name, TapeKind())
+'''
+TAPED = '''
+import json, yaml
+from fenceline.model import damage
+from fenceline.model.load import TopologyError, find_topology, parse_topology, topology_schema
+from fenceline.model.storage import kinds_in
+from fenceline.stacks.offers import offers
+from fenceline.storage.mounting import mount_of
+from fenceline.guest.seed import Seed
+raw = yaml.safe_load(find_topology("web-iscsi").read_text())
+raw["storage"] = {"tapes": {"robot": "san-01", "tapes": ["www"]}}
+part = next(part for part in raw["services"]["web"]["group"] if part["kind"] == "filesystem")
+part["tape"] = part.pop("lun")
+topology = parse_topology(raw, "here")
+part["tape"] = "lost"
+try:
+    problem = parse_topology(raw, "here") and ""
+except TopologyError as error:
+    problem = str(error)
+seed = Seed()
+for kind in kinds_in(topology):
+    kind.seed(topology, "rs-01", seed, "")
+mount = mount_of(topology, topology.services["web"].filesystem)
+print(json.dumps([topology.storage_host("web"), mount.device, {"rewinding", "packets tape"} <= offers(topology),
+                  "there is no tape 'lost' in storage.tapes.tapes" in problem, seed.setup,
+                  sorted(damage.machine_lost(topology, "san-01").victims),
+                  sorted(damage.kind_lost(topology, "storage", "tape", 100).stopped),
+                  "tape" in topology_schema()["$defs"]["Filesystem"]["properties"]]))
+'''
+
+
+def test_a_kind_of_storage_from_outside_is_a_module_and_an_entry_point(tmp_path):
+    assert installed(tmp_path, "fenceline.storage", "coffee_tapes", TAPES, TAPED) == [
+        "san-01", "/dev/st-www", True, True, ["rewind rs-01"], ["rs-01", "rs-02"], ["web"], True]

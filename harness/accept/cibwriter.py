@@ -14,7 +14,7 @@ from fenceline.importers.cibvalues import is_secret
 from fenceline.importers.fencedevices import IPMI
 from fenceline.importers.xmltree import Element
 from fenceline.model.load import parse_topology
-from fenceline.storage.nfs import device as nfs_device
+from fenceline.storage.nfs.server import device as nfs_device
 
 #: The newest schema and feature set of the guest's Pacemaker, 2.1.5.
 _SCHEMA, _FEATURES = (3, 9), "3.16.1"

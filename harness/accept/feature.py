@@ -11,6 +11,7 @@ from fenceline.accept.budget import Budget
 from fenceline.accept.finding import Finding
 from fenceline.model.topology import Service, Topology
 from fenceline.stacks.offers import offers
+from fenceline.storage.drbd.resources import resource_of
 
 #: The scenario that shows what a finding says, by the words of its ``shown_by``.
 SHOWS = (
@@ -167,7 +168,7 @@ def _storage_faults(topology: Topology, name: str, within: str) -> Iterator[Scen
     if topology.storage_host(name):
         yield Scenario("storage-path", "The path of the node that serves to its disk is lost",
                        ("When the storage network of the active node is cut", f'Then "{name}" answers {within}'))
-    one = topology.drbd_of(name)
+    one = resource_of(topology, name)
     if one is not None:
         yield Scenario("replication", "The replication link is cut, then the power of the node that writes", (
             f'When the replication link of "{one.name}" is cut', "When the power of the active node is cut",

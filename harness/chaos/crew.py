@@ -8,11 +8,12 @@ import queue
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from fenceline.core.clock import HOST_CLOCK
 
 #: A worker that was asked to end is given so long (s) to take its cluster down.
 _ENDS_WITHIN = 90.0
@@ -84,7 +85,7 @@ class Crew:
         if worker not in self._hands:
             self._start(worker)
         hand = self._hands[worker]
-        hand.order, hand.begun, hand.topology = order, time.monotonic(), order.topology
+        hand.order, hand.begun, hand.topology = order, HOST_CLOCK.now(), order.topology
         try:
             hand.process.stdin.write(json.dumps({"number": order.number, "schedule": order.schedule,
                                                  "folder": str(order.folder), "origin": order.origin}) + "\n")
@@ -123,7 +124,7 @@ class Crew:
         if news.gone:
             del self._hands[news.worker]
             number = hand.order.number if hand.order else None
-            why = f"it hung: no end after {time.monotonic() - hand.begun:.0f} s" if hand.hung else (
+            why = f"it hung: no end after {HOST_CLOCK.now() - hand.begun:.0f} s" if hand.hung else (
                 f"its process ended with {hand.process.returncode}")
             return News(news.worker, number, say=why, gone=True, hung=hand.hung)
         if news.outcome:
@@ -134,7 +135,7 @@ class Crew:
 
     def _end_what_hangs(self) -> None:
         for hand in self._hands.values():
-            if hand.order is not None and not hand.hung and time.monotonic() - hand.begun > hand.order.within:
+            if hand.order is not None and not hand.hung and HOST_CLOCK.now() - hand.begun > hand.order.within:
                 hand.hung = True
                 _kill(hand.process)
 
@@ -151,10 +152,10 @@ class Crew:
                     hand.process.terminate()
             except OSError:
                 pass  # it is gone already
-        deadline = time.monotonic() + _ENDS_WITHIN
+        deadline = HOST_CLOCK.now() + _ENDS_WITHIN
         for hand in self._hands.values():
             try:
-                hand.process.wait(max(0.1, deadline - time.monotonic()))
+                hand.process.wait(max(0.1, deadline - HOST_CLOCK.now()))
             except subprocess.TimeoutExpired:
                 _kill(hand.process)
                 hand.process.wait()

@@ -16,11 +16,12 @@ from fenceline.chaos.draw import Repertoire
 from fenceline.chaos.profile import PROFILES, load_profile
 from fenceline.chaos.schedule import SCHEDULE, SERVES_NOW, Action, Schedule, dump_schedule, resolved
 from fenceline.chaos.states import Course, followed
+from fenceline.core.clock import Flag, Task
 from fenceline.core.errors import ClusterError, FaultError, FencelineError
 from fenceline.core.project import project_here
 from fenceline.faults import ActiveFault, lasts, make_fault
 from fenceline.faults.requirements import hindrances, place
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.scenario.anchors import Anchored, moment
 from fenceline.scenario.scene import Scene
 
@@ -44,11 +45,12 @@ class Player:
     hindrance: Hindrance = _nothing
     confirmed: int = 0
     course: Course = field(init=False)
-    _over: threading.Event = field(default_factory=threading.Event)
+    _over: Flag = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.course = Course(self.scene.cluster.topology)
+        self._over = Flag(self.scene.clock)
 
     def play(self) -> Course:
         """Does it all, and heals what it did; returns the course that the cluster took.
@@ -64,7 +66,7 @@ class Player:
             self.course = followed(log.events(), self.scene.cluster.topology)
             log.listeners.append(self._listen)
         armed: list[Anchored] = []
-        threads: list[threading.Thread] = []
+        threads: list[Task] = []
         try:
             for number, action in enumerate(schedule.actions):
                 if action.after is not None:
@@ -78,7 +80,7 @@ class Player:
             with contextlib.suppress(ValueError):
                 log.listeners.remove(self._listen)
         log.record("scenario", None, "chaos.end", {"course": self.course.seen})
-        self.scene.last_fault_ns = now_ns()
+        self.scene.last_fault_ns = self.scene.clock.now_ns()
         return self.course
 
     def _listen(self, event: Event) -> None:
@@ -87,38 +89,36 @@ class Player:
 
     # -- threads -------------------------------------------------------------------------------------------
 
-    def _begun(self, number: int, action: Action, begun_ns: int) -> threading.Thread:
+    def _begun(self, number: int, action: Action, begun_ns: int) -> Task:
         def run() -> None:
-            if not self._over.wait(max(0.0, action.at - (now_ns() - begun_ns) / 1e9)):
+            if not self._over.wait(max(0.0, action.at - (self.scene.clock.now_ns() - begun_ns) / 1e9)):
                 self._safely(number, action)
-        thread = threading.Thread(target=run, daemon=True, name=str(action))
-        thread.start()
-        return thread
+        return Task(self.scene.clock, run, str(action))
 
     def _armed(self, number: int, action: Action) -> Anchored:
         return Anchored(self.scene.run.log, moment(action.after, self._node), action.delay,
                         lambda: self._safely(number, action), str(action))
 
-    def _wait(self, threads: list[threading.Thread], armed: list[Anchored], begun_ns: int) -> None:
+    def _wait(self, threads: list[Task], armed: list[Anchored], begun_ns: int) -> None:
         """Until all that has a time is done; what waits for a moment is given the schedule's length."""
         def left() -> float:
-            return max(0.0, self.schedule.length - (now_ns() - begun_ns) / 1e9)
+            return max(0.0, self.schedule.length - (self.scene.clock.now_ns() - begun_ns) / 1e9)
         for thread in threads:
             thread.join(left())
         for anchored in armed:
             with contextlib.suppress(FaultError):  # its moment may not come
                 anchored.wait(left())
 
-    def _end(self, threads: list[threading.Thread], armed: list[Anchored]) -> None:
-        deadline_ns = now_ns() + round(_ENDS_WITHIN * self.scene.cluster.driver.slowdown * 1e9)
+    def _end(self, threads: list[Task], armed: list[Anchored]) -> None:
+        deadline_ns = self.scene.clock.now_ns() + round(_ENDS_WITHIN * self.scene.cluster.driver.slowdown * 1e9)
 
         def left() -> float:
-            return max(0.0, (deadline_ns - now_ns()) / 1e9)
+            return max(0.0, (deadline_ns - self.scene.clock.now_ns()) / 1e9)
         for anchored in armed:
             anchored.disarm(left())
         for thread in threads:
             thread.join(left())
-        hung = [thread.name for thread in threads if thread.is_alive()]
+        hung = [thread.name for thread in threads if thread.is_alive]
         if hung:
             raise ClusterError(f"an action of the schedule did not end: {'; '.join(hung)}")
 

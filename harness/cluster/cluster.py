@@ -19,6 +19,7 @@ from fenceline.core.errors import ClusterError, ClusterSilent, FencelineError, M
 from fenceline.core.progress import Progress
 from fenceline.core.wait import Deadline, until
 from fenceline.daemons import nfs_server
+from fenceline.daemons.nginx import seed_real_server
 from fenceline.faults.site import Faults
 from fenceline.fencing.bmc import BmcRack
 from fenceline.fencing.pdu import PduRack
@@ -33,6 +34,7 @@ from fenceline.machines.protocol import DriverContext, Machine, MachineSpec, Nic
 from fenceline.model.addressing import management_address
 from fenceline.model.event import Event
 from fenceline.model.load import dump_topology
+from fenceline.model.storage import kinds_in
 from fenceline.model.topology import Topology
 from fenceline.observe.capture import Capture
 from fenceline.observe.client import ClientObserver, RoutedClientObserver
@@ -45,7 +47,7 @@ from fenceline.observe.wire import WireObserver
 from fenceline.observe.writes import WriteObserver
 from fenceline.stacks.base import make_stack
 from fenceline.stacks.state import ClusterState
-from fenceline.storage import database, drbd, iscsi, nfs
+from fenceline.storage import database
 
 _TELLING_PACKAGES = ("pacemaker", "corosync", "resource-agents", "fence-agents", "open-iscsi", "drbd-utils",
                      "heartbeat", "keepalived", "nfs-kernel-server", "nginx-light", "mariadb-server")
@@ -80,7 +82,7 @@ class Cluster:
         self.consoles = consoles
         self.machines: dict[str, Machine] = {}
         self.bmc_password = secrets.token_hex(8)
-        self._drbd_secret = secrets.token_hex(16)
+        self._storage_secret = secrets.token_hex(16)
         self._key = make_key()
         self._host_key = make_key()
         self._undo = contextlib.ExitStack()
@@ -206,22 +208,15 @@ class Cluster:
         if database.has_database(topology):
             database.extract(self.image.rootfs, self.folder)
         for node, settings in topology.nodes.items():
-            seed = base_seed(topology, node, self._key, self._host_key)
-            disks: tuple[Path, ...] = ()
-            if topology.storage.iscsi and node == topology.storage.iscsi.target:
-                disks = iscsi.make_disks(topology, self.folder)
-                iscsi.seed_target(topology, seed)
-            if topology.storage.nfs and node == topology.storage.nfs.server:
-                disks = nfs.make_disks(topology, self.folder)
-                nfs.seed_server(topology, seed)
+            kinds = kinds_in(topology)
+            watched = {name: value for kind in kinds for name, value in kind.watched(topology, node).items()}
+            seed = base_seed(topology, node, self._key, self._host_key, watched)
+            if settings.role == "real-server":
+                seed_real_server(topology, node, seed)
+            disks = tuple(path for kind in kinds for path in kind.make_disks(topology, node, self.folder))
+            for kind in kinds:
+                kind.seed(topology, node, seed, self._storage_secret)
             if settings.role == "cluster":
-                if topology.storage.iscsi:
-                    iscsi.seed_initiator(topology, node, seed)
-                if topology.storage.nfs:
-                    nfs.seed_client(seed)
-                if topology.storage.drbd:
-                    disks = drbd.make_disks(topology, node, self.folder)
-                    drbd.seed_node(topology, node, seed, self._drbd_secret)
                 self.stack.seed_member(node, seed)
             else:
                 self.stack.seed_helper(node, seed)

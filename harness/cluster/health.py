@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fenceline.core.errors import FencelineError
 from fenceline.judge.faultlog import serves_clients
 from fenceline.machines.protocol import Power
+from fenceline.model.storage import kinds_in
 from fenceline.stacks.state import ClusterState
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def problems_of(cluster: Cluster) -> list[str]:
         found += state_problems(cluster, cluster.state())
     except FencelineError as error:
         return [error.message]
-    found += _replica_problems(cluster)
+    found += [problem for kind in kinds_in(cluster.topology) for problem in kind.unwell(cluster)]
     # one without an address, or with nothing behind it, is asked by nobody
     found += [f"{name} does not answer on {'every node' if service.active == 'all' else 'its VIP'}"
               for name, service in cluster.topology.services.items()
@@ -44,20 +45,6 @@ def is_quorate_and_complete(cluster: Cluster, node: str) -> bool:
     """Whether ``node`` itself sees every member and quorum."""
     quorum = cluster.quorum_of(node)
     return quorum is not None and quorum["quorate"] and set(quorum["members"]) == cluster.stack.members_seen_by(node)
-
-
-def _replica_problems(cluster: Cluster) -> list[str]:
-    """DRBD resources that a node does not say to be connected and up to date."""
-    found = []
-    for one in cluster.topology.storage.drbd:
-        for node in cluster.topology.cluster_nodes:
-            state = cluster.drbd_of(node, one.name)
-            said = state.get("connection", "not known"), state.get("disk", "not known")
-            if said != ("Connected", "UpToDate"):
-                found.append(f"{one.name} on {node} is {said[0]}, its disk {said[1]}")
-            elif state.get("kib"):
-                found.append(f"{one.name} on {node} differs from its peer by {state['kib']} KiB")
-    return found
 
 
 def state_problems(cluster: Cluster, state: ClusterState) -> list[str]:

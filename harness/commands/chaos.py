@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fenceline.commands.cluster import say
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import FencelineError, HostError
 from fenceline.core.project import Project, project_here
 
@@ -69,7 +70,6 @@ def profiles_of(project: Project) -> tuple[Path, ...]:
 def run(args: argparse.Namespace) -> int:
     """Draws and plays episodes on one topology until the time is over."""
     import random
-    import time
 
     from fenceline.chaos.chance import Chance
     from fenceline.chaos.draw import Repertoire
@@ -95,15 +95,15 @@ def run(args: argparse.Namespace) -> int:
         with remembered(history) as memory:
             guide = Guide(memory.hits(topology.name), memory.courses(topology.name))
     say(f"chaos of the profile {args.profile} on {topology.name}, seed {seed}; {folder}")
-    begun, outcomes = time.monotonic(), []
+    begun, outcomes = HOST_CLOCK.now(), []
     try:
         with on_stage(folder, project, args.driver, args.libvirt_uri, history) as stage:
-            while not outcomes or time.monotonic() - begun < args.time:
+            while not outcomes or HOST_CLOCK.now() - begun < args.time:
                 drawn = seed if not outcomes else more.below(2**32)
                 schedule = (guide.schedule(repertoire, drawn, args.length, args.driver) if guide else
                             repertoire.draw(drawn, args.length, args.driver))
                 say(f"episode {len(outcomes) + 1}, seed {drawn}: {len(schedule.actions)} actions, "
-                    f"{len(outcomes) * 3600 / max(1.0, time.monotonic() - begun):.0f} an hour so far")
+                    f"{len(outcomes) * 3600 / max(1.0, HOST_CLOCK.now() - begun):.0f} an hour so far")
                 outcomes.append(stage.play(schedule, f"fenceline chaos run {topology.name} --seed {drawn}"))
                 if guide and guide.learn(schedule, outcomes[-1].hits, outcomes[-1].course):
                     say("a course that was new: further schedules grow from it")
@@ -187,7 +187,6 @@ def coverage(args: argparse.Namespace) -> int:
 
 def shrink(args: argparse.Namespace) -> int:
     """Shrinks a schedule that broke a promise, and writes what is left as a schedule and as a feature."""
-    import time
 
     from fenceline.chaos.anchoring import moments_before
     from fenceline.chaos.feature import Found, feature_text
@@ -199,11 +198,11 @@ def shrink(args: argparse.Namespace) -> int:
     topology = topology_of(schedule, project.topologies)
     check(schedule, topology, args.schedule)
     folder = base_of(project, args.output, "shrink")
-    until = time.monotonic() + args.time
+    until = HOST_CLOCK.now() + args.time
     with on_stage(folder, project, args.driver or schedule.driver, args.libvirt_uri,
                   project.runs.parent / NAME) as stage:
         shrunk = Shrinker(lambda one: stage.play(one, f"fenceline chaos shrink {args.schedule}"),
-                          lambda: until - time.monotonic(), say,
+                          lambda: until - HOST_CLOCK.now(), say,
                           lambda outcome, number: moments_before(outcome, number, schedule.service),
                           args.times).shrink(schedule, args.promise)
     feature = Path(args.feature) if args.feature else folder / "found.feature"

@@ -8,11 +8,11 @@ import os
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from fenceline.commands.show import judgement_text, status_text
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import ClusterError, HostError
 from fenceline.core.project import project_here
 from fenceline.lab import control
@@ -54,12 +54,12 @@ def up(args: argparse.Namespace) -> int:
     # a closed terminal or a kill takes down what Ctrl-C would
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    begun = time.monotonic()
+    begun = HOST_CLOCK.now()
     raw = json.loads(topology.model_dump_json())
     say(f"{name}: coming up; run folder: {folder}")
     entry = launch(Order(name, raw, str(folder), args.driver, args.libvirt_uri), say)
     print(
-        f"{name} is up after {time.monotonic() - begun:.1f} s on {entry.driver}: "
+        f"{name} is up after {HOST_CLOCK.now() - begun:.1f} s on {entry.driver}: "
         + ", ".join(
             f"{service} at {', '.join(target.address for target in targets)}"
             for service, targets in all_targets(topology).items()
@@ -165,7 +165,7 @@ def console(args: argparse.Namespace) -> int:
                 say(f"{entry.name} has been taken down")
                 break
             else:
-                time.sleep(_LOOK_AGAIN)
+                HOST_CLOCK.sleep(_LOOK_AGAIN)
     return 0
 
 

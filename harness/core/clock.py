@@ -102,3 +102,27 @@ class Flag:
                     return False
                 self._clock.wait(self._changed, left)
             return True
+
+
+class Task:
+    """``work``, done in a thread of its own that begins now and waits by ``clock``; it can be waited for by it too."""
+
+    def __init__(self, clock: Clock, work: Callable[[], object], name: str) -> None:
+        self.name = name
+        self._ended = Flag(clock)
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                self._ended.set()
+        clock.thread(run, name)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not come to its end yet."""
+        return not self._ended.is_set()
+
+    def join(self, seconds: float | None = None) -> bool:
+        """Waits until it has ended, for at most ``seconds``; whether it has."""
+        return self._ended.wait(seconds)

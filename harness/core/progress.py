@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from fenceline.core.clock import HOST_CLOCK
 
 Say = Callable[[str], None]
 
@@ -14,16 +15,16 @@ class Progress:
     """Prints lines with the seconds since its start. ``say`` takes one line."""
 
     def __init__(self, say: Say | None = None) -> None:
-        self._begun = time.monotonic()
+        self._begun = HOST_CLOCK.now()
         self._say = say or (lambda line: print(line, file=sys.stderr, flush=True))
 
     def __call__(self, text: str) -> None:
-        self._say(f"[{time.monotonic() - self._begun:6.1f} s] {text}")
+        self._say(f"[{HOST_CLOCK.now() - self._begun:6.1f} s] {text}")
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
         """Says what is waited for, and how long it took."""
-        begun = time.monotonic()
+        begun = HOST_CLOCK.now()
         self(f"{text} ...")
         yield
-        self(f"{text}: {time.monotonic() - begun:.1f} s")
+        self(f"{text}: {HOST_CLOCK.now() - begun:.1f} s")

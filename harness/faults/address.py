@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -85,9 +84,9 @@ class VipStranger(_AddressFault):
 
         def turn() -> None:
             # one socket for one fault: it is closed with its last reference, when the worker is dropped
-            if time.monotonic() >= state["next"]:
+            if cluster.clock.now() >= state["next"]:
                 sock.send(gratuitous)
-                state["next"] = time.monotonic() + _ANNOUNCE
+                state["next"] = cluster.clock.now() + _ANNOUNCE
             try:
                 asked = Ether(sock.recv(2048))
             except TimeoutError:

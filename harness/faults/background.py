@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fenceline.core.clock import Clock, Flag, Task
 from fenceline.core.errors import FaultError, FencelineError
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ class Worker:
     """Calls ``turn`` every ``pause`` seconds until it is stopped, ``turn`` fails, or returns False. What fails by a
     mistake is also told to ``broken``."""
 
-    def __init__(self, name: str, turn: Turn, pause: float, broken: Callable[[str], None]) -> None:
+    def __init__(self, name: str, turn: Turn, pause: float, broken: Callable[[str], None], clock: Clock) -> None:
         self._turn, self._pause, self._broken = turn, pause, broken
-        self._stop = threading.Event()
+        self._name = name
+        self._stop = Flag(clock)
         self.problem: str | None = None
-        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
-        self._thread.start()
+        self._task = Task(clock, self._loop, name)
 
     def _loop(self) -> None:
         try:
@@ -39,7 +39,7 @@ class Worker:
             self.problem = str(error)
         except Exception as error:  # a mistake of ours: from here on the fault is not what it says
             self.problem = repr(error)
-            self._broken(f"the {self._thread.name} ended early: {error!r}")
+            self._broken(f"the {self._name} ended early: {error!r}")
 
     def stop(self) -> None:
         """Ends it and waits for its end.
@@ -48,16 +48,15 @@ class Worker:
             FaultError: it does not end, or had ended with a problem.
         """
         self._stop.set()
-        self._thread.join(_END_WITHIN)
-        if self._thread.is_alive():
-            raise FaultError(f"{self._thread.name} does not end")
+        if not self._task.join(_END_WITHIN):
+            raise FaultError(f"{self._name} does not end")
         if self.problem:
-            raise FaultError(f"{self._thread.name} ended early: {self.problem}")
+            raise FaultError(f"{self._name} ended early: {self.problem}")
 
     @property
     def is_alive(self) -> bool:
         """Whether it goes on."""
-        return self._thread.is_alive()
+        return self._task.is_alive
 
 
 # a fault is a frozen value and keeps nothing itself
@@ -75,7 +74,7 @@ def start_worker(cluster: Cluster, fault: Any, turn: Turn, pause: float) -> None
         raise FaultError(f"{fault.name} is in force already")
     def broken(reason: str) -> None:
         cluster.log.record("scenario", None, "broken", {"reason": reason})
-    mine[fault] = Worker(f"fault {fault.name}", turn, pause, broken)
+    mine[fault] = Worker(f"fault {fault.name}", turn, pause, broken, cluster.clock)
 
 
 def stop_worker(cluster: Cluster, fault: Any) -> None:

@@ -187,7 +187,8 @@ class FaultControl:
         return misfit(fault, self._cluster.topology) or self._claims().conflict(fault)
 
     def _claims(self) -> Claims:
-        return Claims(self._cluster.topology, self.active, self._cluster.log.events)
+        return Claims(self._cluster.topology, self.active, self._cluster.log.events,
+                      self._cluster.clock)
 
     def keeps(self, fault: Fault, claim: Claim) -> bool:
         """Whether another fault than ``fault``, which is just being healed, holds ``claim`` of it."""

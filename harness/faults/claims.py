@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 
 if TYPE_CHECKING:
+    from fenceline.core.clock import Clock
     from fenceline.model.topology import Topology
 
 _TO_END = 1.0  # s that a fault which ends by itself may take to begin, and to end
@@ -74,12 +75,12 @@ class Claims:
     """Who holds what, among faults in force. ``events`` are the log's, by which one sees what was given up."""
 
     def __init__(self, topology: Topology, active: Iterable[InForce],
-                 events: Callable[[], Iterable[Event]]) -> None:
-        self._topology, self._active, self._events = topology, list(active), events
+                 events: Callable[[], Iterable[Event]], clock: Clock) -> None:
+        self._topology, self._active, self._events, self._clock = topology, list(active), events, clock
 
     def _held(self, one: InForce) -> frozenset[Claim]:
         lasts = getattr(one.fault, "lasts", None)
-        if lasts is not None and now_ns() > one.begun_ns + (lasts + _TO_END) * 1e9:
+        if lasts is not None and self._clock.now_ns() > one.begun_ns + (lasts + _TO_END) * 1e9:
             return frozenset()
         claims = claims_of(one.fault, self._topology)
         bound = {claim for claim in claims if claim.machine is not None}

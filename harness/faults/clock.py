@@ -158,12 +158,12 @@ class ClockDrift(_Clock):
         Raises:
             FaultError: ``node`` answers too slowly for it to be known.
         """
-        begun = time.monotonic()
+        begun = cluster.clock.now()
         first, error = clock_offset(cluster, self.node)
         while True:
-            time.sleep(_DRIFT_WINDOW)  # a drift shows only over time
+            cluster.clock.sleep(_DRIFT_WINDOW)  # a drift shows only over time
             second, other = clock_offset(cluster, self.node)
-            gone = time.monotonic() - begun
+            gone = cluster.clock.now() - begun
             drift, known = 100 * (second - first) / gone, 100 * (error + other) / gone
             if known <= _DRIFT_KNOWN:
                 return drift, known
@@ -218,5 +218,5 @@ class ClockStrobe(_Clock):
         super().heal(cluster)
 
     def _gone(self, cluster: Cluster) -> dict[str, Any]:
-        time.sleep(min(self.period, 2.0))  # one that goes on would have jumped
+        cluster.clock.sleep(min(self.period, 2.0))  # one that goes on would have jumped
         return super()._gone(cluster)

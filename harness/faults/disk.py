@@ -14,7 +14,7 @@ from fenceline.faults.says import Says
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
 from fenceline.model.cost import Cost
-from fenceline.storage.mapped import DMSETUP, device, find_disk, mapping
+from fenceline.storage.iscsi.mapped import DMSETUP, device, find_disk, mapping
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster

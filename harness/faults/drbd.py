@@ -17,8 +17,9 @@ from fenceline.faults.says import Says
 from fenceline.judge.replicas import SPLIT_BRAIN
 from fenceline.model import damage
 from fenceline.model.cost import Cost
-from fenceline.model.shared_storage import Drbd
-from fenceline.storage import drbd
+from fenceline.storage.drbd import resources as drbd
+from fenceline.storage.drbd.kind import DrbdKind
+from fenceline.storage.drbd.model import Drbd
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
@@ -99,7 +100,7 @@ class DrbdLinkCut(BridgeRule, OnCluster):
         return f"fl_drbd_{self.resource.replace('-', '_')}"
 
     def costs(self, topology: Topology) -> Cost:
-        return damage.replication_lost(topology, self.resource)
+        return DrbdKind().replication_lost(topology, self.resource)
 
     def inject(self, cluster: Cluster) -> None:
         settings(cluster, self.resource)

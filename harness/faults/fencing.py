@@ -15,7 +15,6 @@ from fenceline.fencing.bmc import BmcMode
 from fenceline.fencing.client import IpmiAnswer, ask_bmc
 from fenceline.model import damage
 from fenceline.model.cost import Cost
-from fenceline.model.event import now_ns
 from fenceline.model.fencing import IPMI
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class _DeviceFault(OnNode):
 
 def _identify(cluster: Cluster, node: str, patience: float = 1.0) -> tuple[IpmiAnswer, str | None]:
     """Tells the BMC of ``node`` to light its machine's lamp; returns its answer, and whose lamp lit up."""
-    since = now_ns()
+    since = cluster.clock.now_ns()
     answer = ask_bmc(cluster, node, "identify", patience=patience)
     if not answer.ok:
         return answer, None
@@ -197,7 +196,7 @@ class FenceDeviceEarly(_DeviceFault):
         return BmcMode.EARLY(self.seconds)
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
-        begun = now_ns()
+        begun = cluster.clock.now_ns()
         answer = ask_bmc(cluster, self.node, "identify")
         if not answer.ok:
             raise FaultError(f"not confirmed: the BMC of {self.node} does not even answer: {answer.text}")
@@ -220,7 +219,7 @@ class _Behaves(_DeviceFault):
     """A BMC whose behaviour shows only when it is to cut the power; until then it tells which it is of."""
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
-        begun = now_ns()
+        begun = cluster.clock.now_ns()
         answer, lit = _identify(cluster, self.node)
         if not answer.ok or lit != self.node:
             raise FaultError(f"not confirmed: the BMC of {self.node} does not do what it is told: {answer.text}")

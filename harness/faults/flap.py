@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -71,7 +70,7 @@ class LinkFlap(NetworkCut):
             is_down = phases.next()
             for link in links:
                 link.down() if is_down else link.up()
-            return phases.left(time.monotonic())
+            return phases.left(cluster.clock.now())
 
         start_worker(cluster, self, turn, 0.0)
 

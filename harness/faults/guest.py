@@ -15,7 +15,6 @@ from fenceline.faults.says import Says, who_serves
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
 from fenceline.model.cost import Cost
-from fenceline.model.event import now_ns
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
@@ -124,7 +123,7 @@ class DaemonKill(Once, OnNode):
         def is_gone() -> bool:
             done = cluster.session(self.node).run(f"ps -o etimes= -C {process}", within=15, check=False)
             ages[:] = [int(age) for age in done.out.split()]
-            return not any(age > (now_ns() - since_ns) / 1e9 + 1 for age in ages)
+            return not any(age > (cluster.clock.now_ns() - since_ns) / 1e9 + 1 for age in ages)
         try:
             cluster.poll(is_gone, _TIDY_UP, f"every {self.daemon} on {self.node} that is older than the fault to end",
                          FaultError)

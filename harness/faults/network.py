@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -12,6 +10,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError
+from fenceline.core.wait import Deadline
 from fenceline.faults.base import OnCluster, OnNode, fault
 from fenceline.faults.bridge_rule import BridgeRule, table_of
 from fenceline.faults.claims import Claim, cable
@@ -167,10 +166,9 @@ class CutOneByOne:
         self._one_by_one(cluster, self._cuts(), lambda cut: cut.inject(cluster))
 
     def _one_by_one(self, cluster: Cluster, cuts: list[NetworkCut], action: Callable[[NetworkCut], None]) -> None:
-        pause = threading.Event()
         for number, cut in enumerate(cuts):
             if number:
-                pause.wait(self.interval)
+                cluster.clock.sleep(self.interval)
             action(cut)
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
@@ -242,14 +240,14 @@ class PacketDrop(BridgeRule, OnCluster):
             f"{chance}counter name dropped drop", ""])
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
-        deadline = time.monotonic() + 20
+        deadline = Deadline(cluster.clock, 20)
         while True:
             total, dropped = self._counted(cluster)
             if self._is_enough(total):
                 break
-            if time.monotonic() > deadline:
+            if deadline.is_over:
                 raise FaultError(f"not confirmed: only {total} packets on {self.network} in 20 s, {dropped} dropped")
-            time.sleep(0.1)  # a counter gives no event
+            cluster.clock.sleep(0.1)  # a counter gives no event
         share = 100 * dropped / total
         sigma = 100 * (self.percent / 100 * (1 - self.percent / 100) / total) ** 0.5
         if abs(share - self.percent) > _SIGMAS * sigma + 0.5:

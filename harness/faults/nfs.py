@@ -17,8 +17,7 @@ from fenceline.faults.says import Says
 from fenceline.model import damage
 from fenceline.model.addressing import management_address
 from fenceline.model.cost import Cost
-from fenceline.model.event import now_ns
-from fenceline.storage import nfs
+from fenceline.storage.nfs import server as nfs
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
@@ -116,7 +115,7 @@ class NfsRestart(_ServerFault):
         def is_young() -> bool:
             out = cluster.session(self._server(cluster)).run("ps -o etimes= -C nfsd", within=15, check=False).out
             ages[:] = [int(age) for age in out.split()]
-            return not any(age > (now_ns() - since_ns) / 1e9 + 1 for age in ages)
+            return not any(age > (cluster.clock.now_ns() - since_ns) / 1e9 + 1 for age in ages)
         cluster.poll(is_young, _NOTICED, "every nfsd that is older than the fault to end", FaultError)
         if ages and self.seconds >= 1:
             raise FaultError("not confirmed: the NFS server is there already")
@@ -207,8 +206,9 @@ class NfsStale(_ServerFault):
             for mountpoint in mountpoints:
                 if cluster.is_running(node) and f"mount {mountpoint}" in cluster.holdings_of(node):
                     # a new name each time: what is known of the folder is no answer
-                    done = cluster.session(node).run(f"timeout 10 touch -c {mountpoint}/.fenceline-{now_ns()}",
-                                                     within=20, check=False)
+                    name = f".fenceline-{cluster.clock.now_ns()}"
+                    done = cluster.session(node).run(f"timeout 10 touch -c {mountpoint}/{name}", within=20,
+                                                     check=False)
                     told = "stale" if "tale file handle" in done.err else done.err.strip()
                     found[node] = "there" if done.ok else told
         return found

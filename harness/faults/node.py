@@ -12,7 +12,6 @@ from fenceline.faults.says import Says
 from fenceline.machines.protocol import Power
 from fenceline.model import damage
 from fenceline.model.cost import Cost
-from fenceline.model.event import now_ns
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
@@ -32,7 +31,7 @@ def no_ticks(cluster: Cluster, node: str, seconds: float = _SILENCE) -> None:
     """
     for _ in range(3):
         try:
-            cluster.log.wait_for(is_event("tick", node), seconds, f"a tick of {node}", now_ns())
+            cluster.log.wait_for(is_event("tick", node), seconds, f"a tick of {node}", cluster.clock.now_ns())
         except Timeout:
             return
     raise FaultError(f"not confirmed: {node}'s agent still runs")
@@ -44,7 +43,7 @@ def wait_tick(cluster: Cluster, node: str, within: float) -> float:
     Raises:
         FaultError: it was not.
     """
-    return observed(cluster, is_event("tick", node), within, f"a tick of {node}'s agent", now_ns())
+    return observed(cluster, is_event("tick", node), within, f"a tick of {node}'s agent", cluster.clock.now_ns())
 
 
 def wait_back(cluster: Cluster, node: str) -> float:

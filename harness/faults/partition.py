@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from fenceline.core.errors import FaultError, FencelineError
+from fenceline.core.wait import Deadline
 from fenceline.faults import shapes
 from fenceline.faults.base import OnCluster, fault
 from fenceline.faults.bridge_rule import BridgeRule, table_of
@@ -125,7 +125,7 @@ table bridge {self._table} {{
         if self._is_there(cluster):
             raise FaultError("the rule that drops the frames is still there")
         # a node may be booting, after having been fenced: it is heard as soon as it has
-        deadline = time.monotonic() + cluster.boot_deadline
+        deadline = Deadline(cluster.clock, cluster.boot_deadline)
         while True:
             ports = [port for port in self._ports(cluster)
                      if all(cluster.is_running(node) for node in port[1:])]
@@ -136,7 +136,7 @@ table bridge {self._table} {{
             silent = [port for port, count in zip(ports, heard, strict=True) if not count]
             if not silent:
                 return {"rule": "gone", "links": len(ports), "frames_heard": sum(heard)}
-            if time.monotonic() > deadline:
+            if deadline.is_over:
                 raise FaultError(", ".join(f"{receiver} hears nothing from {sender} on {network}"
                                            for network, sender, receiver in silent))
 
@@ -248,9 +248,9 @@ class LinkLoss(OneWay):
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         ports, sent, heard = self._ports(cluster), 0, 0
-        deadline = time.monotonic() + _SHARE_WITHIN
+        deadline = Deadline(cluster.clock, _SHARE_WITHIN)
         while sent * self.percent / 100 < _ENOUGH_LOST or sent < _ENOUGH_SENT:
-            if time.monotonic() > deadline:
+            if deadline.is_over:
                 raise FaultError(f"not confirmed: {self.sender} sent {self.receiver} only {sent} frames in "
                                  f"{_SHARE_WITHIN:g} s")
             counted = self._count(cluster, ports, _ASKING, lambda: self._call_out(cluster, self.sender, self.receiver))

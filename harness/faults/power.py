@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -77,8 +76,8 @@ class SlowBoot(PowerOff):
                 switched_on.clear()
                 with contextlib.suppress(MachineError):  # it is off again already
                     machine.pause()
-                waits_until[:] = [time.monotonic() + self.seconds]
-            elif waits_until and time.monotonic() >= waits_until[0]:
+                waits_until[:] = [cluster.clock.now() + self.seconds]
+            elif waits_until and cluster.clock.now() >= waits_until[0]:
                 waits_until.clear()
                 with contextlib.suppress(MachineError):  # it was fenced while it waited
                     machine.resume()
@@ -132,10 +131,9 @@ class PowerOffSeveral:
 
     def inject(self, cluster: Cluster) -> None:
         machines = [cluster.machine(node) for node in self.nodes]  # all are there, or none is cut
-        pause = threading.Event()
         for number, machine in enumerate(machines):
             if number:
-                pause.wait(self.interval)
+                cluster.clock.sleep(self.interval)
             machine.power_off()
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from fenceline.faults.disk import lun_number
 from fenceline.faults.parameters import Lun
 from fenceline.faults.says import Says
 from fenceline.model.cost import Cost
-from fenceline.storage.iscsi import disk_path
+from fenceline.storage.iscsi.target import disk_path
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster

@@ -12,8 +12,8 @@ from fenceline.faults.node import InGuest, wait_running
 from fenceline.faults.says import Says
 from fenceline.model import damage
 from fenceline.model.cost import Cost
-from fenceline.model.event import now_ns
-from fenceline.storage.iscsi import PORT, target_name
+from fenceline.model.storage import STORAGE
+from fenceline.storage.iscsi.target import PORT, target_name
 
 if TYPE_CHECKING:
     from fenceline.faults.site import Cluster
@@ -110,13 +110,13 @@ class SessionLogout(InGuest):
 
     def costs(self, topology: Topology) -> Cost:
         # as with the cable to the storage host, but for what else it exports
-        return damage.session_lost(topology, self.node)
+        return damage.session_lost(topology, STORAGE["iscsi"], self.node)
 
     def _iscsiadm(self, cluster: Cluster, what: str) -> str:
         return f"iscsiadm -m node -T {_target(cluster)} {what}"
 
     def inject(self, cluster: Cluster) -> None:
-        since_ns = now_ns()
+        since_ns = cluster.clock.now_ns()
         done = cluster.session(self.node).run(self._iscsiadm(cluster, "--logout"), within=40, check=False)
         # a kernel may not survive the loss of its disk: GFS2 withdraws, and panics
         if not done.ok and not (done.status == -1 and self._went_down(cluster, since_ns)):

@@ -4,7 +4,6 @@ From outside the guest."""
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -92,10 +91,10 @@ class Stun(EndsByItself, _Still):
 
     def inject(self, cluster: Cluster) -> None:
         cluster.machine(self.node).pause()
-        until = time.monotonic() + self.seconds
+        until = cluster.clock.now() + self.seconds
 
         def turn() -> bool:
-            if time.monotonic() < until:
+            if cluster.clock.now() < until:
                 return True
             self._resume(cluster)
             return False
@@ -125,18 +124,18 @@ class StunAgain(_Still):
     def inject(self, cluster: Cluster) -> None:
         machine = cluster.machine(self.node)
         machine.pause()
-        next_at = [time.monotonic() + self.seconds]
+        next_at = [cluster.clock.now() + self.seconds]
 
         def turn() -> None:
-            if time.monotonic() < next_at[0]:
+            if cluster.clock.now() < next_at[0]:
                 return
             if machine.power() is Power.PAUSED:
                 self._resume(cluster)
-                next_at[0] = time.monotonic() + self.up
+                next_at[0] = cluster.clock.now() + self.up
             elif machine.power() is Power.ON:
                 with contextlib.suppress(MachineError):  # fenced this very moment
                     machine.pause()
-                next_at[0] = time.monotonic() + self.seconds
+                next_at[0] = cluster.clock.now() + self.seconds
             # one that is off is left alone until somebody has switched it on
         start_worker(cluster, self, turn, _TURN)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from fenceline.core.clock import Task
 from fenceline.core.errors import FencelineError, HostError
 from fenceline.core.wait import Deadline
 from fenceline.fencing.ipmi import FAILED, NOT_IN_THIS_STATE, OK, Answer, Endpoint
@@ -121,7 +122,7 @@ class BmcRack:
         self._machine_of = power.__getitem__ if isinstance(power, Mapping) else power
         self._passwords = {USER: password}
         self._switches = {node: threading.Lock() for node in topology.service_nodes}
-        self._workers: set[threading.Thread] = set()
+        self._workers: set[Task] = set()
         self._closed = False
         self._loop = ObserverLoop(log, source="bmc")
         self._devices: dict[str, _Device] = {}
@@ -174,8 +175,7 @@ class BmcRack:
         for device in self._devices.values():
             device.socket.close()
         for worker in list(self._workers):
-            worker.join(_CLOSE_PATIENCE)
-            if worker.is_alive():
+            if not worker.join(_CLOSE_PATIENCE):
                 self._log.record("scenario", None, "broken",
                                  {"reason": f"a BMC's power action hangs: {worker.name}"})
 
@@ -263,8 +263,8 @@ class BmcRack:
         def work() -> None:
             self._switch(device, mode, self._machine_of(node), action, self._in_loop(device, answer), told)
 
-        worker = self._log.clock.thread(work, f"bmc-{device.node}-{action}")
-        self._workers = {one for one in self._workers if one.is_alive()} | {worker}
+        worker = Task(self._log.clock, work, f"bmc-{device.node}-{action}")
+        self._workers = {one for one in self._workers if one.is_alive} | {worker}
 
     def _in_loop(self, device: _Device, answer: Answer) -> Answer:
         """``answer``, to be called from a worker: a session belongs to the loop's thread."""

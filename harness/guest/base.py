@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from fenceline.daemons.nginx import seed_real_server
 from fenceline.guest.seed import Seed
 from fenceline.guest.ssh import KeyPair
 from fenceline.model.addressing import address, device, mac
 from fenceline.model.topology import Topology
-from fenceline.storage.drbd import minor
 
 _AGENT = Path(__file__).with_name("agent.py")
-_DRBD = Path(__file__).with_name("drbdwatch.py")
 
 
-def base_seed(topology: Topology, node: str, key: KeyPair, host_key: KeyPair) -> Seed:
-    """The seed of ``node`` before storage and cluster software add theirs."""
+def base_seed(topology: Topology, node: str, key: KeyPair, host_key: KeyPair,
+              watched: Mapping[str, Any] = MappingProxyType({})) -> Seed:
+    """The seed of ``node`` before storage and cluster software add theirs; ``watched``: further settings of its
+    agent."""
     seed = Seed()
     seed.add("/etc/hostname", node + "\n")
     seed.add("/etc/hosts", _hosts(topology, node))
@@ -27,15 +29,11 @@ def base_seed(topology: Topology, node: str, key: KeyPair, host_key: KeyPair) ->
     seed.add("/usr/lib/fenceline/agent.py", _AGENT.read_text(), 0o755)
     if topology.stack.membership is not None:
         seed.add("/usr/lib/fenceline/membership.py", topology.stack.membership.read_text())
-    if topology.storage.drbd:
-        seed.add("/usr/lib/fenceline/drbdwatch.py", _DRBD.read_text())
-    seed.add("/etc/fenceline/agent.json", json.dumps(_agent_settings(topology, node)))
+    seed.add("/etc/fenceline/agent.json", json.dumps({**_agent_settings(topology, node), **watched}))
     seed.setup += [f"hostname {node}", "chmod 700 /root /root/.ssh"]
     # a panic of the guest's own becomes known to QEMU at once; UML has no need of it
     seed.setup.append("[ -e /dev/ubda ] || modprobe -q pvpanic-mmio")
     seed.setup += _address_lines(topology, node)
-    if topology.nodes[node].role == "real-server":
-        seed_real_server(topology, node, seed)
     seed.units += ["ssh.service", "fenceline-agent.service"]
     return seed
 
@@ -74,7 +72,6 @@ def _agent_settings(topology: Topology, node: str) -> dict:
         "addresses": [str(part.address) for service in services for part in service.vips],
         "ports": [daemon.port for service in services for daemon in service.daemons],
         "logs": [topology.stack.log_file] if is_member else [],
-        "drbd": {one.name: minor(topology, one.name) for one in topology.storage.drbd} if is_member else {},
         "quorum": is_member and topology.stack.on_corosync,
         "membership": {"kind": topology.stack.kind, "self": node, "nodes": list(topology.cluster_nodes),
                        "instances": list(topology.services)}

@@ -12,11 +12,11 @@ import fcntl
 import json
 import os
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import HostError
 
 
@@ -112,7 +112,7 @@ def _locked(path: Path) -> int:
             if not left:
                 os.close(fd)
                 raise
-            time.sleep(0.01)
+            HOST_CLOCK.sleep(0.01)
         os.close(fd)
     raise AssertionError("unreachable")
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fenceline.model.event import Event
+from fenceline.model.storage import kinds_in
 from fenceline.model.topology import Resource, Topology
 
 SECOND = 1_000_000_000
@@ -142,7 +143,8 @@ def service_parts(topology: Topology) -> frozenset[Key]:
     """All that the services of ``topology`` are made of, as keys; and what they are on, where the nodes hold that."""
     parts = {key for service in topology.services.values() for part in service.group
              if (key := part_key(part)) is not None}
-    return frozenset(parts | {("primary", one.name) for one in topology.storage.drbd})
+    return frozenset(parts | {("primary", disk.name) for kind in kinds_in(topology) if kind.promotes
+                              for disk in kind.disks(topology)})
 
 
 def part_key(part: Resource) -> Key | None:

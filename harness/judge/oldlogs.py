@@ -13,6 +13,7 @@ from typing import Any
 
 from fenceline.model import damage
 from fenceline.model.cost import Cost
+from fenceline.model.storage import STORAGE
 from fenceline.model.topology import Topology
 
 Say = Callable[[Topology, Mapping[str, Any]], Cost]
@@ -156,7 +157,7 @@ _SAY: dict[str, Say] = {
     "disk-full": _disk_full,
     "dns-gone": lambda t, p: Cost(slower_s=4.0),
     "drbd-disk-failure": _without_replica, "drbd-resync": _without_replica, "drbd-split-brain": _nothing,
-    "drbd-link-cut": lambda t, p: damage.replication_lost(t, p["resource"]),
+    "drbd-link-cut": lambda t, p: STORAGE["drbd"].replication_lost(t, p["resource"]),
     "expected-votes": lambda t, p: Cost(votes=p["votes"]),
     "fence-device-dead": lambda t, p: Cost(unfenceable=frozenset({p["node"]})),
     "fence-device-lies": _nothing,
@@ -194,7 +195,7 @@ _SAY: dict[str, Say] = {
     "reboot": _left, "shutdown": _left, "start-interrupted": _left,
     "service-kill": lambda t, p: Cost(disturbed=frozenset({p["service"]})),
     "service-stop": lambda t, p: damage.victim(t, p["node"]) | Cost(disturbed=frozenset({p["service"]})),
-    "session-logout": lambda t, p: damage.session_lost(t, p["node"]),
+    "session-logout": lambda t, p: damage.session_lost(t, STORAGE["iscsi"], p["node"]),
     "session-reset": _session_reset,
     "software-stop": lambda t, p: _all(damage.machine_left(t, node) for node in p["nodes"]),
     "standby": lambda t, p: Cost(unfit=frozenset({p["node"]})),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 from fenceline.judge.exclusive import pairs
 from fenceline.judge.findings import Tally, overlap
 from fenceline.judge.history import OFF, SECOND, History
 from fenceline.judge.promise import promise
 from fenceline.model.event import Event
-from fenceline.model.shared_storage import Drbd
 from fenceline.model.verdict import Finding, Verdict
 
 #: DRBD's kernel calls these when two replicas meet whose data went different ways.
@@ -76,7 +76,8 @@ def allowance(history: History, service: str, lost: list[Event], owed: list[Even
     with it, protocol C nothing. Just before: DRBD's timeout at most, as a primary whose peer was gone for longer knew
     it. And only the last that it acknowledged, without a gap: a replica is behind, it has no holes.
     """
-    one = history.topology.drbd_of(service)
+    part = history.topology.services[service].filesystem
+    one = next((one for one in history.topology.storage.drbd if part and one.name == part.drbd), None)
     if one is None or not lost:
         return None
     if one.protocol == "C":
@@ -93,7 +94,7 @@ def allowance(history: History, service: str, lost: list[Event], owed: list[Even
     return Allowance(True, "; ".join(said))
 
 
-def _after_power_cut(history: History, one: Drbd, node: str, lost: list[Event], owed: list[Event]) -> Allowance:
+def _after_power_cut(history: History, one: Any, node: str, lost: list[Event], owed: list[Event]) -> Allowance:
     last_ns = max(event.t_ns for event in lost)
     cuts = [interval.start for interval in history.power.get(node, ())
             if interval.value == OFF and interval.start.event is not None and interval.start.latest_ns >= last_ns]

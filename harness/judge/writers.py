@@ -64,14 +64,14 @@ def single_writer(history: History) -> Finding:
 
 def _is_shared(history: History, lun: str) -> bool:
     """Whether the topology has a cluster file system on ``lun``."""
-    return any(part.lun == lun and part.mountpoint in history.topology.cluster_mountpoints
+    return any(lun in part.disks.values() and part.mountpoint in history.topology.cluster_mountpoints
                for service in history.topology.services.values() for part in service.filesystems)
 
 
 def _mounts(history: History, lun: str) -> dict[str, list[Interval]] | None:
     """When each node had the file system of ``lun`` mounted; None where it has none that only one may mount."""
     for part in (part for service in history.topology.services.values() for part in service.filesystems):
-        if lun not in (part.lun, part.export):
+        if lun not in part.disks.values():
             continue
         if _is_shared(history, lun):
             return None

@@ -15,12 +15,12 @@ import json
 import os
 import re
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import FencelineError, HostError
 from fenceline.journal.journal import state_dir
 
@@ -93,7 +93,7 @@ class Claim:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(fd)
-                time.sleep(0.01)
+                HOST_CLOCK.sleep(0.01)
                 continue
             # the one before us may have removed the file between our open and our lock
             with contextlib.suppress(FileNotFoundError):

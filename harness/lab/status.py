@@ -11,7 +11,6 @@ from fenceline.judge import build_history, certain, outages
 from fenceline.lab.control import Standing
 from fenceline.machines.protocol import Power
 from fenceline.model.addressing import management_address
-from fenceline.model.event import now_ns
 from fenceline.observe.log import EventLog
 from fenceline.stacks.state import ClusterState
 
@@ -35,7 +34,7 @@ def cluster_status(cluster: Any, log: EventLog, entry: Standing) -> dict[str, An
         "nodes": [_node(cluster, node, state) for node in cluster.topology.nodes],
         "resources": [asdict(resource) for resource in state.resources] if state else [],
         "services": [_service(cluster, service, state) for service in cluster.topology.services],
-        "faults": [fault_status(active) for active in cluster.faults.active],
+        "faults": [fault_status(active, cluster.clock.now_ns()) for active in cluster.faults.active],
         "outages": len(found),
         "last_outage": asdict(found[-1]) if found else None,
         "events": len(log.events()),
@@ -93,8 +92,8 @@ def _service(cluster: Any, service: str, state: ClusterState | None) -> dict[str
     }
 
 
-def fault_status(active: Any) -> dict[str, Any]:
-    """A fault in force, or just healed. ``evidence`` None: it was not confirmed."""
+def fault_status(active: Any, now_ns: int) -> dict[str, Any]:
+    """A fault in force, or just healed, ``now_ns`` by the cluster's clock. ``evidence`` None: it was not confirmed."""
     return {
         "id": active.id,
         "fault": active.fault.name,
@@ -102,5 +101,5 @@ def fault_status(active: Any) -> dict[str, Any]:
         "parameters": asdict(active.fault),
         "evidence": active.evidence,
         "healed": active.healed,
-        "age_s": round((now_ns() - active.begun_ns) / 1e9, 3),
+        "age_s": round((now_ns - active.begun_ns) / 1e9, 3),
     }

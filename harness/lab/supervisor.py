@@ -11,7 +11,6 @@ import signal
 import socketserver
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import ClusterError, FaultError, FencelineError, HostError
+from fenceline.core.wait import Deadline
 from fenceline.journal.reap import reap_one
 from fenceline.judge import judgement_to_json
 from fenceline.lab.byhand import ByHand
@@ -230,7 +231,7 @@ class Supervisor:
             refusal = self._cluster.faults.refusal(made)
             if refusal is not None:
                 raise FaultError(refusal)
-            return fault_status(self._cluster.faults.inject(made))
+            return fault_status(self._cluster.faults.inject(made), self._cluster.clock.now_ns())
 
     def _heal(self, fault: str) -> list[dict[str, Any]]:
         with self._one_fault_at_a_time:
@@ -250,7 +251,7 @@ class Supervisor:
                 raise ClusterError(
                     f"could not be healed: {'; '.join(problems)}; try again, or take the cluster down"
                 )
-            return [fault_status(one) for one in chosen]
+            return [fault_status(one, self._cluster.clock.now_ns()) for one in chosen]
 
     def _refuse_at_the_end(self) -> None:
         if self._end.is_set():
@@ -285,9 +286,9 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.timeout = 0.0
         for _ in range(QUEUE):
             self.handle_request()
-        deadline = time.monotonic() + _LAST_WORDS_WITHIN
+        deadline = Deadline(HOST_CLOCK, _LAST_WORDS_WITHIN)
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(deadline.left)
         self.server_close()
 
 

@@ -10,11 +10,12 @@ import contextlib
 import json
 import os
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import HostError
+from fenceline.core.wait import Deadline
 from fenceline.journal.journal import Journal
 from fenceline.machines.namespace import NETNS_DIR, entered_namespace, remove_namespace, run_command
 from fenceline.machines.sockets import HostSockets
@@ -155,11 +156,11 @@ class Fabric(HostSockets):
             own = ":".join(f"{byte:02x}" for byte in sock.getsockname()[4])
             probe = bytes(Ether(dst="ff:ff:ff:ff:ff:ff", src=own) / ARP(op="who-has", hwsrc=own, psrc="0.0.0.0",
                                                                        pdst=wanted))
-            deadline = time.monotonic() + within
-            while (left := deadline - time.monotonic()) > 0:
+            deadline = Deadline(HOST_CLOCK, within)
+            while (left := deadline.left) > 0:
                 sock.send(probe)
-                again = time.monotonic() + min(0.1, left)
-                while (wait := again - time.monotonic()) > 0:
+                again = Deadline(HOST_CLOCK, min(0.1, left))
+                while (wait := again.left) > 0:
                     sock.settimeout(wait)
                     try:
                         packet = Ether(sock.recv(2048))

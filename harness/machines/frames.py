@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import selectors
 import socket
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from fenceline.core.clock import HOST_CLOCK
+from fenceline.core.wait import Deadline
 
 if TYPE_CHECKING:
     from fenceline.machines.fabric import Fabric
@@ -51,8 +53,8 @@ def count_frames(fabric: Fabric, watches: Sequence[Watch], seconds: float,
                 selector.register(sock, selectors.EVENT_READ, wanted)
             if provoke is not None:
                 provoke()
-            deadline = time.monotonic() + seconds
-            while (left := deadline - time.monotonic()) > 0:
+            deadline = Deadline(HOST_CLOCK, seconds)
+            while (left := deadline.left) > 0:
                 for key, _ in selector.select(left):
                     frame = key.fileobj.recv(64)
                     for number, source, target in key.data:
@@ -73,15 +75,15 @@ def flood(fabric: Fabric, network: str, target: str, tap: str, rate: float, seco
     with _packet_socket(fabric, fabric.bridge(network)) as out, _packet_socket(fabric, tap) as seen:
         seen.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**22)
         frame = _mac_bytes(target) + out.getsockname()[4] + _MARK + bytes(size - 14)
-        begun = time.monotonic()
+        deadline = Deadline(HOST_CLOCK, seconds)
         sent = passed = 0
-        while (gone := time.monotonic() - begun) < seconds:
+        while (gone := deadline.took) < seconds:
             if sent < rate * gone:
                 out.send(frame)
                 sent += size
             passed += _drained(seen, size)
             if sent >= rate * gone:
-                time.sleep(0.001)
+                HOST_CLOCK.sleep(0.001)
         return sent, passed + _drained(seen, size)
 
 

@@ -16,11 +16,11 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.places import cache_dir
 from fenceline.machines.rootfs import RECIPE, ROOTFS_SIZE, SUITE, ImageError, make_rootfs
 from fenceline.machines.uml import kernel as uml_kernel
@@ -188,7 +188,7 @@ def _check_host(store: Path) -> None:
 
 
 def _build(key: str, packages: Collection[str], store: Path, progress: Callable[[str], None]) -> GuestImage:
-    begun = time.monotonic()
+    begun = HOST_CLOCK.now()
     work = Path(tempfile.mkdtemp(prefix=STALE, dir=store))
     log = store / f"{key}.log"  # outlives a failed build
     log.write_text("")
@@ -210,7 +210,7 @@ def _build(key: str, packages: Collection[str], store: Path, progress: Callable[
             "uml_is_seccomp": kernel.seccomp,
             "uml_package": kernel.package,
             "uml_source": kernel.source,
-            "build_seconds": round(time.monotonic() - begun, 1),
+            "build_seconds": round(HOST_CLOCK.now() - begun, 1),
         }
         (result / "image.json").write_text(json.dumps(facts, indent=2) + "\n")
         shutil.rmtree(result / "uml" / "modules")  # they are in the root file system
@@ -228,7 +228,7 @@ def _build(key: str, packages: Collection[str], store: Path, progress: Callable[
         raise ImageError(f"can't build the guest image: {error}; log: {log}") from error
     finally:
         _remove_tree(work)
-    progress(f"guest image ready after {time.monotonic() - begun:.0f} s: {final}")
+    progress(f"guest image ready after {HOST_CLOCK.now() - begun:.0f} s: {final}")
     image = _load(final)
     assert image is not None
     return image

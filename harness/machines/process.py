@@ -12,11 +12,12 @@ import os
 import select
 import signal
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import MachineError
+from fenceline.core.wait import Deadline
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
@@ -87,7 +88,7 @@ def kill_group(group: int, within: float = 5.0) -> None:
     Raises:
         MachineError: some are still there after ``within`` seconds.
     """
-    deadline = time.monotonic() + within
+    deadline = Deadline(HOST_CLOCK, within)
     while True:
         try:
             os.killpg(group, signal.SIGKILL)
@@ -96,7 +97,7 @@ def kill_group(group: int, within: float = 5.0) -> None:
         members = group_members(group)
         if not members:
             return
-        if time.monotonic() > deadline:
+        if deadline.is_over:
             raise MachineError(f"process group {group} survives SIGKILL for {within:g} s: pids {members}")
         # a killed process has gone when its pidfd becomes readable; no polling by sleep
         for pid in members:
@@ -109,14 +110,13 @@ def stop_group(group: int, within: float = 5.0) -> None:
     Raises:
         MachineError: some still do after ``within`` seconds; the group goes on.
     """
-    deadline = time.monotonic() + within
-    pause = threading.Event()
+    deadline = Deadline(HOST_CLOCK, within)
     os.killpg(group, signal.SIGSTOP)
     while running := [pid for pid in group_members(group) if _executes(pid)]:
-        if time.monotonic() > deadline:
+        if deadline.is_over:
             os.killpg(group, signal.SIGCONT)
             raise MachineError(f"process group {group} is not stopped {within:g} s after SIGSTOP: pids {running}")
-        pause.wait(0.001)  # nobody tells of the stop of a child's child
+        HOST_CLOCK.sleep(0.001)  # nobody tells of the stop of a child's child
 
 
 def _executes(pid: int) -> bool:
@@ -177,10 +177,10 @@ def kill_all(find: Callable[[], Collection[int]], within: float = 5.0) -> list[i
     Raises:
         MachineError: it still lists some after ``within`` seconds.
     """
-    deadline = time.monotonic() + within
+    deadline = Deadline(HOST_CLOCK, within)
     killed: list[int] = []
     while pids := find():
-        if time.monotonic() > deadline:
+        if deadline.is_over:
             raise MachineError(f"processes survive SIGKILL for {within:g} s: pids {sorted(pids)}")
         with contextlib.ExitStack() as stack:
             held = {}

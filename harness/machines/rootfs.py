@@ -8,11 +8,11 @@ import re
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import HostError
 from fenceline.machines.uml import kernel as uml_kernel
 
@@ -160,7 +160,7 @@ class _Stages:
 
     def __init__(self, progress: Callable[[str], None]) -> None:
         self._progress = progress
-        self._begun = time.monotonic()
+        self._begun = HOST_CLOCK.now()
         self._stage = "starting"
         self.last_error = ""
 
@@ -175,7 +175,7 @@ class _Stages:
         self._progress(f"{self._elapsed()} still {self._stage}")
 
     def _elapsed(self) -> str:
-        return f"{time.monotonic() - self._begun:4.0f} s"
+        return f"{HOST_CLOCK.now() - self._begun:4.0f} s"
 
 
 def _run_logged(argv: list[str], environment: dict[str, str], log: Path, watch: _Stages) -> int:

@@ -11,19 +11,10 @@ from fenceline.model.stack import kinds_with
 if TYPE_CHECKING:
     from fenceline.model.topology import Service, Topology
 
-#: GFS2's smallest journal; a disk must hold one for each node, and something beside.
-JOURNAL = 8 * 2**20
-
 
 def cluster_problems(topology: Topology) -> list[str]:
     """Everything that is inconsistent, one line each; empty if nothing is."""
-    found = _luns(topology)
-    for index, one in enumerate(topology.storage.drbd):
-        if one.filesystem in CLUSTER_FILESYSTEMS:
-            path = f"storage.drbd.{index}"
-            if not one.dual_primary:
-                found.append(f"{path}.dual_primary: {one.filesystem} is mounted on both nodes at once: say true")
-            found += _size(path, one.size, len(topology.cluster_nodes))
+    found = []
     for name, service in topology.services.items():
         found += _service(topology, f"services.{name}", service)
         found += [f"services.{name}.apart_from: {other!r} is on every node" for other in service.apart_from
@@ -31,30 +22,6 @@ def cluster_problems(topology: Topology) -> list[str]:
     if topology.cluster_mountpoints:
         found += _lock_manager(topology)
     return found
-
-
-def _luns(topology: Topology) -> list[str]:
-    found = []
-    members = len(topology.cluster_nodes)
-    for index, lun in enumerate(topology.storage.iscsi.luns if topology.storage.iscsi else ()):
-        path = f"storage.iscsi.luns.{index}"
-        if lun.filesystem not in CLUSTER_FILESYSTEMS:
-            if lun.clustered_lvm:
-                found.append(f"{path}.clustered_lvm: is for {' and '.join(sorted(CLUSTER_FILESYSTEMS))}")
-            if lun.journals is not None:
-                found.append(f"{path}.journals: only {' and '.join(sorted(CLUSTER_FILESYSTEMS))} have a number of them")
-            continue
-        journals = lun.journals or members
-        if journals < members:
-            found.append(f"{path}.journals: {journals} for {members} cluster nodes: each needs its own")
-        found += _size(path, lun.size, journals)
-    return found
-
-
-def _size(path: str, size: int, journals: int) -> list[str]:
-    least = JOURNAL * (journals + 4)
-    return [] if size >= least else [f"{path}.size: {size // 2**20}M is too little for {journals} journals, take at "
-                                     f"least {least // 2**20}M"]
 
 
 def _service(topology: Topology, path: str, service: Service) -> list[str]:

@@ -12,9 +12,10 @@ from fenceline.model.fencing_rules import fencing_problems
 from fenceline.model.placement import placement_problems
 from fenceline.model.stack import kinds_with
 from fenceline.model.stack_rules import stack_problems
+from fenceline.model.storage import StorageKind, kinds_in, storage_kinds
 
 if TYPE_CHECKING:
-    from fenceline.model.topology import Service, Topology
+    from fenceline.model.topology import Filesystem, Service, Topology
 
 _MARIADB_AGENTS = ("ocf:heartbeat:mysql", "systemd:mariadb", "lsb:mariadb")
 _MARIADB_SIZE = 128 * 2**20
@@ -105,64 +106,16 @@ def _nodes(topology: Topology) -> list[str]:
 
 
 def _storage(topology: Topology) -> list[str]:
-    found = []
-    iscsi, nfs = topology.storage.iscsi, topology.storage.nfs
-    if iscsi is not None:
-        found += _storage_host(topology, "storage.iscsi", "target", iscsi.target)
-        found += _twice("storage.iscsi.luns", [lun.name for lun in iscsi.luns])
-    if nfs is not None:
-        found += _storage_host(topology, "storage.nfs", "server", nfs.server)
-        found += _twice("storage.nfs.exports", [export.name for export in nfs.exports])
-    if iscsi is not None and nfs is not None and iscsi.target == nfs.server:
-        found.append(f"storage.nfs.server: {nfs.server!r} is the iSCSI target already; its disks are numbered once")
-    return found + _drbd(topology)
-
-
-def _drbd(topology: Topology) -> list[str]:
-    resources = topology.storage.drbd
-    found = _twice("storage.drbd", [one.name for one in resources])
-    if resources and len(topology.cluster_nodes) != 2:
-        found.append(f"storage.drbd: DRBD 8.4 mirrors between two cluster nodes, there are "
-                     f"{len(topology.cluster_nodes)}")
-    if resources and topology.stack.moves_addresses_only:
-        found.append(f"storage.drbd: {topology.stack.kind} promotes nothing")
-    for index, one in enumerate(resources):
-        path = f"storage.drbd.{index}"
-        if one.network is None and not topology.networks_with("storage"):
-            found.append(f"{path}.network: no network has the role storage: say which one carries the replication")
-        elif one.network is not None and one.network not in topology.networks:
-            found.append(f"{path}.network: there is no network {one.network!r}; there are "
-                         f"{', '.join(topology.networks)}")
-        else:
-            network = one.network or topology.networks_with("storage")[0]
-            found += [f"{path}.network: {node} is not plugged into {network!r}" for node in topology.cluster_nodes
-                      if network not in topology.networks_of(node)]
-        found += [f"{path}.{name}: {getattr(one, name):g} s is not longer than timeout, {one.timeout:g} s"
-                  for name in ("connect_int", "ping_int") if getattr(one, name) <= one.timeout]
-        if one.size < 4 * 2**20:
-            found.append(f"{path}.size: {one.size} bytes is too little, take at least 4M")
-        if one.fencing != "dont-care" and not topology.stack.manages_resources:
-            found.append(f"{path}.fencing: {one.fencing} asks the stack {kinds_with('manages_resources')}; "
-                         f"with {topology.stack.kind} say dont-care")
-        if one.fencing == "resource-and-stonith" and topology.fencing.method == "none":
-            found.append(f"{path}.fencing: resource-and-stonith waits for a fencing that fencing.method none never "
-                         "does")
+    found = [problem for kind in kinds_in(topology) for problem in kind.problems(topology)]
+    served: dict[str, StorageKind] = {}
+    for kind in kinds_in(topology):
+        host = kind.host(topology)
+        if host in served:
+            found.append(f"storage.{kind.name}.{kind.host_field}: {host!r} is {served[host].host_title} already; its "
+                         "disks are numbered once")
+        elif host is not None:
+            served[host] = kind
     return found
-
-
-def _storage_host(topology: Topology, path: str, field: str, host: str) -> list[str]:
-    found = []
-    if host not in topology.nodes:
-        found.append(f"{path}.{field}: there is no node {host!r}; there are {', '.join(topology.nodes)}")
-    elif topology.nodes[host].role != "storage":
-        found.append(f"{path}.{field}: {host!r} has the role {topology.nodes[host].role}, not storage")
-    if not topology.networks_with("storage"):
-        found.append(f"{path}: no network has the role storage")
-    return found
-
-
-def _twice(path: str, names: list[str]) -> list[str]:
-    return [f"{path}: {name!r} is there twice" for name in sorted({name for name in names if names.count(name) > 1})]
 
 
 def _real_servers(topology: Topology, path: str, names: tuple[str, ...]) -> list[str]:
@@ -175,8 +128,6 @@ def _real_servers(topology: Topology, path: str, names: tuple[str, ...]) -> list
 
 def _databases(topology: Topology) -> list[str]:
     found, seen = [], []
-    sizes = {("lun", lun.name): lun.size for lun in (topology.storage.iscsi.luns if topology.storage.iscsi else ())}
-    sizes |= {("drbd", one.name): one.size for one in topology.storage.drbd}
     for name, service in topology.services.items():
         for index, part in enumerate(service.group):
             if part.kind != "daemon" or part.name != "mariadb":
@@ -189,13 +140,11 @@ def _databases(topology: Topology) -> list[str]:
                 found.append(f"{path}: mariadb starts after the file system that it keeps its data on")
             if part.document_root is not None:
                 found.append(f"{path}.document_root: mariadb keeps its data on the group's file system")
-            for kind in ("lun", "drbd") if service.filesystem else ():
-                volume = getattr(service.filesystem, kind)
-                if sizes.get((kind, volume), _MARIADB_SIZE) < _MARIADB_SIZE:
-                    place = service.group.index(service.filesystem)
-                    found.append(f"services.{name}.group.{place}.{kind}: mariadb needs a file system of "
-                                 f"{_MARIADB_SIZE // 2**20}M at least, {volume!r} has "
-                                 f"{sizes[kind, volume] // 2**20}M")
+            kind, disk = (topology.disk_of(service.filesystem) if service.filesystem else None) or (None, None)
+            if kind is not None and kind.is_block and disk.size < _MARIADB_SIZE:
+                place = service.group.index(service.filesystem)
+                found.append(f"services.{name}.group.{place}.{kind.disk_word}: mariadb needs a file system of "
+                             f"{_MARIADB_SIZE // 2**20}M at least, {disk.name!r} has {disk.size // 2**20}M")
             if part.agent not in _MARIADB_AGENTS:
                 found.append(f"{path}.agent: {part.agent} does not start mariadb; take one of "
                              f"{', '.join(_MARIADB_AGENTS)}")
@@ -214,7 +163,7 @@ def _export(topology: Topology, path: str, service: Service, index: int) -> list
         found.append(f"{path}: starts after the nfs-server that exports it")
     if service.filesystem is None:
         found.append(f"{path}: there is no file system in the group that could be exported")
-    elif service.filesystem.export is not None:
+    elif topology.filesystem_type(service.filesystem) == "nfs":
         found.append(f"{path}: what is mounted by NFS can't be exported again")
     return found
 
@@ -240,11 +189,20 @@ def _client(topology: Topology, name: str) -> list[str]:
     return found
 
 
+def _disk(topology: Topology, path: str, part: Filesystem) -> list[str]:
+    words = [kind.disk_word for kind in storage_kinds()]
+    if len(part.disks) != 1:
+        return [f"{path}: say one of {', '.join(words[:-1])} and {words[-1]}"]
+    (word, name), = part.disks.items()
+    kind = next(kind for kind in storage_kinds() if kind.disk_word == word)
+    found = topology.disk_of(part)
+    if found is None:
+        return [f"{path}.{word}: there is no {kind.disk_noun} {name!r} in {kind.listed}"]
+    return [f"{path}.{word}: the {kind.disk_noun} {name!r} has no file system"] if found[1].filesystem is None else []
+
+
 def _services(topology: Topology) -> list[str]:
     found = []
-    luns = {lun.name: lun for lun in topology.storage.iscsi.luns} if topology.storage.iscsi else {}
-    exports = {export.name for export in topology.storage.nfs.exports} if topology.storage.nfs else set()
-    drbd = {one.name: one for one in topology.storage.drbd}
     services = topology.networks_with("service")
     seen_vips: dict[object, str] = {}
     seen_mounts: dict[str, str] = {}
@@ -269,24 +227,10 @@ def _services(topology: Topology) -> list[str]:
                 if part.mountpoint in seen_mounts:
                     found.append(f"{path}.mountpoint: {part.mountpoint} is {seen_mounts[part.mountpoint]}'s already")
                 seen_mounts[part.mountpoint] = name
-                for what in ("lun", "export", "drbd"):
-                    disk = (what, getattr(part, what))
-                    if disk[1] is not None and seen_disks.setdefault(disk, name) != name:
-                        found.append(f"{path}.{what}: {disk[1]!r} is {seen_disks[disk]}'s already")
-                if sum(one is not None for one in (part.lun, part.export, part.drbd)) != 1:
-                    found.append(f"{path}: say one of lun, export and drbd")
-                elif part.drbd is not None:
-                    if part.drbd not in drbd:
-                        found.append(f"{path}.drbd: there is no resource {part.drbd!r} in storage.drbd")
-                    elif drbd[part.drbd].filesystem is None:
-                        found.append(f"{path}.drbd: the resource {part.drbd!r} has no file system")
-                elif part.export is not None:
-                    if part.export not in exports:
-                        found.append(f"{path}.export: there is no export {part.export!r} in storage.nfs.exports")
-                elif part.lun not in luns:
-                    found.append(f"{path}.lun: there is no LUN {part.lun!r} in storage.iscsi.luns")
-                elif luns[part.lun].filesystem is None:
-                    found.append(f"{path}.lun: the LUN {part.lun!r} has no file system")
+                for disk in part.disks.items():
+                    if seen_disks.setdefault(disk, name) != name:
+                        found.append(f"{path}.{disk[0]}: {disk[1]!r} is {seen_disks[disk]}'s already")
+                found += _disk(topology, path, part)
             if part.kind == "daemon" and part.name == "haproxy" and not topology.stack.moves_addresses_only:
                 found.append(f"{path}.name: haproxy is for the stack {kinds_with('moves_addresses_only')}")
             if part.kind == "virtual-server" and not topology.stack.moves_addresses_only:

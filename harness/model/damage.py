@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fenceline.model.cost import Cost, Link
 from fenceline.model.fencing import SBD
+from fenceline.model.storage import StorageKind, kinds_in, storage_kinds
 
 if TYPE_CHECKING:
     from fenceline.model.topology import Topology
@@ -62,10 +63,15 @@ def services_of(topology: Topology, host: str) -> frozenset[str]:
     return frozenset(name for name in topology.services if topology.storage_host(name) == host)
 
 
+def _kinds_on(topology: Topology, host: str) -> list[StorageKind]:
+    return [kind for kind in kinds_in(topology) if kind.host(topology) == host]
+
+
 def services_on(topology: Topology, disk: str) -> frozenset[str]:
-    """The services whose file system is on the LUN or the DRBD resource ``disk``."""
+    """The services whose file system is on the block device ``disk`` of the storage."""
+    words = [kind.disk_word for kind in storage_kinds() if kind.is_block]
     return frozenset(name for name, service in topology.services.items()
-                     if any(disk in (part.lun, part.drbd) for part in service.filesystems))
+                     if any(disk == part.disks.get(word) for part in service.filesystems for word in words))
 
 
 def users(topology: Topology, services: Iterable[str]) -> frozenset[str]:
@@ -83,8 +89,8 @@ def machine_lost(topology: Topology, node: str) -> Cost:
         return Cost()
     cost = Cost(lost=frozenset({node}), quorum_device=node == topology.stack.quorum.device,
                 victims=users(topology, services_of(topology, node)))
-    iscsi = topology.storage.iscsi
-    return cost | pills_lost(topology, [lun.name for lun in iscsi.luns]) if iscsi and iscsi.target == node else cost
+    return cost | pills_lost(topology, [disk.name for kind in _kinds_on(topology, node) if kind.carries_pills
+                                        for disk in kind.disks(topology)])
 
 
 def machine_left(topology: Topology, node: str) -> Cost:
@@ -141,10 +147,8 @@ def links_lost(topology: Topology, links: Collection[Link]) -> Cost:
         (network, one, other) for network, one, other in links
         if (network in beats and {one, other} <= members)
         or (network in management and device in (one, other) and {one, other} & members)))
-    for one in topology.storage.drbd:
-        if any(network == (one.network or topology.networks_with("storage")[0]) and {a, b} <= members
-               for network, a, b in links):
-            cost |= replication_lost(topology, one.name)
+    for kind in kinds_in(topology):
+        cost |= kind.links_lost(topology, frozenset(links))
     for host in topology.nodes_with("storage"):
         cost |= _host_unreached(topology, host, _partners(host, topology.networks_with("storage")[:1], links))
     for node in topology.nodes_with("remote"):
@@ -190,8 +194,8 @@ def path_lost(topology: Topology, host: str, nodes: frozenset[str]) -> Cost:
     mine = services_of(topology, host)
     cost = Cost(unfit_for=frozenset((service, node) for service in mine for node in nodes),
                 victims=nodes & users(topology, mine))
-    sbd, iscsi = topology.fencing.sbd, topology.storage.iscsi
-    if SBD in topology.fencing.devices and sbd.luns and iscsi.target == host:
+    if (SBD in topology.fencing.devices and topology.fencing.sbd.luns
+            and any(kind.carries_pills for kind in _kinds_on(topology, host))):
         # it reads no pill, and writes none
         cost |= Cost(victims=nodes, disarmed=nodes if topology.fencing.is_in_every_level(SBD) else frozenset())
     return cost
@@ -283,7 +287,7 @@ def packets_late(topology: Topology, network: str, node: str, seconds: float) ->
                      slower_s=round(CLIENT_TRIPS * seconds, 3))
     elif role == "storage":
         own = services_of(topology, node) or frozenset(
-            name for name in topology.services if topology.storage_host(name) or topology.drbd_of(name))
+            name for name, service in topology.services.items() if service.filesystem)
         cost |= disk_late(topology, own, seconds)
     elif role == "management" and topology.fencing.needs_network and node in topology.service_nodes:
         # each packet of a command waits for the answer to the one before
@@ -331,24 +335,19 @@ def kind_lost(topology: Topology, network: str, kind: str, percent: float) -> Co
     return _disk_packets_lost(topology, network, kind, percent)
 
 
-def _disk_packets_lost(topology: Topology, network: str, kind: str, percent: float) -> Cost:
-    storage = topology.storage
+def _disk_packets_lost(topology: Topology, network: str, packets: str, percent: float) -> Cost:
     if percent < CUT_PERCENT:
         return Cost(slower_s=_resent(topology, network, percent) if percent > BORNE_PERCENT else 0.0)
-    if kind == "drbd":
-        return reduce(or_, (replication_lost(topology, one.name) for one in storage.drbd), Cost())
-    host = {"iscsi": storage.iscsi and storage.iscsi.target, "nfs": storage.nfs and storage.nfs.server}[kind]
-    cost = storage_out(topology, services_of(topology, host)) if host else Cost()
-    return cost | pills_lost(topology, [lun.name for lun in storage.iscsi.luns]) if kind == "iscsi" and host else cost
+    return reduce(or_, (kind.packets_lost(topology) for kind in kinds_in(topology) if kind.packets == packets), Cost())
 
 
 # -- storage and fencing -----------------------------------------------------------------------------------
 
 
-def session_lost(topology: Topology, node: str) -> Cost:
-    """``node`` has no session with the iSCSI target."""
-    iscsi = topology.storage.iscsi
-    return path_lost(topology, iscsi.target, frozenset({node})) if iscsi else Cost()
+def session_lost(topology: Topology, kind: StorageKind, node: str) -> Cost:
+    """``node`` has no session with the host of the storage ``kind``."""
+    host = kind.host(topology)
+    return path_lost(topology, host, frozenset({node})) if host else Cost()
 
 
 def disk_late(topology: Topology, services: frozenset[str], seconds: float) -> Cost:
@@ -373,15 +372,6 @@ def pills_lost(topology: Topology, luns: Collection[str]) -> Cost:
         return Cost()
     every, nodes = topology.fencing.is_in_every_level(SBD), frozenset(topology.service_nodes)
     return Cost(unfenceable=nodes if every else frozenset(), victims=nodes)
-
-
-def replication_lost(topology: Topology, resource: str) -> Cost:
-    """The replicas of a DRBD ``resource`` don't hear each other: the primary goes on, after it waited for its peer.
-    A dual primary that calls the cluster for it waits until its peer is fenced."""
-    services = services_on(topology, resource)
-    shoots = any(one.name == resource and one.dual_primary and one.fencing == "resource-and-stonith"
-                 for one in topology.storage.drbd)
-    return Cost(disturbed=services, victims=frozenset(topology.cluster_nodes if shoots else ()))
 
 
 def device_late(topology: Topology, seconds: float) -> Cost:

@@ -76,7 +76,6 @@ broken             scenario  {reason}: the harness or its host failed
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,8 +124,3 @@ def is_fencing(event: Event) -> bool:
 def left_by_itself(event: Event) -> bool:
     """Whether ``event`` is the end of a machine that was rebooted or shut down from inside."""
     return event.kind == "power.off" and event.data.get("why") in ("reboot", "poweroff")
-
-
-def now_ns() -> int:
-    """The host's CLOCK_MONOTONIC, in ns: the one clock of a run."""
-    return time.monotonic_ns()

@@ -9,6 +9,7 @@ from fenceline.model.addressing import MAX_HELPERS
 from fenceline.model.fencing import IPMI, SBD
 from fenceline.model.mistakes import Mistake
 from fenceline.model.stack import kinds_with
+from fenceline.model.storage import pill_carrier, twice
 
 if TYPE_CHECKING:
     from fenceline.model.topology import Topology
@@ -93,14 +94,15 @@ def _sbd(topology: Topology) -> list[str]:
         found.append(f"fencing.method: sbd is for the stack {kinds_with('on_corosync')}, not {topology.stack.kind}")
     if fencing.action != "reboot":
         found.append("fencing.action: a watchdog can't leave a node off: say reboot")
-    luns = {lun.name: lun for lun in topology.storage.iscsi.luns} if topology.storage.iscsi else {}
+    carrier = pill_carrier()
+    disks = {disk.name: disk for disk in carrier.disks(topology)}
     for name in sbd.luns:
-        if name not in luns:
-            found.append(f"fencing.sbd.luns: there is no LUN {name!r} in storage.iscsi.luns")
-        elif luns[name].filesystem is not None:
-            found.append(f"fencing.sbd.luns: the LUN {name!r} has a file system: give it `filesystem: null`")
-    found += [f"fencing.sbd.luns: {name!r} is there twice" for name in sorted({name for name in sbd.luns
-                                                                                if sbd.luns.count(name) > 1})]
+        if name not in disks:
+            found.append(f"fencing.sbd.luns: there is no {carrier.disk_noun} {name!r} in {carrier.listed}")
+        elif disks[name].filesystem is not None:
+            found.append(f"fencing.sbd.luns: the {carrier.disk_noun} {name!r} has a file system: give it "
+                         "`filesystem: null`")
+    found += twice("fencing.sbd.luns", list(sbd.luns))
     if len(sbd.luns) not in (0, 1, 3):
         found.append(f"fencing.sbd.luns: take one or three, or none: {len(sbd.luns)} have no majority when one is "
                      "lost")

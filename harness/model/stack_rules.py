@@ -25,7 +25,7 @@ def _remote(topology: Topology) -> list[str]:
         path = f"nodes.{node}.role"
         if not topology.stack.manages_resources:
             found.append(f"{path}: remote nodes are for the stack {kinds_with('manages_resources')}")
-        if topology.storage.iscsi or topology.storage.nfs or topology.storage.drbd:
+        if topology.has_storage:
             found.append(f"{path}: no disk is shared with a remote node: leave storage out")
         if SBD in topology.fencing.devices:
             found.append(f"{path}: a remote node has no SBD here: fence it by ipmi or not at all")

@@ -15,11 +15,13 @@ from pydantic import Field, model_validator
 from fenceline.model.declared import AgentPart, Extra, Words
 from fenceline.model.fencing import Fencing
 from fenceline.model.filesystems import CLUSTER_FILESYSTEMS
-from fenceline.model.shared_storage import Drbd, Storage
 from fenceline.model.stack import STACKS
+from fenceline.model.storage import Disk, StorageKind, kinds_in, on_a_disk, storage_kinds, storage_model
 from fenceline.model.strict import Name, Strict
 from fenceline.model.units import Duration, Size
 
+#: The storage of a topology: of every kind that there is.
+Storage = storage_model()
 #: The cluster software of a topology: one of all kinds that there are, told apart by ``kind``.
 Stack = Annotated[Union[tuple(STACKS.values())], Field(discriminator="kind")]  # noqa: UP007 - not known before
 NodeRole = Literal["cluster", "remote", "storage", "quorum-device", "real-server", "client"]
@@ -59,19 +61,26 @@ class Vip(Strict):
     extra: Extra = Extra()
 
 
-class Filesystem(Strict):
-    """A file system on a LUN, an NFS export or a DRBD resource, mounted where its service runs."""
-
+class _Mounted(Strict):
     kind: Literal["filesystem"]
-    lun: Name | None = Field(None, description="a LUN of storage.iscsi; this, export or drbd")
-    export: Name | None = Field(None, description="an export of storage.nfs")
-    drbd: Name | None = Field(None, description="a resource of storage.drbd, which is promoted where this is mounted")
+
+
+class Filesystem(on_a_disk(_Mounted)):
+    """A file system on a disk of the topology's storage, by the word of one of its kinds, mounted where its service
+    runs."""
+
     mountpoint: Annotated[str, Field(pattern=r"^/[A-Za-z0-9/_.-]+$")] = "/srv/www"
     options: str = "noatime"
     monitor: Duration = 5.0
     monitor_depth: Literal[0, 10, 20] = Field(20, description="OCF_CHECK_LEVEL: 10 reads the device, 20 writes a "
                                                               "file; 0 for a cluster file system")
     extra: Extra = Extra()
+
+    @property
+    def disks(self) -> dict[str, str]:
+        """What it says to be on: {the kind's word: the disk}; one of them, where all is well."""
+        return {kind.disk_word: name for kind in storage_kinds()
+                if (name := getattr(self, kind.disk_word)) is not None}
 
 
 class Daemon(Strict):
@@ -357,11 +366,13 @@ class Topology(Strict):
 
     def filesystem_type(self, part: Filesystem) -> str | None:
         """What ``part`` is a file system of: ext4, nfs, gfs2, ...; None where its disk has none."""
-        if part.export is not None:
-            return "nfs"
-        luns = self.storage.iscsi.luns if self.storage.iscsi else ()
-        disks, name = (self.storage.drbd, part.drbd) if part.drbd is not None else (luns, part.lun)
-        return next((disk.filesystem for disk in disks if disk.name == name), None)
+        found = self.disk_of(part)
+        return found[0].fstype(found[1]) if found else None
+
+    def disk_of(self, part: Filesystem) -> tuple[StorageKind, Disk] | None:
+        """The disk that ``part`` is on, and its kind; None where there is none of that name."""
+        return next(((kind, disk) for kind in storage_kinds() if (name := getattr(part, kind.disk_word)) is not None
+                     for disk in kind.disks(self) if disk.name == name), None)
 
     @property
     def cluster_mountpoints(self) -> frozenset[str]:
@@ -372,14 +383,13 @@ class Topology(Strict):
     def storage_host(self, service: str) -> str | None:
         """The machine that ``service``'s file system is on; None where it has none, or it is on the nodes' own."""
         part = self.services[service].filesystem
-        if part is None or part.drbd is not None:
-            return None
-        return self.storage.nfs.server if part.export is not None else self.storage.iscsi.target
+        found = self.disk_of(part) if part is not None else None
+        return found[0].host(self) if found else None
 
-    def drbd_of(self, service: str) -> Drbd | None:
-        """The DRBD resource under ``service``'s file system; None where there is none."""
-        part = self.services[service].filesystem
-        return next((one for one in self.storage.drbd if part is not None and one.name == part.drbd), None)
+    @property
+    def has_storage(self) -> bool:
+        """Whether it has any."""
+        return bool(kinds_in(self))
 
     def preferred_nodes(self, service: str) -> tuple[str, ...]:
         """Where ``service`` may run, best first."""

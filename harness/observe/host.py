@@ -8,11 +8,10 @@ is late all the same; the kernel counts that for every task (schedstats: the tim
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from fenceline.core.clock import Flag
+from fenceline.core.clock import Flag, Task
 from fenceline.observe.log import EventLog
 
 #: s between two looks.
@@ -32,20 +31,20 @@ class HostObserver:
     def __init__(self, tasks: Tasks, log: EventLog) -> None:
         self._tasks, self._log = tasks, log
         self._stopping = Flag(log.clock)
-        self._thread: threading.Thread | None = None
+        self._task: Task | None = None
 
     def start(self) -> None:
         """Begins to look. May be repeated."""
-        if self._thread is None:
+        if self._task is None:
             stopping = self._stopping = Flag(self._log.clock)
-            self._thread = self._log.clock.thread(lambda: self._main(stopping), "fenceline-host")
+            self._task = Task(self._log.clock, lambda: self._main(stopping), "fenceline-host")
 
     def stop(self) -> None:
         """Ends it. May be repeated."""
         self._stopping.set()
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.join(10)
+        task, self._task = self._task, None
+        if task is not None:
+            task.join(10)
 
     def _main(self, stopping: Flag) -> None:
         clock = self._log.clock

@@ -1,7 +1,7 @@
 """iSCSI as it passes on the wire: which initiator sends which write command. Pure: bytes in, commands out.
 
 RFC 7143, 11: each PDU is a header of 48 bytes, additional headers, and data padded to four bytes; digests are off
-(``fenceline.storage.iscsi`` negotiates none). A stream is followed from segment to segment, so that commands in the
+(our target negotiates none). A stream is followed from segment to segment, so that commands in the
 middle of a segment are seen, and data that looks like a command is not taken for one.
 """
 

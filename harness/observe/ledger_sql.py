@@ -11,7 +11,7 @@ from typing import Any
 
 import pymysql
 
-from fenceline.core.clock import Clock, Flag
+from fenceline.core.clock import Clock, Flag, Task
 from fenceline.daemons.mariadb import TABLE, USER
 from fenceline.observe.appends import INTERVAL, PATIENCE, Appends
 
@@ -63,7 +63,7 @@ class _Writing:
         self._socket: socket.socket | None = None
         self._connection: pymysql.Connection | None = None
         self._node: str | None = None
-        self._thread = clock.thread(self._main, "fenceline-sql")
+        self._task = Task(clock, self._main, "fenceline-sql")
 
     def end(self) -> None:
         with self._lock:
@@ -71,7 +71,7 @@ class _Writing:
             if self._socket is not None:
                 with contextlib.suppress(OSError):  # the other end may have closed it
                     self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(2 * PATIENCE)
+        self._task.join(2 * PATIENCE)
 
     def _main(self) -> None:
         while not self._ending.wait(INTERVAL):

@@ -3,7 +3,7 @@
 RFC 5531: calls over TCP are records, each of one fragment (which is all that Linux sends) with a header of four bytes.
 RFC 8881 and RFC 7862, version 4: a call is a compound of operations, of which those that come before a change in what
 Linux sends are known here; RFC 1813, version 3: a call is one procedure, whose first argument is a file handle. An
-export's handles begin with its ``fsid`` (``fenceline.storage.nfs`` gives each a number).
+export's handles begin with its ``fsid`` (our server gives each a number).
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from fenceline.observe.log import EventLog
 from fenceline.observe.loop import ObserverLoop
 from fenceline.observe.tcp import Followed, Segment, dissect
 from fenceline.observe.timed import TimedObserver
-from fenceline.storage import iscsi as target
-from fenceline.storage import nfs as server
+from fenceline.storage.iscsi import target
+from fenceline.storage.nfs import server
 
 WINDOW = 0.100  # s of writes that are told in one event
 _LATE_NS = 1_000_000  # from the guest's card to the bridge, where the kernel stamps it

@@ -11,9 +11,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from fenceline.core.clock import Flag
 from fenceline.core.errors import FaultError, FencelineError
 from fenceline.judge.exclusive import CUTTING
-from fenceline.model.event import Event, is_fencing, now_ns
+from fenceline.model.event import Event, is_fencing
 from fenceline.observe.log import EventLog
 
 Predicate = Callable[[Event], bool]
@@ -73,10 +74,10 @@ class Anchored:
                  what: str) -> None:
         self.what = what
         self._log, self._predicate, self._delay, self._action = log, predicate, delay, action
-        self._since = now_ns()
+        self._since = self._log.clock.now_ns()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._done = threading.Event()
+        self._done = Flag(log.clock)
         self._is_over = False
         self.problem: str | None = None
         log.listeners.append(self._listen)
@@ -87,14 +88,12 @@ class Anchored:
         with self._lock:
             if self._thread is not None or self._is_over:
                 return
-            self._thread = threading.Thread(target=self._run, args=(event,), daemon=True, name=self.what)
-            self._thread.start()
+            self._thread = self._log.clock.thread(lambda: self._run(event), self.what)
 
     def _run(self, event: Event) -> None:
         # counted from the event, not from when it was told
-        pause = threading.Event()
-        pause.wait(max(0.0, self._delay - (now_ns() - event.t_ns) / 1e9))
-        after = (now_ns() - event.t_ns) / 1e9
+        self._log.clock.sleep(self._delay - (self._log.clock.now_ns() - event.t_ns) / 1e9)
+        after = (self._log.clock.now_ns() - event.t_ns) / 1e9
         self._log.record("fault", event.node, "anchor", {"what": self.what, "after_s": round(after, 4),
                                                          "wanted_s": self._delay, "event": event.kind})
         try:

@@ -7,8 +7,6 @@ All of it stands in the scenario's log, so that it is judged: ``settled``, ``hea
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +18,7 @@ from fenceline.judge.history import build_history
 from fenceline.judge.settling import Matter, open_matters, tells
 from fenceline.judge.verdict import judge
 from fenceline.machines.protocol import Power
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.model.topology import Topology
 from fenceline.model.verdict import BROKEN_AS_EXPECTED, Judgement, Verdict
 from fenceline.observe.log import EventLog
@@ -36,30 +34,30 @@ _WHOLE = "whole again"
 def settle(log: EventLog, topology: Topology, say: Callable[[str], Any], after: str = "steps") -> float:
     """Waits until nothing is open in ``log`` any more (``fenceline.judge.settling``), ``after`` the ``steps`` or the
     ``healing``; returns the seconds it took."""
-    begun = time.monotonic()
+    begun = log.clock.now()
     waited: list[str] = []
     while True:
-        looked = time.monotonic()
-        matters = open_matters(build_history(log.events(), topology), now_ns())
+        looked = log.clock.now()
+        matters = open_matters(build_history(log.events(), topology), log.clock.now_ns())
         if not matters:
             break
         for matter in matters:
             if matter.what not in waited:
                 waited.append(matter.what)
                 say(f"waiting until it has settled: {matter.what}")
-        _await_news(log, matters, max(_LOOK_AGAIN_S, 2 * (time.monotonic() - looked)))
-    seconds = time.monotonic() - begun
+        _await_news(log, matters, max(_LOOK_AGAIN_S, 2 * (log.clock.now() - looked)))
+    seconds = log.clock.now() - begun
     log.record("scenario", None, "settled", {"seconds": round(seconds, 3), "waited_for": waited, "after": after})
     return seconds
 
 
 def _await_news(log: EventLog, matters: list[Matter], pause: float) -> None:
     """Waits for something that may change the picture, but no less than ``pause`` s, or for a matter to be due."""
-    begun_ns = now_ns()
+    begun_ns = log.clock.now_ns()
     left = max(0.0, (min(matter.due_ns for matter in matters) - begun_ns) / 1e9)
-    threading.Event().wait(min(pause, left))
+    log.clock.sleep(min(pause, left))
     try:
-        log.wait_for(tells, max(0.0, left - (now_ns() - begun_ns) / 1e9), "news", begun_ns)
+        log.wait_for(tells, max(0.0, left - (log.clock.now_ns() - begun_ns) / 1e9), "news", begun_ns)
     except Timeout:
         return
 
@@ -97,13 +95,13 @@ def become_whole(cluster: Any) -> bool:
     if cluster.faults.heal_all():
         return False
     ending = _Ending(cluster)
-    begun = time.monotonic()
+    begun = log.clock.now()
     topology = cluster.topology
     within = topology.boot_time + (topology.boot_deadline + topology.form_deadline) * cluster.driver.slowdown
     with contextlib.suppress(ClusterError):  # what is missing is told
         cluster.poll(ending.is_whole, within, "the cluster to be whole again")
     log.record("scenario", None, "whole", {
-        "seconds": round(time.monotonic() - begun, 3), "within": within, "problems": ending.problems,
+        "seconds": round(log.clock.now() - begun, 3), "within": within, "problems": ending.problems,
         "switched_on": ending.switched_on, "cleaned": ending.cleaned})
     return not ending.problems
 
@@ -145,10 +143,11 @@ class _Ending:
     def _switch_on(self) -> None:
         cluster = self.cluster
         patience = 0.0 if cluster.topology.fencing.action == "off" else _LEFT_OFF_S * cluster.driver.slowdown
+        now = cluster.clock.now()
         for node, machine in cluster.machines.items():
             if machine.power() is not Power.OFF:
                 self._off_since.pop(node, None)
-            elif time.monotonic() - self._off_since.setdefault(node, time.monotonic()) >= patience \
+            elif now - self._off_since.setdefault(node, now) >= patience \
                     and node not in self.switched_on:
                 cluster.power_on(node)
                 self.switched_on.append(node)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fenceline.cluster.cluster import Cluster
+from fenceline.core.clock import Clock
 from fenceline.core.errors import ClusterError, ClusterSilent, FaultError, FencelineError, Timeout, Undecided
 from fenceline.faults import ActiveFault, lasts, make_fault
 from fenceline.judge.expectations import check
@@ -18,7 +18,7 @@ from fenceline.judge.history import build_history
 from fenceline.judge.host import LITTLE, host_took
 from fenceline.judge.settled import silent_for
 from fenceline.judge.verdict import judge
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.model.load import load_changed
 from fenceline.model.topology import Topology
 from fenceline.model.verdict import Finding, Judgement, Outage, Verdict
@@ -52,7 +52,6 @@ class Scene:
         self._lost: frozenset[str] = frozenset()
         self._lost_ns = 0
         self._anchored: list[Anchored] = []
-        self._pause = threading.Event()
 
     # -- set-up --------------------------------------------------------------------------------------------
 
@@ -76,7 +75,7 @@ class Scene:
         self._assign(topology, service)
         self.run.log.record("scenario", None, "ready", {"service": service, "roles": self._roles,
                                                         "slowdown": self._cluster.driver.slowdown})
-        self.last_fault_ns = now_ns()
+        self.last_fault_ns = self.clock.now_ns()
 
     def _assign(self, topology: Topology, service: str) -> None:
         self._service = service
@@ -87,6 +86,11 @@ class Scene:
     def service(self) -> str:
         """The service that the scenario is about."""
         return self._service
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the scenario's cluster."""
+        return self.run.log.clock
 
     @property
     def cluster(self) -> Cluster:
@@ -156,14 +160,14 @@ class Scene:
             ClusterSilent: it could not tell for longer: it has failed.
             ClusterError: nobody could be asked.
         """
-        limit_ns = now_ns() + int(silent_for(self.cluster.topology) * 1e9)
+        limit_ns = self.clock.now_ns() + int(silent_for(self.cluster.topology) * 1e9)
         while True:
             try:
                 return self.cluster.state(node)
             except ClusterSilent:
-                if now_ns() > limit_ns:
+                if self.clock.now_ns() > limit_ns:
                     raise
-                self._pause.wait(0.2)  # no event tells that it has found its voice
+                self.clock.sleep(0.2)  # no event tells that it has found its voice
 
     def _hear_out(self) -> None:
         """Asks a cluster that could not tell its state on, until it does or has been silent for longer than it may be:
@@ -210,7 +214,7 @@ class Scene:
     def inject(self, name: str, **parameters: Any) -> ActiveFault:
         """Injects a fault and waits for its confirmation; what is waited for later is counted from here."""
         fault = make_fault(name, **parameters)
-        self.last_fault_ns = now_ns()
+        self.last_fault_ns = self.clock.now_ns()
         return self.cluster.faults.inject(fault)
 
     def heal(self, name: str, **parameters: Any) -> None:
@@ -233,7 +237,7 @@ class Scene:
             raise ClusterError(f"no fault {' or '.join(name for name, _ in wanted)} is in force that could be healed")
         for active in chosen:
             self.cluster.faults.heal(active)
-        self.last_fault_ns = now_ns()
+        self.last_fault_ns = self.clock.now_ns()
 
     def heal_all(self) -> None:
         """Heals every fault.
@@ -244,7 +248,7 @@ class Scene:
         problems = self.cluster.faults.heal_all()
         if problems:
             raise ClusterError("could not be healed: " + "; ".join(problems))
-        self.last_fault_ns = now_ns()
+        self.last_fault_ns = self.clock.now_ns()
 
     def anchor(self, words: str, delay: float, action: Callable[[], Any], what: str) -> None:
         """Has ``action`` done ``delay`` seconds after the moment that ``words`` mean: one of
@@ -274,7 +278,7 @@ class Scene:
     def _unmet(self, what: str, reason: str) -> FaultError:
         """That the scenario needs ``what`` and did not get it, told in the log, which alone is judged: it did not come
         to what it is about."""
-        name = f"awaited {now_ns()}"
+        name = f"awaited {self.clock.now_ns()}"
         self.run.log.record("fault", None, "fault.begin", {
             "id": name, "fault": "awaited", "targets": [], "params": {"what": what}, "cost": {}})
         self.run.log.record("fault", None, "fault.unconfirmed", {"id": name, "reason": reason})
@@ -291,9 +295,9 @@ class Scene:
         if not timed:
             raise ClusterError("no fault is in force that ends by itself")
         for active in timed:
-            threading.Event().wait(max(0.0, lasts(active.fault) - (now_ns() - active.begun_ns) / 1e9))
+            self.clock.sleep(lasts(active.fault) - (self.clock.now_ns() - active.begun_ns) / 1e9)
             self.cluster.faults.heal(active)
-        self.last_fault_ns = now_ns()
+        self.last_fault_ns = self.clock.now_ns()
 
     @property
     def in_force_ns(self) -> int:
@@ -305,11 +309,11 @@ class Scene:
     def is_lost(self, node: str | None) -> bool:
         """Whether ``node`` is lost now, by the costs of the faults in force: it may not serve. Where all are, nobody
         can be told apart."""
-        if now_ns() - self._lost_ns > _LOST_FOR_NS:  # asked for every answer of a client
+        if self.clock.now_ns() - self._lost_ns > _LOST_FOR_NS:  # asked for every answer of a client
             topology = self.cluster.topology
             lost = impairments(build_history(self.run.log.events(), topology))[-1][1].cost.lost
             self._lost = lost if set(topology.cluster_nodes) - lost else frozenset()
-            self._lost_ns = now_ns()
+            self._lost_ns = self.clock.now_ns()
         return node in self._lost
 
     # -- expectations --------------------------------------------------------------------------------------
@@ -325,7 +329,7 @@ class Scene:
     def expect_event(self, predicate: Callable[[Event], bool], within: float, what: str) -> Event:
         """As ``expect``, but returns the event."""
         since = self.last_fault_ns
-        left = max(0.0, within - (now_ns() - since) / 1e9)
+        left = max(0.0, within - (self.clock.now_ns() - since) / 1e9)
         try:
             event, _ = self.run.log.wait_for(predicate, left, what, since)
         except Timeout:
@@ -395,7 +399,7 @@ class Scene:
         self.cluster.progress(f"{promise}: broken {took:.2f} s after the fault")
 
     def _since_fault(self) -> float:
-        return (now_ns() - self.last_fault_ns) / 1e9
+        return (self.clock.now_ns() - self.last_fault_ns) / 1e9
 
     def _in_time(self, begun: float, within: float, what: str) -> float:
         """The seconds from the last fault to now, when ``what`` was found to be so, if they are not more than
@@ -406,7 +410,7 @@ class Scene:
                             "can't be told, as the steps before this one took longer than that: put it earlier")
         if took > within:
             raise self._verdict(f"{what}: seen only after {took:.1f} s; {within:g} s were allowed", within,
-                                self.last_fault_ns, now_ns())
+                                self.last_fault_ns, self.clock.now_ns())
         self.cluster.progress(f"{what}: {took:.2f} s after the fault")
         return took
 
@@ -421,8 +425,8 @@ class Scene:
         begin = self.last_fault_ns
         while (begin - self.last_fault_ns) / 1e9 <= within:
             try:
-                event, _ = self.run.log.wait_for(predicate(begin), max(0.0, quiet - (now_ns() - begin) / 1e9), what,
-                                                 begin)
+                left = max(0.0, quiet - (self.clock.now_ns() - begin) / 1e9)
+                event, _ = self.run.log.wait_for(predicate(begin), left, what, begin)
             except Timeout:
                 return (begin - self.last_fault_ns) / 1e9
             begin = max(event.t_ns, event.data.get("sent_ns", 0) + 1)
@@ -435,7 +439,7 @@ class Scene:
             AssertionError: it did not come.
             Undecided: neither, but the host took so much of that time as decides.
         """
-        since = now_ns()
+        since = self.clock.now_ns()
         try:
             self.run.log.wait_for(predicate, within, what, since)
         except Timeout as error:
@@ -447,7 +451,7 @@ class Scene:
         Raises:
             AssertionError: it doesn't.
         """
-        since = now_ns()
+        since = self.clock.now_ns()
 
         def good(event: Event) -> bool:
             return (event.kind == "reply" and event.data["service"] == service and event.data["ok"]
@@ -460,7 +464,7 @@ class Scene:
         Raises:
             AssertionError: one did.
         """
-        since = now_ns()
+        since = self.clock.now_ns()
         try:
             event, waited = self.run.log.wait_for(predicate(since), seconds, what, since)
         except Timeout:
@@ -499,8 +503,8 @@ class Scene:
         waited for (``is_so``, for so many seconds), but no longer than as long again: on a host that runs the machines
         it never is."""
         while True:
-            found = self._verdict(message, within, begin_ns, now_ns())
-            if isinstance(found, AssertionError) or (now_ns() - begin_ns) / 1e9 > 2 * within or is_so(0.5):
+            found = self._verdict(message, within, begin_ns, self.clock.now_ns())
+            if isinstance(found, AssertionError) or (self.clock.now_ns() - begin_ns) / 1e9 > 2 * within or is_so(0.5):
                 return found
 
     def _comes(self, predicate: Callable[[Event], bool], what: str, since_ns: int) -> Callable[[float], bool]:

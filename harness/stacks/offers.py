@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fenceline.model.fencing import IPMI, SBD
+from fenceline.model.storage import kinds_in
 from fenceline.model.topology import Service, Topology
 
 
@@ -48,7 +49,7 @@ def packets(topology: Topology) -> frozenset[str]:
     found = {"arp", "http", topology.stack.packets}
     if IPMI in topology.fencing.devices:
         found.add("ipmi")
-    found |= {kind for kind in ("iscsi", "nfs", "drbd") if getattr(topology.storage, kind)}
+    found |= {kind.packets for kind in kinds_in(topology) if kind.packets}
     return frozenset(found)
 
 
@@ -65,10 +66,8 @@ def offers(topology: Topology) -> frozenset[str]:
         found.add("PDU")
     if SBD in topology.fencing.devices:
         found.add("watchdog")
-    if topology.storage.nfs is not None:
-        found.add("nfs")
-    if topology.storage.iscsi is not None:
-        found.add("iscsi")
+    for kind in kinds_in(topology):
+        found |= set(kind.offers(topology))
     if topology.stack.quorum.policy == "qdevice":
         found.add("quorum device")
     if any(service.client for service in topology.services.values()):
@@ -82,8 +81,6 @@ def offers(topology: Topology) -> frozenset[str]:
             found.add(f"agent {name}")
         if service.filesystem is not None:
             found.add(f"mount {name}")
-    for one in topology.storage.drbd:
-        found |= {"DRBD", f"DRBD resource {one.name}"} | ({"DRBD fencing"} if one.fencing != "dont-care" else set())
     return frozenset(found | {f"daemon {name}" for name in daemons(topology)}
                      | {f"component {name}" for name in components(topology)}
                      | {f"packets {kind}" for kind in packets(topology)})

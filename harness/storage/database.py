@@ -19,7 +19,7 @@ _NEEDED = ("ibdata1", "ib_logfile0", "mysql")
 def has_database(topology: Topology, volume: str | None = None) -> bool:
     """Whether a service of ``topology`` keeps a database on the disk ``volume``, or on any."""
     return any(service.daemon and service.daemon.name == "mariadb" and service.filesystem
-               and volume in (None, service.filesystem.lun, service.filesystem.export, service.filesystem.drbd)
+               and (volume is None or volume in service.filesystem.disks.values())
                for service in topology.services.values())
 
 

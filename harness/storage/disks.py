@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from fenceline.core.errors import HostError
 from fenceline.model.topology import Topology
@@ -14,15 +15,14 @@ EXPORTED = "export"  # the folder of a file system that its service exports
 FIRST_DISK = "c"  # the letter after the root disk and the seed
 
 
-def content(topology: Topology, volume: str, folder: Path) -> dict[str, str | Path | None]:
-    """What the new disk ``volume`` holds: a page that names it, the database that has its files there, the folder that
-    is to be exported."""
-    luns = topology.storage.iscsi.luns if topology.storage.iscsi else ()
-    found: dict[str, str | Path | None] = {"index.html": f"{topology.name}: {volume}\n"} | {
-        path: text for lun in luns if lun.name == volume for path, text in lun.files.items()}
+def content(topology: Topology, volume: str, folder: Path,
+            files: Mapping[str, str] = MappingProxyType({})) -> dict[str, str | Path | None]:
+    """What the new disk ``volume`` holds: a page that names it, its own ``files``, the database that has its files
+    there, the folder that is to be exported."""
+    found: dict[str, str | Path | None] = {"index.html": f"{topology.name}: {volume}\n", **files}
     if database.has_database(topology, volume):
         found[database.DATA] = database.data_path(folder)
-    if any(service.export and service.filesystem.lun == volume for service in topology.services.values()):
+    if any(service.export and volume in service.filesystem.disks.values() for service in topology.services.values()):
         found[EXPORTED] = None
     return found
 

@@ -15,8 +15,8 @@ from fenceline.judge.evidence import _judge_chaos, _judge_faults
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import build_history
 from fenceline.model.cost import Cost
-from fenceline.model.event import now_ns
 from fenceline.model.verdict import Verdict
+from tests.clocks import now_ns
 from tests.judge.logs import A, B
 
 

@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from fenceline.core.errors import ClusterError
-from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
 from fenceline.steps.when_anchored import step_for
+from tests.clocks import now_ns
 from tests.fakes import make_cluster, make_scene
 from tests.meanwhile import meanwhile
 

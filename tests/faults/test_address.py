@@ -11,9 +11,9 @@ import pytest
 from fenceline.core.errors import FaultError
 from fenceline.faults import make_fault
 from fenceline.faults.address import STRANGER_MAC
-from fenceline.model.event import now_ns
 from fenceline.observe.loop import ObserverLoop
 from fenceline.observe.wire import WireObserver
+from tests.clocks import now_ns
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ class Busy(OnCluster):
 
 
 def ended(cluster, fault) -> None:
-    worker_of(cluster, fault)._thread.join(5)
+    worker_of(cluster, fault)._task.join(5)
 
 
 def kinds(cluster) -> list[str]:

@@ -10,14 +10,15 @@ import re
 
 import pytest
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import FaultError, FencelineError
 from fenceline.faults import FAULTS, ActiveFault, FaultControl, make_fault
 from fenceline.faults.claims import Claim, Claims, Once, claims_of
 from fenceline.faults.fitting import misfit
 from fenceline.faults.parameters import default_of, types_of
 from fenceline.fencing.bmc import BmcMode
-from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
+from tests.clocks import FakeClock, now_ns
 from tests.fakes import make_cluster
 
 #: A topology that a fault fits, and parameters; a second set, that overlaps with the first, where the fault has more
@@ -186,7 +187,7 @@ PAIRS = [(name, topology, first, second) for name, (topology, first, other) in s
 def test_a_fault_twice_is_refused_or_each_heals_by_itself(make, name, topology, first, second):
     cluster = make(topology)
     one, two = make_fault(name, **first), make_fault(name, **second)
-    refusal = Claims(cluster.topology, [active_of(one)], list).conflict(two)
+    refusal = Claims(cluster.topology, [active_of(one)], list, HOST_CLOCK).conflict(two)
     if refusal is not None:
         assert re.fullmatch(rf"fault 1 \({name}\) has the? ?.+ already: heal that one first", refusal), refusal
         return
@@ -312,12 +313,12 @@ def test_what_is_not_inside_of_the_machine_is_not_given_up_with_its_start(make):
     assert cluster.bmcs.mode("rs-01") != BmcMode.NORMAL
 
 
-def test_what_ended_by_itself_is_given_up(make, monkeypatch):
+def test_what_ended_by_itself_is_given_up(make):
     cluster = make("web-iscsi")
     load = cluster.faults.inject(make_fault("io-load", node="rs-01", seconds=5))
     assert cluster.faults.refusal(make_fault("io-load", node="rs-01")) is not None
     for seconds, is_over in ((4, False), (7, True)):
-        monkeypatch.setattr("fenceline.faults.claims.now_ns", lambda: load.begun_ns + seconds * 10**9)  # noqa: B023
+        cluster.clock = FakeClock(load.begun_ns + seconds * 10**9)
         assert (cluster.faults.refusal(make_fault("io-load", node="rs-01")) is None) is is_over
 
 
@@ -349,7 +350,8 @@ def test_what_is_shared_by_one_only_is_not_shared():
         def claims(self, topology):
             return {Claim("it", shared=self.shared)}
     for mine, theirs, refused in ((True, True, False), (True, False, True), (False, True, True), (False, False, True)):
-        assert (Claims(topology, [active_of(Mine(theirs))], list).conflict(Mine(mine)) is not None) is refused
+        claims = Claims(topology, [active_of(Mine(theirs))], list, HOST_CLOCK)
+        assert (claims.conflict(Mine(mine)) is not None) is refused
 
 
 def test_a_heal_that_fails_keeps_its_claims(make, monkeypatch):

@@ -11,8 +11,8 @@ from fenceline.faults import make_fault
 from fenceline.guest.seed import Seed
 from fenceline.machines.protocol import Power
 from fenceline.model.load import load_topology
-from fenceline.storage.iscsi import seed_target
-from fenceline.storage.mapped import device
+from fenceline.storage.iscsi.mapped import device
+from fenceline.storage.iscsi.target import seed_target
 
 # as san-01 said it on UML: dmsetup table, and the disk's own number
 FREE = "0 131072 linear 98:32 0\n98:32\n"

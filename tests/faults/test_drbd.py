@@ -7,8 +7,8 @@ import pytest
 from fenceline.core.errors import FaultError
 from fenceline.faults import make_fault
 from fenceline.faults.drbd import is_in_sync, repair_split_brain
-from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
+from tests.clocks import now_ns
 from tests.fakes import FastLog, make_cluster
 
 ONE, OTHER = "node1", "node2"

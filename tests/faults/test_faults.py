@@ -8,9 +8,10 @@ import json
 import pytest
 
 from fenceline.core.errors import ClusterError, FaultError, MachineError
-from fenceline.faults import FAULTS, make_fault, network
+from fenceline.faults import FAULTS, make_fault
 from fenceline.machines.protocol import Power
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
+from tests.clocks import FakeClock, now_ns
 from tests.meanwhile import meanwhile
 
 NODE = "rs-01"
@@ -235,17 +236,9 @@ def nft(cluster):
 
 
 @pytest.fixture
-def fast(monkeypatch):
+def fast(cluster):
     """Sleeping takes no time and lets it pass."""
-    class Time:
-        now = 0.0
-
-        def monotonic(self):
-            return self.now
-
-        def sleep(self, seconds):
-            self.now += seconds
-    monkeypatch.setattr(network, "time", Time())
+    cluster.clock = FakeClock()
 
 
 def test_packets_are_dropped_where_they_enter_the_switch(cluster, nft):

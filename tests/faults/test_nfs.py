@@ -14,8 +14,8 @@ from fenceline.faults import make_fault, nfs
 from fenceline.judge import build_history
 from fenceline.judge.faultlog import impairments
 from fenceline.model.load import load_topology, parse_topology
-from fenceline.model.shared_storage import Nfs
-from fenceline.storage.nfs import PORT
+from fenceline.storage.nfs.model import Nfs
+from fenceline.storage.nfs.server import PORT
 from tests.faults.test_guest_effects import Guest
 from tests.judge import logs
 
@@ -131,7 +131,7 @@ def test_who_answers_is_no_hanging_server_and_neither_is_who_is_gone(cluster):
     (b"HTTP/1.0 400 Bad Request\r\n\r\n", False), (b"", False)])
 def test_an_answer_to_a_null_call(monkeypatch, answer, wanted):
     server = socket.create_server(("127.0.0.1", 0))
-    monkeypatch.setattr("fenceline.storage.nfs.PORT", server.getsockname()[1])
+    monkeypatch.setattr("fenceline.storage.nfs.server.PORT", server.getsockname()[1])
 
     def serve():
         peer = server.accept()[0]
@@ -150,7 +150,7 @@ def test_an_answer_to_a_null_call(monkeypatch, answer, wanted):
 
 def test_the_port_is_that_of_the_packets_and_of_exports_options():
     from fenceline.faults.traffic import KINDS
-    from fenceline.storage.nfs import export_options, fsids
+    from fenceline.storage.nfs.server import export_options, fsids
     assert str(PORT) in KINDS["nfs"]
     topology = parse_topology(TOPOLOGY.model_dump(mode="json"), "a test")
     assert fsids(topology.storage.nfs) == {1: "htdoc"}

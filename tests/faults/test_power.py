@@ -11,7 +11,7 @@ from fenceline.core.errors import FaultError, MachineError
 from fenceline.faults import make_fault
 from fenceline.faults.background import worker_of
 from fenceline.machines.protocol import Power
-from fenceline.model.event import now_ns
+from tests.clocks import now_ns
 from tests.faults.test_faults import NODE, inject, ticking
 from tests.meanwhile import meanwhile
 

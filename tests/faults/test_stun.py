@@ -9,7 +9,7 @@ from fenceline.faults import lasts, make_fault
 from fenceline.faults.background import worker_of
 from fenceline.machines.protocol import Power
 from fenceline.model.cost import Cost
-from fenceline.model.event import now_ns
+from tests.clocks import now_ns
 from tests.faults.test_faults import NODE, inject, ticking
 from tests.meanwhile import meanwhile
 

@@ -14,9 +14,9 @@ from fenceline.fencing.bmc import BmcMode, BmcRack
 from fenceline.machines.fabric import Fabric
 from fenceline.machines.protocol import Power
 from fenceline.model.addressing import bmc_address
-from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
 from fenceline.observe.log import EventLog
+from tests.clocks import now_ns
 from tests.fabrics import real_fabric, skip_unless
 
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "web-iscsi.yaml"

@@ -6,7 +6,8 @@ import pytest
 
 from fenceline.fencing.progress import is_being_fenced
 from fenceline.machines.protocol import Power
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
+from tests.clocks import now_ns
 from tests.meanwhile import meanwhile
 
 SECOND = 10**9

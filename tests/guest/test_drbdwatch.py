@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fenceline.guest.drbdwatch import ABSENT, DrbdState, DrbdWatch, parse_event, parse_out_of_sync
+from fenceline.storage.drbd.watch import ABSENT, DrbdState, DrbdWatch, parse_event, parse_out_of_sync
 
 FIRST = """\
 exists resource name:r0 role:Secondary suspended:no write-ordering:flush

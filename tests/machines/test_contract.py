@@ -23,9 +23,9 @@ from fenceline.core.errors import MachineError
 from fenceline.machines import process
 from fenceline.machines.protocol import DriverContext, MachineSpec, Nic, Power
 from fenceline.machines.uml.driver import UmlDriver
-from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
 from fenceline.observe.log import EventLog
+from tests.clocks import now_ns
 from tests.fabrics import real_fabric, skip_unless
 from tests.fakes import FakeMachine
 

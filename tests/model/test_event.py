@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fenceline.model.event import Event, is_fencing, now_ns
+from fenceline.model.event import Event, is_fencing
 from fenceline.model.verdict import Finding, Judgement, Verdict
+from tests.clocks import now_ns
 
 
 def test_an_event_is_one_line_and_comes_back():

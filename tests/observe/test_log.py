@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from fenceline.core.errors import HostError, Timeout
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.observe.log import EventLog
+from tests.clocks import now_ns
 
 
 def test_each_event_is_in_memory_at_once_and_soon_in_the_file(log):

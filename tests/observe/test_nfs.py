@@ -8,7 +8,6 @@ import struct
 import pytest
 
 from fenceline.model.load import load_topology
-from fenceline.model.shared_storage import Nfs
 from fenceline.model.topology import Filesystem
 from fenceline.model.verdict import Verdict
 from fenceline.observe.log import EventLog
@@ -16,6 +15,7 @@ from fenceline.observe.loop import ObserverLoop
 from fenceline.observe.nfs import Change, Stream, changes
 from fenceline.observe.tcp import Segment
 from fenceline.observe.writes import WriteObserver
+from fenceline.storage.nfs.model import Nfs
 from tests.judge import logs
 
 STATFS = bytes.fromhex(

@@ -12,9 +12,9 @@ import pytest
 from scapy.layers.l2 import ARP, Ether
 
 from fenceline.machines.sockets import stamp_of
-from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
 from fenceline.observe.wire import Claim, Throttle, WireObserver, dissect, who_has
+from tests.clocks import now_ns
 from tests.fabrics import plugged, real_fabric, skip_unless
 
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "web-iscsi.yaml"

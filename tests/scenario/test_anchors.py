@@ -8,9 +8,10 @@ import time
 import pytest
 
 from fenceline.core.errors import ClusterError, FaultError
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.observe.log import EventLog
 from fenceline.scenario.anchors import MOMENTS, Anchored, moment
+from tests.clocks import now_ns
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import pytest
 from fenceline.core.errors import ClusterError, FaultError, Undecided
 from fenceline.faults import make_fault
 from fenceline.machines.protocol import Power
-from fenceline.model.event import Event, now_ns
+from fenceline.model.event import Event
 from fenceline.model.verdict import Verdict
 from fenceline.scenario.closing import become_whole, settle, undecided_without
+from tests.clocks import now_ns
 from tests.judge.logs import A, B, Log, green, topology
 from tests.judge.test_whole import base
 

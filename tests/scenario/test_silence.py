@@ -7,10 +7,10 @@ import pytest
 from fenceline.core.errors import ClusterError, ClusterSilent
 from fenceline.judge.expectations import check
 from fenceline.judge.history import build_history
-from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
 from fenceline.model.verdict import Verdict
 from fenceline.scenario import scene as scene_module
+from tests.clocks import now_ns
 from tests.fakes import make_cluster, make_scene
 
 SILENT = ClusterSilent("no member tells the cluster's state", "rs-01: `crm_mon` did not end", ("rs-01", "rs-02"))

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from fenceline.core.errors import ClusterError, FaultError
-from fenceline.model.event import now_ns
 from fenceline.steps import cluster_fs
+from tests.clocks import now_ns
 from tests.fakes import make_cluster, make_scene
 from tests.judge import logs
 from tests.judge.logs import A, B

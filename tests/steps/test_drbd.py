@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fenceline.core.errors import ClusterError, FaultError
-from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
 from fenceline.steps import drbd
+from tests.clocks import now_ns
 from tests.fakes import make_cluster, make_scene
 from tests.steps.test_then import green, promise, red
 

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from fenceline.core.errors import ClusterError, Undecided
-from fenceline.model.event import now_ns
 from fenceline.steps import then
+from tests.clocks import now_ns
 from tests.steps.test_then import A, fault_was, green, red, say  # noqa: F401
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fenceline.core.errors import FaultError, Undecided
-from fenceline.model.event import now_ns
 from fenceline.steps import ledger
+from tests.clocks import now_ns
 from tests.steps.test_then import green, red
 
 

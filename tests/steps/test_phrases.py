@@ -11,10 +11,10 @@ from pytest_bdd.steps import step_function_context_registry
 
 from fenceline.core.errors import ClusterError, FaultError
 from fenceline.machines.protocol import Power
-from fenceline.model.event import now_ns
 from fenceline.scenario.features import step_problems, title_problems
 from fenceline.steps import given, when
 from fenceline.steps.words import phrase
+from tests.clocks import now_ns
 
 FEATURES = Path(__file__).parents[2] / "features"
 FILES = sorted(FEATURES.rglob("*.feature"))

@@ -13,7 +13,6 @@ from pytest_bdd.steps import step_function_context_registry
 from fenceline.core.errors import ClusterError, ClusterSilent, FaultError, Undecided
 from fenceline.judge.promise import PROMISES
 from fenceline.machines.protocol import Power
-from fenceline.model.event import now_ns
 from fenceline.model.load import load_topology
 from fenceline.model.verdict import Verdict
 from fenceline.scenario.scene import NotInTime
@@ -21,6 +20,7 @@ from fenceline.stacks.keepalived.model import Keepalived
 from fenceline.steps import then
 from fenceline.steps import then_directors as directors
 from fenceline.steps.promises import said
+from tests.clocks import now_ns
 from tests.fakes import make_cluster, make_scene
 from tests.judge import logs, test_placement
 

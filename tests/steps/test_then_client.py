@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fenceline.model.event import now_ns
 from fenceline.steps import then_client
+from tests.clocks import now_ns
 from tests.judge import logs
 from tests.steps.test_then import green, judged, promise, red  # noqa: F401 - a fixture
 

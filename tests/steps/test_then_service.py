@@ -7,9 +7,9 @@ import time
 import pytest
 
 from fenceline.core.errors import ClusterError, FaultError
-from fenceline.model.event import now_ns
 from fenceline.model.verdict import Verdict
 from fenceline.steps import then_service, waiting
+from tests.clocks import now_ns
 from tests.cluster.test_serving import answers
 from tests.steps.test_then import green, red
 

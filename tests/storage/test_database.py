@@ -9,8 +9,9 @@ import pytest
 
 from fenceline.core.errors import HostError
 from fenceline.model.load import load_topology
-from fenceline.storage import database, disks, iscsi
+from fenceline.storage import database, disks
 from fenceline.storage.disks import make_disk
+from fenceline.storage.iscsi import target as iscsi
 
 
 @pytest.fixture

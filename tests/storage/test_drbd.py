@@ -9,8 +9,9 @@ import pytest
 
 from fenceline.guest.seed import Seed
 from fenceline.model.load import load_topology, parse_topology
-from fenceline.storage import drbd
-from fenceline.storage.mounting import Mount, mount_of
+from fenceline.model.storage import Mount
+from fenceline.storage.drbd import resources as drbd
+from fenceline.storage.mounting import mount_of
 
 
 def changed(**of_drbd):
@@ -29,7 +30,7 @@ def test_where_things_are(ledger):
     assert (drbd.device(ledger, "r0"), drbd.port(ledger, "r0"), drbd.network(ledger, "r0")) == (
         "/dev/drbd0", 7788, "storage")
     assert mount_of(ledger, ledger.services["ledger"].filesystem) == Mount("/dev/drbd0", "ext4", "noatime")
-    assert ledger.drbd_of("ledger").name == "r0"
+    assert drbd.resource_of(ledger, "ledger").name == "r0"
     assert ledger.storage_host("ledger") is None  # it is on the nodes' own disks
 
 

@@ -10,7 +10,8 @@ import pytest
 from fenceline.core.errors import HostError
 from fenceline.guest.seed import Seed
 from fenceline.model.load import load_topology, parse_topology
-from fenceline.storage import clustered_lvm, iscsi
+from fenceline.storage.iscsi import clustered_lvm
+from fenceline.storage.iscsi import target as iscsi
 from fenceline.storage.mounting import mount_of
 from tests.model.sample import raw
 

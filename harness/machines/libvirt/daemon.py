@@ -12,11 +12,11 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import libvirt
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import HostError, MachineError
 from fenceline.core.places import cache_dir
 from fenceline.journal.journal import Journal
@@ -168,12 +168,12 @@ class Libvirtd:
         return cache
 
     def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + START_LIMIT
+        deadline = HOST_CLOCK.now() + START_LIMIT
         socket = self.folder / "run/libvirt-sock"
         while not socket.exists():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if self._process.poll() is not None or HOST_CLOCK.now() > deadline:
                 raise HostError("libvirtd does not start", self._tail(self._log))
-            time.sleep(0.01)
+            HOST_CLOCK.sleep(0.01)
 
     def qemu_pid(self, domain: str) -> int:
         """The pid of the QEMU process that runs ``domain``.

@@ -14,9 +14,9 @@ import os
 import selectors
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.places import cache_dir
 from fenceline.machines.image import GuestImage
 
@@ -70,7 +70,7 @@ def probe(command: list[str], limit: float) -> tuple[bool, str]:
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, start_new_session=True) as child:
         try:
-            seen, has_ended = _read_until(child.stdout.fileno(), _FIRST_LINE, time.monotonic() + limit)
+            seen, has_ended = _read_until(child.stdout.fileno(), _FIRST_LINE, HOST_CLOCK.now() + limit)
         finally:
             child.kill()
     if _FIRST_LINE in seen:
@@ -86,7 +86,7 @@ def _read_until(fd: int, wanted: bytes, deadline: float) -> tuple[bytes, bool]:
     seen = b""
     with selectors.DefaultSelector() as selector:
         selector.register(fd, selectors.EVENT_READ)
-        while wanted not in seen and (left := deadline - time.monotonic()) > 0:
+        while wanted not in seen and (left := deadline - HOST_CLOCK.now()) > 0:
             if selector.select(left):
                 chunk = os.read(fd, 65536)
                 if not chunk:

@@ -18,11 +18,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import HostError
 
 SUITE = "unstable"
@@ -246,15 +246,15 @@ def runs_with_seccomp(binary: Path, log: Path) -> bool:
                 start_new_session=True,
             )  # fmt: skip
         try:
-            deadline = time.monotonic() + BOOT_PROBE_LIMIT
+            deadline = HOST_CLOCK.now() + BOOT_PROBE_LIMIT
             booted = False
-            while not booted and time.monotonic() < deadline:
+            while not booted and HOST_CLOCK.now() < deadline:
                 ended = child.poll() is not None
                 text = console.read_text(errors="replace")
                 booted = "Linux version" in text and "VFS:" in text
                 if ended:
                     break
-                time.sleep(0.05)
+                HOST_CLOCK.sleep(0.05)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)

@@ -14,11 +14,11 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.errors import HostError
 from fenceline.core.places import cache_dir
 from fenceline.machines.image import find_image, only_builder
@@ -120,7 +120,7 @@ def _check_host(store: Path) -> None:
 
 
 def _build(store: Path, work: Path, progress: Callable[[str], None]) -> VirtualKernel:
-    begun = time.monotonic()
+    begun = HOST_CLOCK.now()
     key = recipe_key()
     log = store / f"{key}.log"  # outlives a failed build
     log.write_text("")
@@ -138,7 +138,7 @@ def _build(store: Path, work: Path, progress: Callable[[str], None]) -> VirtualK
     result.mkdir()
     run_logged(["strip", "-o", str(result / "linux"), str(tree / "linux")], log, "stripping the kernel")
     shutil.copy2(tree / ".config", result / "config")
-    facts = {"source": version, "recipe": key, "build_seconds": round(time.monotonic() - begun, 1)}
+    facts = {"source": version, "recipe": key, "build_seconds": round(HOST_CLOCK.now() - begun, 1)}
     (result / "kernel.json").write_text(json.dumps(facts, indent=2) + "\n")
     final = store / f"{version}-{key}"
     shutil.rmtree(final, ignore_errors=True)

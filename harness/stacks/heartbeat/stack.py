@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from fenceline.daemons.seeding import agent_parameters, seed_daemon
 from fenceline.guest.seed import Seed
 from fenceline.guest.ssh import Session
+from fenceline.model.storage import kinds_in
 from fenceline.model.topology import Topology
 from fenceline.stacks.base import SessionStack
 from fenceline.stacks.heartbeat import config, status
 from fenceline.stacks.state import ClusterState
-from fenceline.storage import drbd
 
 _TOOLS = "/usr/share/heartbeat"
 
@@ -51,7 +51,8 @@ class HeartbeatStack(SessionStack):
         seed.add("/etc/systemd/system/heartbeat.service.d/fenceline.conf", "[Service]\nRemainAfterExit=yes\n")
         # a rebooted node begins a new log: the agent reads membership from it
         seed.setup.append(f"rm -f {config.LOG} {config.DEBUG_LOG}")
-        seed.late += drbd.up_lines(topology)
+        for kind in kinds_in(topology):
+            seed.late += kind.up_lines(topology)
         seed.late.append("systemctl start heartbeat.service")
 
     def seed_helper(self, node: str, seed: Seed) -> None:

@@ -10,7 +10,6 @@ from xml.etree import ElementTree as ET
 from fenceline.daemons import declared, nfs_server
 from fenceline.daemons.seeding import agent_parameters
 from fenceline.model.declared import AgentPart
-from fenceline.model.shared_storage import Drbd
 from fenceline.model.topology import Daemon, Filesystem, NfsExport, Resource, Service, Topology, Vip
 from fenceline.model.units import format_duration
 from fenceline.stacks.pacemaker import dlm
@@ -27,7 +26,9 @@ from fenceline.stacks.pacemaker.fencing import add_devices, add_levels
 from fenceline.stacks.pacemaker.ping import add_ping
 from fenceline.stacks.pacemaker.placement import bonds, on_fail, recovery_meta
 from fenceline.stacks.pacemaker.remote import add_connections
-from fenceline.storage import clustered_lvm
+from fenceline.storage.drbd.model import Drbd
+from fenceline.storage.drbd.resources import resource_of
+from fenceline.storage.iscsi import clustered_lvm
 from fenceline.storage.mounting import mount_of
 
 FEATURE_SET = "3.16.1"  # Pacemaker 2.1.5; a newer one is refused in a loop of restarts
@@ -137,7 +138,7 @@ def clone_name(drbd: str) -> str:
 
 def _on_drbd(constraints: ET.Element, topology: Topology, service: str) -> None:
     """The group runs where what it is on has been promoted, and after that."""
-    one = topology.drbd_of(service)
+    one = resource_of(topology, service)
     if one is None:
         return
     clone = clone_name(one.name)
@@ -156,7 +157,7 @@ def _group(resources: ET.Element, topology: Topology, name: str, service: Servic
         meta["collocated"] = "false"
     attributes(group, "meta_attributes", f"{name}-meta", meta | recovery_meta(service.recovery) | service.meta)
     for lun in clustered_lvm.luns(topology):
-        if service.filesystem and service.filesystem.lun == lun.name:
+        if service.filesystem and service.filesystem.disks.get("lun") == lun.name:
             dlm.add_volume(group, name, lun)
     for part in sorted(service.group, key=lambda part: "vip-first" in mistakes and part.kind != "vip"):
         _primitive(group, topology, name, service, part)

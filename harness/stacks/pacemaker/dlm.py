@@ -9,10 +9,10 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from fenceline.guest.seed import Seed
-from fenceline.model.shared_storage import Lun
 from fenceline.model.topology import Topology
 from fenceline.stacks.pacemaker.elements import add_clone, attributes, clone_of, operation
-from fenceline.storage import clustered_lvm
+from fenceline.storage.iscsi import clustered_lvm
+from fenceline.storage.iscsi.model import Lun
 
 NAME = "dlm"
 #: Pacemaker's stack of OCFS2 takes the kernel's DLM; o2cb would bring a heartbeat and a membership of its own.

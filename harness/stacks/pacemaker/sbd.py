@@ -4,17 +4,16 @@ cluster. See sbd(8)."""
 from __future__ import annotations
 
 from fenceline.guest.seed import Seed
+from fenceline.model.storage import pill_carrier
 from fenceline.model.topology import Topology
 from fenceline.model.units import format_duration
-from fenceline.storage.iscsi import disk_path
-from fenceline.storage.mapped import device
 
 UNIT = "/usr/lib/systemd/system/sbd.service"
 
 
 def devices(topology: Topology) -> str:
     """The disks of the pills as a member has them, as sbd wants several: separated by semicolons."""
-    return ";".join(disk_path(topology, lun) for lun in topology.fencing.sbd.luns)
+    return ";".join(pill_carrier().device(topology, lun) for lun in topology.fencing.sbd.luns)
 
 
 def delays(topology: Topology) -> str:
@@ -42,7 +41,7 @@ def seed_member(topology: Topology, node: str, seed: Seed) -> None:
                    "for u in corosync pacemaker; do mkdir -p /etc/systemd/system/$u.service.requires; "
                    f"ln -sfn {UNIT} /etc/systemd/system/$u.service.requires/sbd.service; done"]
     for lun in sbd.luns:
-        disk = disk_path(topology, lun)
+        disk = pill_carrier().device(topology, lun)
         # a slot of its own takes two seconds to get, which sbd itself has not got
         seed.late += [f"for try in $(seq 100); do sbd -d {disk} dump >/dev/null 2>&1 && break; sleep 0.1; done",
                       f"sbd -d {disk} allocate {node}"]
@@ -53,6 +52,6 @@ def seed_storage(topology: Topology, seed: Seed) -> None:
     """Makes the storage machine of ``seed`` prepare the disks of the pills, once in their life."""
     sbd = topology.fencing.sbd
     for lun in sbd.luns:
-        disk = device(lun)
+        disk = pill_carrier().backing(topology, lun)
         seed.setup.append(f"sbd -d {disk} dump >/dev/null 2>&1 || sbd -d {disk} -1 {sbd.watchdog_timeout:.0f} "
                           f"-4 {sbd.message_wait:.0f} create")

@@ -11,6 +11,7 @@ from fenceline.daemons.seeding import seed_daemon
 from fenceline.guest.seed import Seed
 from fenceline.guest.ssh import Session
 from fenceline.model.fencing import SBD
+from fenceline.model.storage import pill_carrier
 from fenceline.model.topology import Topology
 from fenceline.stacks.base import SessionStack
 from fenceline.stacks.pacemaker import crm_mon, dlm, own, sbd
@@ -79,7 +80,7 @@ class PacemakerStack(SessionStack):
         """Makes the node of ``seed`` a remote node, the quorum device's server or the keeper of SBD's disks, if that is
         its role."""
         topology = self.topology
-        if SBD in topology.fencing.devices and topology.storage.iscsi and node == topology.storage.iscsi.target:
+        if SBD in topology.fencing.devices and node == pill_carrier().host(topology):
             sbd.seed_storage(topology, seed)
         if topology.nodes[node].role == "remote":
             seed_remote(topology, self._remote_authkey, seed)

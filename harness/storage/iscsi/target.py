@@ -10,11 +10,11 @@ from pathlib import Path
 from fenceline.guest.seed import Seed
 from fenceline.model.addressing import address
 from fenceline.model.filesystems import CLUSTER_FILESYSTEMS
-from fenceline.model.shared_storage import Iscsi
 from fenceline.model.topology import Topology
-from fenceline.storage import clustered_lvm
 from fenceline.storage.disks import clustered_mkfs, content, make_disk
-from fenceline.storage.mapped import device, mapping_lines
+from fenceline.storage.iscsi import clustered_lvm
+from fenceline.storage.iscsi.mapped import device, mapping_lines
+from fenceline.storage.iscsi.model import Iscsi
 
 PORT = 3260  # RFC 7143, 13.1
 
@@ -47,7 +47,7 @@ def make_disks(topology: Topology, folder: Path) -> tuple[Path, ...]:
     """
     return tuple(make_disk(folder / f"lun-{lun.name}.raw", lun.size,
                            None if lun.filesystem in CLUSTER_FILESYSTEMS else lun.filesystem, lun.name,
-                           content(topology, lun.name, folder)) for lun in topology.storage.iscsi.luns)
+                           content(topology, lun.name, folder, lun.files)) for lun in topology.storage.iscsi.luns)
 
 
 def seed_target(topology: Topology, seed: Seed) -> None:

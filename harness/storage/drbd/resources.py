@@ -12,9 +12,9 @@ from pathlib import Path
 from fenceline.guest.seed import Seed
 from fenceline.model.addressing import address
 from fenceline.model.filesystems import CLUSTER_FILESYSTEMS
-from fenceline.model.shared_storage import Drbd
 from fenceline.model.topology import Topology
 from fenceline.storage.disks import FIRST_DISK, clustered_mkfs, content, make_disk
+from fenceline.storage.drbd.model import Drbd
 
 FIRST_PORT = 7788
 #: The data's first generation, the same on both disks: current, bitmap and two old UUIDs; consistent; up to date.
@@ -25,6 +25,12 @@ _FENCE, _UNFENCE = "/lib/drbd/crm-fence-peer.sh", "/lib/drbd/crm-unfence-peer.sh
 def resource(topology: Topology, name: str) -> Drbd:
     """The settings of the resource ``name``."""
     return next(one for one in topology.storage.drbd if one.name == name)
+
+
+def resource_of(topology: Topology, service: str) -> Drbd | None:
+    """The resource under ``service``'s file system; None where there is none."""
+    part = topology.services[service].filesystem
+    return next((one for one in topology.storage.drbd if part is not None and one.name == part.drbd), None)
 
 
 def minor(topology: Topology, name: str) -> int:
@@ -123,8 +129,6 @@ def seed_node(topology: Topology, node: str, seed: Seed, secret: str) -> None:
             "o=$(sed -n 's/^# bm_offset //p' /run/drbd.md); "
             "sed -i \"s/^la-size-sect .*/la-size-sect $((o / 512));/\" /run/drbd.md; "
             f"{meta} restore-md /run/drbd.md; {meta} apply-al; {meta} set-gi {_FIRST_GENERATION}; fi"]
-
-
         if one.filesystem in CLUSTER_FILESYSTEMS:
             seed.setup += _first_filesystem(topology, one, node == topology.cluster_nodes[0])
 

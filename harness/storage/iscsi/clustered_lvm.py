@@ -7,8 +7,8 @@ its own, and then writes into the metadata whose they are: ``vgcreate --shared``
 from __future__ import annotations
 
 from fenceline.guest.seed import Seed
-from fenceline.model.shared_storage import Lun
 from fenceline.model.topology import Topology
+from fenceline.storage.iscsi.model import Lun
 
 #: What lvmlockd writes there itself: the version of the format, and the cluster's name.
 _LOCK_ARGS = "1.0.0"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from fenceline.guest.seed import Seed
 from fenceline.model.addressing import address
-from fenceline.model.shared_storage import Nfs
 from fenceline.model.topology import Topology
 from fenceline.storage.disks import FIRST_DISK, content, make_disk
+from fenceline.storage.nfs.model import Nfs
 
 PORT = 2049  # RFC 8881, 2.9.3
 _ROOT = "/srv/export"
