@@ -14,7 +14,7 @@ from pathlib import Path
 from fenceline.guest.seed import Seed
 from fenceline.model.addressing import bmc_address, management_address
 from fenceline.model.topology import Topology
-from fenceline.stacks.pacemaker.cib import BMC_USER
+from fenceline.stacks.pacemaker.fencing import BMC_USER
 from fenceline.stacks.state import ClusterState
 
 CIB, COROSYNC, FILES, SETUP = "cib.xml", "corosync.conf", "files", "setup.sh"
