@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from fenceline.faults import FAULTS
 from fenceline.faults.base import family_of
 from fenceline.faults.parameters import default_of, help_of, types_of
+from fenceline.scenario.features import read
 from fenceline.scenario.needs import injected
 from fenceline.steps.fault_evidence import load, words
-from fenceline.steps.reference import load_steps, read
+from fenceline.steps.reference import load_steps
 
 _HEAD = """\
 # Faults

@@ -14,7 +14,7 @@ from fenceline.core.registry import import_whole
 from fenceline.judge.promise import promises
 from fenceline.model.stack import STACKS
 from fenceline.scenario.anchors import MOMENTS
-from fenceline.steps.words import NETWORK, NODE, SECONDS, SERVICE
+from fenceline.scenario.features import read
 
 _HEAD = """\
 # What a scenario may say
@@ -56,16 +56,6 @@ def _general() -> list[tuple[str, str]]:
     ]
 
 
-def sentence(pattern: str) -> str:
-    """``pattern`` of a step as a person would read it."""
-    for words, name in ((NODE, "NODE"), (NODE.replace("?P<node>", "?P<other>"), "OTHER-NODE"),
-                        (SECONDS, "N seconds"), (SERVICE, '"SERVICE"'), (NETWORK, "NETWORK")):
-        pattern = pattern.replace(words, name)
-    pattern = re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", lambda match: match[1].upper(), pattern)
-    pattern = re.sub(r"(\w)\?", r"\1", pattern)  # an s that may be left out
-    return pattern.removesuffix("$").replace("\\", "")
-
-
 def choices(pattern: str) -> dict[str, list[str]]:
     """The words of a step's ``pattern`` that are one of a few, and which: {"WAY": ["forward", "back"]}."""
     found = re.findall(r"\(\?P<(\w+)>([a-z0-9 -]+(?:\|[a-z0-9 -]+)+)\)", pattern)
@@ -77,14 +67,6 @@ def load_steps() -> list[Any]:
     import_whole("fenceline.steps")  # importing registers its steps
     return [context for context in step_function_context_registry.values()
             if context.step_func.__module__.startswith("fenceline.steps.")]
-
-
-def read(context: Any) -> str:
-    """The sentence that the step function of pytest-bdd's ``context`` takes."""
-    if hasattr(context.step_func, "reads"):
-        return context.step_func.reads
-    pattern = getattr(context.parser, "regex", None)
-    return sentence(pattern.pattern) if pattern else context.parser.name
 
 
 def page() -> str:

@@ -13,6 +13,7 @@ from pytest_bdd import parsers
 
 from fenceline.core.errors import FaultError
 from fenceline.model.topology import Topology
+from fenceline.scenario.features import plain
 
 #: A role or a node's name: "the active node", "the standby", "the node that serves \"web\" now", "node rs-01".
 NODE = (r"(?P<node>the [a-z][A-Za-z0-9 ]*?|the node that serves \"[^\"]+\" now"
@@ -40,6 +41,14 @@ def phrase(text: str) -> parsers.re:
     return parsers.re(text + "$")
 
 
+def sentence(pattern: str) -> str:
+    """The ``pattern`` of a step as a person would read it."""
+    for words, name in ((NODE, "NODE"), (NODE.replace("?P<node>", "?P<other>"), "OTHER-NODE"),
+                        (SECONDS, "N seconds"), (SERVICE, '"SERVICE"'), (NETWORK, "NETWORK")):
+        pattern = pattern.replace(words, name)
+    return plain(pattern)
+
+
 @functools.cache
 def _handed_the_scene(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function`` as pytest-bdd is to see it. It hands fixtures in by the parameters' names, and those of all plugins
@@ -57,6 +66,8 @@ def _handed_the_scene(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _step(kind: str, pattern: str | parsers.StepParser) -> Callable[[Callable], Callable]:
     def mark(function: Callable[..., Any]) -> Callable[..., Any]:
+        if isinstance(pattern, parsers.re):
+            pattern.reads = sentence(pattern.regex.pattern)  # for who lists sentences: a parser knows only its pattern
         pytest_bdd.step(pattern, kind, stacklevel=2)(_handed_the_scene(function))
         return function
     return mark

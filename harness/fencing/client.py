@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fenceline.core.errors import HostError
 from fenceline.fencing.bmc import USER
 from fenceline.model.addressing import bmc_address
 
 if TYPE_CHECKING:
-    from fenceline.faults.site import Cluster
+    from fenceline.core.clock import Clock
+    from fenceline.model.topology import Topology
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _MARGIN = 10.0  # s that a call may take beyond what the device may
@@ -27,7 +28,16 @@ class IpmiAnswer:
     seconds: float
 
 
-def ask_bmc(cluster: Cluster, node: str, *command: str, patience: float = 1.0) -> IpmiAnswer:
+class Asked(Protocol):
+    """What must be known of a cluster to ask one of its fencing devices."""
+
+    topology: Topology
+    clock: Clock
+    fabric: Any
+    bmc_password: str
+
+
+def ask_bmc(cluster: Asked, node: str, *command: str, patience: float = 1.0) -> IpmiAnswer:
     """Asks the BMC of ``node``: ``ask_bmc(cluster, "rs-01", "power", "status")``. A device that does not answer
     within ``patience`` seconds is asked once more.
 

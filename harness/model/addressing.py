@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fenceline.model.topology import Topology
+    from fenceline.model.shape import Shape
 
 MAX_CLUSTER_NODES = 16
 MAX_HELPERS = 10  # of each role that is no member: their numbers are ten apart
@@ -27,47 +27,47 @@ _CLIENT = 9
 _ROUTER = 8
 
 
-def host_number(topology: Topology, node: str) -> int:
+def host_number(topology: Shape, node: str) -> int:
     """The last byte of every address of ``node``."""
     role = topology.nodes[node].role
     return _FIRST[role] + topology.nodes_with(role).index(node)
 
 
-def address(topology: Topology, node: str, network: str) -> IPv4Address:
+def address(topology: Shape, node: str, network: str) -> IPv4Address:
     """``node``'s own address in ``network``."""
     told = topology.nodes[node].addresses.get(network)
     return told if told is not None else topology.networks[network].subnet.network_address + host_number(topology, node)
 
 
-def management_address(topology: Topology, node: str) -> IPv4Address:
+def management_address(topology: Shape, node: str) -> IPv4Address:
     """Where SSH reaches ``node``."""
     return address(topology, node, topology.networks_with("management")[0])
 
 
-def bmc_address(topology: Topology, node: str) -> IPv4Address:
+def bmc_address(topology: Shape, node: str) -> IPv4Address:
     """Where ``node``'s BMC listens (UDP 623), in the management network."""
     network = topology.networks_with("management")[0]
     return address(topology, node, network) + _BMC_OFFSET
 
 
-def pdu_address(topology: Topology, pdu: str) -> IPv4Address:
+def pdu_address(topology: Shape, pdu: str) -> IPv4Address:
     """Where the power distribution unit ``pdu`` listens (UDP 161), in the management network."""
     network = topology.networks_with("management")[0]
     return topology.networks[network].subnet.network_address + _PDU_FIRST + list(topology.fencing.pdus).index(pdu)
 
 
-def harness_address(topology: Topology, network: str) -> IPv4Address:
+def harness_address(topology: Shape, network: str) -> IPv4Address:
     """Fenceline's own address in ``network``: .9 where the clients are, else .1."""
     is_service = topology.networks[network].role == "service"
     return _free(topology, network, _CLIENT if is_service else _HARNESS)
 
 
-def router_address(topology: Topology, network: str) -> IPv4Address:
+def router_address(topology: Shape, network: str) -> IPv4Address:
     """In a service ``network``: the address of the router by way of which other clients come."""
     return _free(topology, network, _ROUTER)
 
 
-def _free(topology: Topology, network: str, number: int) -> IPv4Address:
+def _free(topology: Shape, network: str, number: int) -> IPv4Address:
     """The address of ``number`` in ``network``; where a machine was given that one, the next number below 250 that none
     has, counted down: 249 for 1, 241 for 9."""
     first = topology.networks[network].subnet.network_address
@@ -76,7 +76,7 @@ def _free(topology: Topology, network: str, number: int) -> IPv4Address:
     return first + next((one for one in numbers if first + one not in taken), number)
 
 
-def taken_addresses(topology: Topology, network: str) -> dict[IPv4Address, str]:
+def taken_addresses(topology: Shape, network: str) -> dict[IPv4Address, str]:
     """{address: who has it}, of what a topology itself gives away in ``network``: machines that were told theirs, and
     floating addresses."""
     found = {told: name for name, node in topology.nodes.items() for where, told in node.addresses.items()
@@ -86,7 +86,7 @@ def taken_addresses(topology: Topology, network: str) -> dict[IPv4Address, str]:
     return found
 
 
-def ping_address(topology: Topology, name: str) -> IPv4Address | None:
+def ping_address(topology: Shape, name: str) -> IPv4Address | None:
     """Where cluster nodes ping ``name``, a machine or ``CLIENT_NAME``: in a network that all of them are in, that of
     the clients first; None if there is none."""
     members = [set(topology.networks_of(node)) for node in topology.cluster_nodes]
@@ -99,13 +99,13 @@ def ping_address(topology: Topology, name: str) -> IPv4Address | None:
     return None
 
 
-def mac(topology: Topology, node: str, network: str) -> str:
+def mac(topology: Shape, node: str, network: str) -> str:
     """The MAC address of ``node``'s card in ``network``: locally administered, 52:54:00 as QEMU's."""
     number = list(topology.networks).index(network)
     return f"52:54:00:fe:{number:02x}:{host_number(topology, node):02x}"
 
 
-def node_of_mac(topology: Topology, address: str) -> str | None:
+def node_of_mac(topology: Shape, address: str) -> str | None:
     """The node whose card has this MAC ``address``, or None."""
     for node in topology.nodes:
         for network in topology.networks_of(node):
@@ -114,7 +114,7 @@ def node_of_mac(topology: Topology, address: str) -> str | None:
     return None
 
 
-def device(topology: Topology, node: str, network: str) -> str:
+def device(topology: Shape, node: str, network: str) -> str:
     """The name that ``node``'s card in ``network`` gets inside the guest: the network's own, for those that run
     services, or eth0, eth1, ... in the file's order."""
     own = topology.networks[network].device

@@ -9,10 +9,10 @@ from fenceline.model.filesystems import CLUSTER_FILESYSTEMS
 from fenceline.model.stack import kinds_with
 
 if TYPE_CHECKING:
-    from fenceline.model.topology import Service, Topology
+    from fenceline.model.shape import Service, Shape
 
 
-def cluster_problems(topology: Topology) -> list[str]:
+def cluster_problems(topology: Shape) -> list[str]:
     """Everything that is inconsistent, one line each; empty if nothing is."""
     found = []
     for name, service in topology.services.items():
@@ -24,7 +24,7 @@ def cluster_problems(topology: Topology) -> list[str]:
     return found
 
 
-def _service(topology: Topology, path: str, service: Service) -> list[str]:
+def _service(topology: Shape, path: str, service: Service) -> list[str]:
     found = []
     for index, part in enumerate(service.group):
         where = f"{path}.group.{index}"
@@ -52,7 +52,7 @@ def _service(topology: Topology, path: str, service: Service) -> list[str]:
     return found
 
 
-def _lock_manager(topology: Topology) -> list[str]:
+def _lock_manager(topology: Shape) -> list[str]:
     stack = topology.stack
     if not stack.on_corosync:
         return [f"stack.kind: a cluster file system takes its locks by Corosync's membership, not by {stack.kind}'s"]

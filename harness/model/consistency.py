@@ -15,13 +15,13 @@ from fenceline.model.stack_rules import stack_problems
 from fenceline.model.storage import StorageKind, kinds_in, storage_kinds
 
 if TYPE_CHECKING:
-    from fenceline.model.topology import Filesystem, Service, Topology
+    from fenceline.model.shape import Filesystem, Service, Shape
 
 _MARIADB_AGENTS = ("ocf:heartbeat:mysql", "systemd:mariadb", "lsb:mariadb")
 _MARIADB_SIZE = 128 * 2**20
 
 
-def problems(topology: Topology) -> list[str]:
+def problems(topology: Shape) -> list[str]:
     """Everything that is inconsistent in ``topology``, one line each; empty if nothing is."""
     return [*_networks(topology), *_nodes(topology), *_addresses(topology), *_storage(topology),
             *fencing_problems(topology),
@@ -29,7 +29,7 @@ def problems(topology: Topology) -> list[str]:
             *cluster_problems(topology), *stack_problems(topology)]
 
 
-def _networks(topology: Topology) -> list[str]:
+def _networks(topology: Shape) -> list[str]:
     found = []
     for role in ("heartbeat", "management"):
         if not topology.networks_with(role):
@@ -52,12 +52,12 @@ def _networks(topology: Topology) -> list[str]:
     return found
 
 
-def _own_addresses(topology: Topology, network: str) -> dict[object, str]:
+def _own_addresses(topology: Shape, network: str) -> dict[object, str]:
     """{address: the machine that has it of its own}."""
     return {address(topology, node, network): node for node in topology.nodes if network in topology.networks_of(node)}
 
 
-def _addresses(topology: Topology) -> list[str]:
+def _addresses(topology: Shape) -> list[str]:
     found = []
     for name, node in topology.nodes.items():
         for network, told in node.addresses.items():
@@ -78,7 +78,7 @@ def _addresses(topology: Topology) -> list[str]:
     return found
 
 
-def _nodes(topology: Topology) -> list[str]:
+def _nodes(topology: Shape) -> list[str]:
     found = []
     if not topology.cluster_nodes:
         found.append("nodes: no node has the role cluster")
@@ -105,7 +105,7 @@ def _nodes(topology: Topology) -> list[str]:
     return found
 
 
-def _storage(topology: Topology) -> list[str]:
+def _storage(topology: Shape) -> list[str]:
     found = [problem for kind in kinds_in(topology) for problem in kind.problems(topology)]
     served: dict[str, StorageKind] = {}
     for kind in kinds_in(topology):
@@ -118,7 +118,7 @@ def _storage(topology: Topology) -> list[str]:
     return found
 
 
-def _real_servers(topology: Topology, path: str, names: tuple[str, ...]) -> list[str]:
+def _real_servers(topology: Shape, path: str, names: tuple[str, ...]) -> list[str]:
     if not names:
         return [f"{path}.real_servers: needs at least one machine with the role real-server"]
     return [f"{path}.real_servers: there is no machine {name!r} with the role real-server; there are "
@@ -126,7 +126,7 @@ def _real_servers(topology: Topology, path: str, names: tuple[str, ...]) -> list
             for name in names if name not in topology.nodes_with("real-server")]
 
 
-def _databases(topology: Topology) -> list[str]:
+def _databases(topology: Shape) -> list[str]:
     found, seen = [], []
     for name, service in topology.services.items():
         for index, part in enumerate(service.group):
@@ -153,7 +153,7 @@ def _databases(topology: Topology) -> list[str]:
     return found
 
 
-def _export(topology: Topology, path: str, service: Service, index: int) -> list[str]:
+def _export(topology: Shape, path: str, service: Service, index: int) -> list[str]:
     found = []
     if not topology.stack.manages_resources:
         found.append(f"{path}: an export is for the stack {kinds_with('manages_resources')}")
@@ -168,7 +168,7 @@ def _export(topology: Topology, path: str, service: Service, index: int) -> list
     return found
 
 
-def _client(topology: Topology, name: str) -> list[str]:
+def _client(topology: Shape, name: str) -> list[str]:
     service, path = topology.services[name], f"services.{name}"
     is_server = service.daemon is not None and service.daemon.name == "nfs-server"
     found = []
@@ -189,7 +189,7 @@ def _client(topology: Topology, name: str) -> list[str]:
     return found
 
 
-def _disk(topology: Topology, path: str, part: Filesystem) -> list[str]:
+def _disk(topology: Shape, path: str, part: Filesystem) -> list[str]:
     words = [kind.disk_word for kind in storage_kinds()]
     if len(part.disks) != 1:
         return [f"{path}: say one of {', '.join(words[:-1])} and {words[-1]}"]
@@ -201,7 +201,7 @@ def _disk(topology: Topology, path: str, part: Filesystem) -> list[str]:
     return [f"{path}.{word}: the {kind.disk_noun} {name!r} has no file system"] if found[1].filesystem is None else []
 
 
-def _services(topology: Topology) -> list[str]:
+def _services(topology: Shape) -> list[str]:
     found = []
     services = topology.networks_with("service")
     seen_vips: dict[object, str] = {}

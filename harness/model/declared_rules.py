@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fenceline.model.declared import AgentPart, filled
 
 if TYPE_CHECKING:
-    from fenceline.model.topology import Service, Topology
+    from fenceline.model.shape import Service, Shape
 
 #: Cluster properties that a field of the topology says, which the promises are judged by.
 _PROPERTIES = {
@@ -25,7 +25,7 @@ _PARAMETERS = {
 SEVERAL = ("vip", "filesystem", "resource")
 
 
-def declared_problems(topology: Topology) -> list[str]:
+def declared_problems(topology: Shape) -> list[str]:
     """Everything that is inconsistent, one line each; empty if nothing is."""
     found = []
     for name, service in topology.services.items():
@@ -43,7 +43,7 @@ def declared_problems(topology: Topology) -> list[str]:
     return found
 
 
-def _agent(topology: Topology, path: str, service: Service, part: AgentPart) -> list[str]:
+def _agent(topology: Shape, path: str, service: Service, part: AgentPart) -> list[str]:
     found = []
     if topology.stack.moves_addresses_only:
         found.append(f"{path}: {topology.stack.kind} moves addresses, no resource")
@@ -76,7 +76,7 @@ def _mentions(part: AgentPart, marker: str) -> bool:
     return any(filled(text, {marker: ""}) != text for text in texts)
 
 
-def _passed_through(topology: Topology, path: str, part: object) -> list[str]:
+def _passed_through(topology: Shape, path: str, part: object) -> list[str]:
     extra = getattr(part, "extra", None)
     if extra is None or not (extra.parameters or extra.meta or extra.operations):
         return []
@@ -92,7 +92,7 @@ def _passed_through(topology: Topology, path: str, part: object) -> list[str]:
     return found
 
 
-def _several(topology: Topology, name: str, service: Service) -> list[str]:
+def _several(topology: Shape, name: str, service: Service) -> list[str]:
     path = f"services.{name}.group"
     found = []
     for kind in ("daemon", "export", "virtual-server"):

@@ -12,10 +12,10 @@ from fenceline.model.stack import kinds_with
 from fenceline.model.storage import pill_carrier, twice
 
 if TYPE_CHECKING:
-    from fenceline.model.topology import Topology
+    from fenceline.model.shape import Shape
 
 
-def fencing_problems(topology: Topology) -> list[str]:
+def fencing_problems(topology: Shape) -> list[str]:
     """Everything that is inconsistent, one line each; empty if nothing is."""
     fencing = topology.fencing
     found = [f"fencing.delay.{name}: there is no cluster node {name!r}" for name in fencing.delay
@@ -29,7 +29,7 @@ def fencing_problems(topology: Topology) -> list[str]:
     return found
 
 
-def _levels(topology: Topology) -> Iterable[str]:
+def _levels(topology: Shape) -> Iterable[str]:
     fencing = topology.fencing
     if fencing.method != "levels":
         if fencing.levels:
@@ -59,7 +59,7 @@ def _levels(topology: Topology) -> Iterable[str]:
             yield Mistake("one-outlet-of-two", f"{path}: when this level is done, {rest}: name all units that feed it")
 
 
-def _units(topology: Topology) -> Iterable[str]:
+def _units(topology: Shape) -> Iterable[str]:
     fencing = topology.fencing
     if len(fencing.pdus) > MAX_HELPERS:
         yield f"fencing.pdus: {len(fencing.pdus)} units, at most {MAX_HELPERS} are supported"
@@ -72,7 +72,7 @@ def _units(topology: Topology) -> Iterable[str]:
                     for outlet, node in pdu.outlets.items() if node not in topology.service_nodes)
 
 
-def _supply(topology: Topology) -> Iterable[str]:
+def _supply(topology: Shape) -> Iterable[str]:
     fencing = topology.fencing
     if fencing.bmc_supply == "own":
         return
@@ -83,7 +83,7 @@ def _supply(topology: Topology) -> Iterable[str]:
                                             "nothing is taken over from it: give it a level without ipmi")
 
 
-def _sbd(topology: Topology) -> list[str]:
+def _sbd(topology: Shape) -> list[str]:
     fencing, sbd = topology.fencing, topology.fencing.sbd
     if SBD not in fencing.devices:
         return [f"fencing.sbd: has no meaning with the method {fencing.method}"] if sbd is not None else []
@@ -111,7 +111,7 @@ def _sbd(topology: Topology) -> list[str]:
     return found + _sbd_times(topology)
 
 
-def _watchdog_alone(topology: Topology) -> Iterable[str]:
+def _watchdog_alone(topology: Shape) -> Iterable[str]:
     if topology.fencing.method == "levels":
         yield "fencing.sbd.luns: needed: as one level of several, sbd is its pills"
     if topology.stack.quorum.policy == "two_node":
@@ -121,7 +121,7 @@ def _watchdog_alone(topology: Topology) -> Iterable[str]:
         yield "fencing.delay: nobody shoots where there are no luns"
 
 
-def _sbd_times(topology: Topology) -> list[str]:
+def _sbd_times(topology: Shape) -> list[str]:
     fencing, sbd, stack = topology.fencing, topology.fencing.sbd, topology.stack
     found: list[str] = []
     if stack.quorum.policy == "qdevice" and sbd.watchdog_timeout < stack.quorum_device_s:

@@ -10,12 +10,12 @@ from fenceline.model.stack import kinds_with
 
 if TYPE_CHECKING:
     from fenceline.model.declared import AgentPart
-    from fenceline.model.topology import Daemon, Topology
+    from fenceline.model.shape import Daemon, Shape
 
 _BONDS = ("after", "colocated_with", "apart_from")
 
 
-def placement_problems(topology: Topology) -> list[str]:
+def placement_problems(topology: Shape) -> list[str]:
     """Everything about it that can't be, one line each, with the path to its field."""
     found = []
     services = topology.services
@@ -55,7 +55,7 @@ def _circle(bonds: Mapping[str, tuple[str, ...]]) -> list[str]:
     return next((circle for name in bonds if (circle := walk([name])) and len(circle) > 2), [])
 
 
-def _in_the_way(topology: Topology) -> list[str]:
+def _in_the_way(topology: Shape) -> list[str]:
     """Daemons that two services can't both have on one node, where the two may meet."""
     found = []
     for (one, first), (other, second) in combinations(topology.services.items(), 2):
@@ -78,7 +78,7 @@ def _clash(path: str, one: str, mine: Daemon | AgentPart, theirs: Daemon | Agent
     return found
 
 
-def _may_meet(topology: Topology, one: str, other: str) -> bool:
+def _may_meet(topology: Shape, one: str, other: str) -> bool:
     """Whether two services may run on one node."""
     if one in topology.services[other].apart_from or other in topology.services[one].apart_from:
         return False

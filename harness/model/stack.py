@@ -12,16 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from fenceline.core.registry import Registry
+from fenceline.model.layout import Layout
 from fenceline.model.strict import Name, Strict
 from fenceline.model.units import Duration
-
-if TYPE_CHECKING:
-    from fenceline.model.topology import Topology
 
 
 class Heuristics(Strict):
@@ -120,7 +118,7 @@ class StackModel(Strict):
         """How long (s) the members wait for their quorum device while they change; 0 where there is none."""
         return 0.0
 
-    def stopped_without(self, topology: Topology, pinged: Collection[str]) -> frozenset[str]:
+    def stopped_without(self, topology: Layout, pinged: Collection[str]) -> frozenset[str]:
         """The services that run nowhere when none of the members reaches any of ``pinged``."""
         return frozenset()
 
@@ -144,27 +142,27 @@ class StackModel(Strict):
         """What one new membership takes at most (s); None where there is none."""
         return None
 
-    def heartbeat_networks(self, topology: Topology) -> tuple[str, ...]:
+    def heartbeat_networks(self, topology: Layout) -> tuple[str, ...]:
         """The networks over which the members hear each other."""
         return topology.networks_with("heartbeat")
 
-    def daemons(self, topology: Topology) -> dict[str, str]:
+    def daemons(self, topology: Layout) -> dict[str, str]:
         """Those of ``own_daemons`` that run on every member of ``topology``."""
         return dict(self.own_daemons)
 
-    def units(self, topology: Topology) -> tuple[str, ...]:
+    def units(self, topology: Layout) -> tuple[str, ...]:
         """The units of the cluster software on every member, in the order in which they start."""
         return self.own_units
 
-    def moved_with(self, topology: Topology, service: str) -> tuple[str, ...]:
+    def moved_with(self, topology: Layout, service: str) -> tuple[str, ...]:
         """What moves together with ``service``, beyond what the services say themselves."""
         return ()
 
-    def problems(self, topology: Topology) -> list[str]:
+    def problems(self, topology: Layout) -> list[str]:
         """Everything in ``topology`` that the stack can't do, one line each, beginning with the path to the field."""
         raise NotImplementedError
 
-    def make(self, topology: Topology, sessions: Mapping[str, Any], bmc_password: str,
+    def make(self, topology: Layout, sessions: Mapping[str, Any], bmc_password: str,
              is_reachable: Callable[[str], bool], slowdown: float) -> Any:
         """The running stack (``fenceline.stacks.base.Stack``): see ``fenceline.stacks.base.make_stack``."""
         raise NotImplementedError

@@ -8,10 +8,10 @@ from fenceline.model.fencing import SBD
 from fenceline.model.stack import kinds_with
 
 if TYPE_CHECKING:
-    from fenceline.model.topology import Topology
+    from fenceline.model.shape import Shape
 
 
-def stack_problems(topology: Topology) -> list[str]:
+def stack_problems(topology: Shape) -> list[str]:
     """Everything that the topology's stack could not do, one line each; empty if it can all be done."""
     planted = [f"services.{name}.mistakes: only the stack {kinds_with('manages_resources')} can be told of these"
                for name, service in topology.services.items()
@@ -19,7 +19,7 @@ def stack_problems(topology: Topology) -> list[str]:
     return planted + _remote(topology) + topology.stack.problems(topology)
 
 
-def _remote(topology: Topology) -> list[str]:
+def _remote(topology: Shape) -> list[str]:
     found = []
     for node in topology.nodes_with("remote"):
         path = f"nodes.{node}.role"

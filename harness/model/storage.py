@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, create_model
 
 from fenceline.core.registry import Registry
 from fenceline.model.cost import Cost, Link
+from fenceline.model.layout import Layout, MountedPart
 from fenceline.model.strict import Name, Strict
-
-if TYPE_CHECKING:
-    from fenceline.model.topology import Filesystem, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +71,15 @@ class StorageKind:
         """``disk_title`` without its article."""
         return self.disk_title.partition(" ")[2]
 
-    def said(self, topology: Topology) -> Any:
+    def said(self, topology: Layout) -> Any:
         """What ``topology`` says of it."""
         return getattr(topology.storage, self.name)
 
-    def is_in(self, topology: Topology) -> bool:
+    def is_in(self, topology: Layout) -> bool:
         """Whether ``topology`` has some of it."""
         return bool(self.said(topology))
 
-    def disks(self, topology: Topology) -> tuple[Disk, ...]:
+    def disks(self, topology: Layout) -> tuple[Disk, ...]:
         """Its disks; none where there is none of it."""
         raise NotImplementedError
 
@@ -89,39 +87,39 @@ class StorageKind:
         """What a node mounts of ``disk``: ext4, nfs, ...; None: nothing."""
         return disk.filesystem
 
-    def host(self, topology: Topology) -> str | None:
+    def host(self, topology: Layout) -> str | None:
         """The machine that it is on; None where the nodes have it themselves, or there is none of it."""
         return getattr(self.said(topology), self.host_field, None) if self.host_field else None
 
-    def problems(self, topology: Topology) -> list[str]:
+    def problems(self, topology: Layout) -> list[str]:
         """Everything that is wrong with it in ``topology``, one line each, beginning with the path to the field."""
         return []
 
-    def offers(self, topology: Topology) -> Iterable[str]:
+    def offers(self, topology: Layout) -> Iterable[str]:
         """What can be done to it: words as in ``fenceline.stacks.offers``."""
         return ()
 
     # -- what its loss costs -------------------------------------------------------------------------------
 
-    def links_lost(self, topology: Topology, links: frozenset[Link]) -> Cost:
+    def links_lost(self, topology: Layout, links: frozenset[Link]) -> Cost:
         """What is taken away where ``links`` between members lose all, beside the way to its host."""
         return Cost()
 
-    def packets_lost(self, topology: Topology) -> Cost:
+    def packets_lost(self, topology: Layout) -> Cost:
         """What is taken away where all of its packets are lost."""
         return Cost()
 
-    def device(self, topology: Topology, name: str) -> str:
+    def device(self, topology: Layout, name: str) -> str:
         """The device of its disk ``name`` as a member has it."""
         raise NotImplementedError
 
-    def backing(self, topology: Topology, name: str) -> str:
+    def backing(self, topology: Layout, name: str) -> str:
         """The device behind its disk ``name``, on the machine that serves it."""
         raise NotImplementedError
 
     # -- how it is made ------------------------------------------------------------------------------------
 
-    def make_disks(self, topology: Topology, node: str, folder: Path) -> tuple[Path, ...]:
+    def make_disks(self, topology: Layout, node: str, folder: Path) -> tuple[Path, ...]:
         """The raw images that ``node`` is given for it, made in ``folder``.
 
         Raises:
@@ -129,19 +127,19 @@ class StorageKind:
         """
         return ()
 
-    def seed(self, topology: Topology, node: str, seed: Any, secret: str) -> None:
+    def seed(self, topology: Layout, node: str, seed: Any, secret: str) -> None:
         """Makes ``node`` its host or its user, whichever it is, with ``seed`` (``fenceline.guest.seed.Seed``);
         ``secret`` is shared by all nodes of a cluster, and no other."""
 
-    def watched(self, topology: Topology, node: str) -> dict[str, Any]:
+    def watched(self, topology: Layout, node: str) -> dict[str, Any]:
         """What the agent on ``node`` is told to watch of it: settings in agent.json."""
         return {}
 
-    def up_lines(self, topology: Topology) -> list[str]:
+    def up_lines(self, topology: Layout) -> list[str]:
         """Shell lines that bring it up at a member's boot, for cluster software that does not do that itself."""
         return []
 
-    def mount(self, topology: Topology, part: Filesystem, name: str) -> Mount:
+    def mount(self, topology: Layout, part: MountedPart, name: str) -> Mount:
         """How ``part``, which is on its disk ``name``, is mounted."""
         raise NotImplementedError
 
@@ -161,7 +159,7 @@ def storage_kinds() -> tuple[StorageKind, ...]:
     return tuple(sorted(STORAGE.values(), key=lambda kind: (kind.order, kind.name)))
 
 
-def kinds_in(topology: Topology) -> tuple[StorageKind, ...]:
+def kinds_in(topology: Layout) -> tuple[StorageKind, ...]:
     """Those that ``topology`` has some of."""
     return tuple(kind for kind in storage_kinds() if kind.is_in(topology))
 
@@ -176,7 +174,7 @@ def twice(path: str, names: list[str]) -> list[str]:
     return [f"{path}: {name!r} is there twice" for name in sorted({name for name in names if names.count(name) > 1})]
 
 
-def host_problems(topology: Topology, kind: StorageKind) -> list[str]:
+def host_problems(topology: Layout, kind: StorageKind) -> list[str]:
     """What is wrong with the machine that serves ``kind``."""
     path, host, found = f"storage.{kind.name}", kind.host(topology), []
     if host not in topology.nodes:

@@ -71,9 +71,24 @@ def tag_problems(path: Path, feature: object) -> Iterator[str]:
                 yield f"{path}:{template.line_number}: no number of times: @{tag}; say @{REPEAT}(5): {template.name}"
 
 
+def plain(pattern: str) -> str:
+    """A step's regular expression as a person would read it: a group is its name."""
+    pattern = re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", lambda match: match[1].upper(), pattern)
+    pattern = re.sub(r"(\w)\?", r"\1", pattern)  # an s that may be left out
+    return pattern.removesuffix("$").replace("\\", "")
+
+
+def read(context: Any) -> str:
+    """The sentence that the step function of pytest-bdd's ``context`` takes, as it, or its parser, ``reads``."""
+    for told in (context.step_func, context.parser):
+        if hasattr(told, "reads"):
+            return told.reads
+    pattern = getattr(context.parser, "regex", None)
+    return plain(pattern.pattern) if pattern else context.parser.name
+
+
 def nearest(kind: str, text: str, contexts: Iterable[Any], most: int = 3) -> list[str]:
     """The sentences that exist and are most like ``text``, best first, each with its kind; those of ``kind`` first."""
-    from fenceline.steps.reference import read
     found: dict[str, float] = {}
     for context in contexts:
         if context.type in (None, "given", "when", "then"):
