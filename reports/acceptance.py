@@ -87,7 +87,9 @@ def sentence(name: str, rows: Sequence[Row], planned: int, findings: int, budget
         lost = " and ".join(filter(None, (
             f"{len(open_)} of {len(rows)} scenarios did not come to an answer" if open_ else "",
             f"{missing} of {planned} were not run" if missing else "")))
-        return f"{name} is not accepted yet: {lost}; the others were survived; {told}."
+        survived = len(rows) - len(open_)
+        others = f"the other {survived} were survived; " if survived else ""
+        return f"{name} is not accepted yet: {lost}; {others}{told}."
     times = [row.outage for row in rows if row.outage is not None]
     worst = f"the longest outage was {max(times):.1f} s of {budget:g} s" if times else "no client lost anything"
     if findings:

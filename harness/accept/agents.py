@@ -4,7 +4,7 @@ and knows all that it needs, or a stand-in of the same id."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fenceline.accept.cibview import Primitive
 from fenceline.accept.original import Original
@@ -39,14 +39,26 @@ _SILENT = ("LVM", "LVM-activate", "iscsi", "exportfs", "nfsnotify", "MailTo", "p
 _FIRST_PORT = 7001
 
 
+def _told_port(original: Original, word: str, otherwise: int) -> int:
+    """The port that a daemon's own file says it listens on."""
+    for one in original.own:
+        if word in (one.on_node or one.name):
+            match = re.search(r"^\s*listen\s+(?:[\d.*]+:)?(\d{2,5})\b", one.source.text, re.MULTILINE | re.IGNORECASE)
+            if match:
+                return int(match[1])
+    return otherwise
+
+
 def is_plain(one: Primitive) -> bool:
     """Whether the agent runs as it is, with a disk or an address of ours."""
     return one.agent in PLAIN
 
 
-def software(one: Primitive, stood_in: frozenset[str]) -> Software | None:
-    """The daemon that ``one`` is itself; None for a stand-in: those in ``stood_in`` are by the user's wish."""
-    return None if one.id in stood_in else REAL.get(one.agent)
+def software(original: Original, one: Primitive, stood_in: frozenset[str]) -> Software | None:
+    """The daemon that ``one`` is itself, on the port that its own files say; None for a stand-in: those in ``stood_in``
+    are by the user's wish."""
+    known = None if one.id in stood_in else REAL.get(one.agent)
+    return known and replace(known, port=_told_port(original, known.process.rstrip("2"), known.port))
 
 
 def ports(original: Original) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from fenceline.accept.cibview import Primitive, copied
@@ -14,7 +15,8 @@ from fenceline.importers.cibvalues import is_secret
 from fenceline.importers.fencedevices import IPMI
 from fenceline.importers.xmltree import Element
 from fenceline.model.load import parse_topology
-from fenceline.storage.nfs.server import device as nfs_device
+from fenceline.model.topology import Filesystem, Topology
+from fenceline.storage.mounting import mount_of
 
 #: The newest schema and feature set of the guest's Pacemaker, 2.1.5.
 _SCHEMA, _FEATURES = (3, 9), "3.16.1"
@@ -169,14 +171,17 @@ class CibWriter:
     def _filesystems(self, root: Element) -> None:
         shape = self._shape
         topology = None
-        for name, device in shape.devices.items():
+        for name, told in shape.parameters.items():
             element = _find(root, name)
             for pair in (pair for block in element.all("instance_attributes") for pair in block.all("nvpair")):
-                if pair.get("name") == "device" and device.startswith("@nfs "):
-                    topology = topology or parse_topology({**shape.raw, "stack": {**shape.raw["stack"]}}, "adopted")
-                    pair.attributes["value"] = nfs_device(topology, device[5:-1])
-                elif pair.get("name") == "fstype" and not device.startswith("@nfs "):
-                    pair.attributes["value"] = "ext4"
+                value = told.get(pair.get("name"))
+                if value is not None and value.startswith("@"):
+                    word, path = value.strip("@").split(" ")
+                    topology = topology or parse_topology(shape.raw, "adopted")
+                    device = _device(topology, shape.mounts[path])
+                    value = {"device": device, "group": device.split("/")[-2], "volume": device.split("/")[-1]}[word]
+                if value is not None:
+                    pair.attributes["value"] = value
         for path, target in shape.links.items():
             if path != target:
                 self.setup.append(f"mkdir -p {path.rpartition('/')[0]}; ln -sfn {target} {path}")
@@ -233,6 +238,11 @@ class CibWriter:
 
 def _find(root: Element, name: str) -> Element:
     return next(one for one in root.walk() if one.tag == "primitive" and one.get("id") == name)
+
+
+def _device(topology: Topology, part: dict[str, Any]) -> str:
+    """What ``topology`` mounts as ``part``."""
+    return mount_of(topology, Filesystem.model_validate(part)).device
 
 
 def _as_xml(one: Element) -> ET.Element:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fenceline.accept.budget import Budget
 from fenceline.accept.finding import Finding
@@ -75,6 +75,29 @@ def _watched(topology: Topology) -> tuple[str, Service]:
 
 def scenarios(topology: Topology, name: str, service: Service, budget: float) -> Iterator[Scenario]:
     """All that ``topology`` offers, in the order in which they are run: what breaks most first."""
+    for one in _of_one(topology, name, service, budget):
+        if service.active == "one":
+            yield one
+        elif one.key in _ON_ALL:
+            yield _on_all(one, name)
+
+
+#: What can be said of a service that every node runs: nobody is its active node.
+_ON_ALL = ("power-active", "hang-active", "split", "one-link", "device-dead", "device-password", "device-slow",
+           "storage-path", "dark", "rolling", "clock", "full-disk", "overload", "stun")
+
+
+def _on_all(one: Scenario, name: str) -> Scenario:
+    def said(text: str) -> str:
+        return text.replace("the active node", "the second node").replace("the standby", "the first node")
+    return replace(one, title=one.title.replace("The node that serves", "A node").replace(
+        "the node that serves", "a node").replace("A node that does not serve", "Another node"),
+        given=tuple(map(said, one.given)),
+        steps=tuple(said(step) for step in one.steps if "was not interrupted" not in step or name not in step))
+
+
+def _of_one(topology: Topology, name: str, service: Service, budget: float) -> Iterator[Scenario]:
+    """Those of a service that one node runs."""
     there = offers(topology)
     within = f"within {budget:g} seconds"
     moves = f"failover {name}" in there

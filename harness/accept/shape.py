@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
+from fenceline.accept.advice import CLUSTER_FILESYSTEMS
 from fenceline.accept.agents import is_plain, ports, software
 from fenceline.accept.budget import Budget
-from fenceline.accept.cibview import Cib, Primitive, points, seconds
+from fenceline.accept.cibview import Cib, Primitive, seconds
 from fenceline.accept.fate import Fates
 from fenceline.accept.fencetimes import delays, is_sbd, msgwait
 from fenceline.accept.layout import QUORUM_HOST, Layout
 from fenceline.accept.mirrors import mirrors
 from fenceline.accept.original import Original
+from fenceline.accept.placing import bonds, domain
 from fenceline.accept.standins import StandIn
 from fenceline.core.errors import FencelineError
-from fenceline.importers.cibvalues import INFINITY
 from fenceline.importers.draft import identifier
-from fenceline.importers.xmltree import Element
 from fenceline.model.units import format_duration
 
 STORAGE_HOST, NFS_HOST = "storage-host", "nfs-server"
@@ -36,14 +36,17 @@ class Shape:
         self._stood_in = stood_in
         self.standins: dict[str, StandIn] = {}
         self.links: dict[str, str] = {}
-        #: {id of a Filesystem: the device that takes the original's place}
-        self.devices: dict[str, str] = {}
+        #: {id of a resource: {parameter: what takes its value's place}}; "@device PATH@", "@group PATH@" and
+        #: "@volume PATH@" are those of what the topology mounts at PATH
+        self.parameters: dict[str, dict[str, str]] = {}
+        self._locks = any(one.type == "controld" for one in self.cib.resources)
         self.questions: list[tuple[str, str, str]] = []
         self.ids: dict[str, str] = {}
         self.layout = Layout(original, fates)
         self._ports = ports(original)
         self._volumes: dict[str, str] = {}
-        self._mounts: set[str] = set()
+        #: {path: the file system there}
+        self.mounts: dict[str, dict[str, Any]] = {}
         self.raw: dict[str, Any] = {"name": identifier(name, "adopted"), "description": "adopted from "
                                     + ", ".join(one.name for one in original.files)[:200]}
         self._storage: dict[str, Any] = {}
@@ -144,7 +147,7 @@ class Shape:
             units.setdefault(one.unit, []).append(one)
         for unit, parts in units.items():
             if unit in cib.clones:
-                self._clone(unit, parts)
+                found |= self._clone(unit, parts, budget)
                 continue
             name = identifier(unit, "service")
             while name in found:
@@ -153,21 +156,33 @@ class Shape:
             if not any(part["kind"] in ("vip", "filesystem", "resource") for part in group):
                 continue
             self._asked(group)
-            found[name] = {"group": group, "domain": self._domain(unit, parts),
+            found[name] = {"group": group, "domain": domain(self.original, self.layout, unit, parts),
                            "failover_budget": format_duration(budget.total)}
             if name != unit:
                 self.ids[name] = unit
-        own = {self.ids.get(name, name): name for name in found}
+        own = {self.ids.get(name, name): name for name, told in found.items() if told.get("active") != "all"}
         for unit, name in own.items():
-            found[name] |= self._bonds(unit, own)
+            found[name] |= bonds(self.cib, unit, own)
         return found
 
-    def _clone(self, unit: str, parts: list[Primitive]) -> None:
-        """What runs on every node is run, and not watched as a service; its stand-ins are made."""
+    def _clone(self, unit: str, parts: list[Primitive], budget: Budget) -> dict[str, Any]:
+        """What runs on every node: a service that is active on all, where it has a cluster file system or a daemon that
+        clients ask; else it is run, and not watched."""
+        group = []
         for one in parts:
-            if not is_plain(one) and software(one, self._stood_in) is None:
-                self._stand_in(one, [])
-        self.fates.say(parts[0].place, "kept", f"{unit} runs on every node; no client of ours asks it")
+            if one.type == "Filesystem" and one.value("fstype").lower() not in CLUSTER_FILESYSTEMS:
+                if _NFS.match(one.value("device")):
+                    list(self._filesystem(one))
+                continue
+            group += [part for part in self._part(one) if part["kind"] == "filesystem" or part.get("port")]
+        inner = next((outer.get("id") for outer in parts[0].above if outer.tag == "group"), parts[0].id)
+        name = identifier(inner, "service")
+        if not group or self.cib.is_promotable(unit):
+            self.fates.say(parts[0].place, "kept", f"{unit} runs on every node; no client of ours asks it")
+            return {}
+        if name != inner:
+            self.ids[name] = inner
+        return {name: {"group": group, "active": "all", "failover_budget": format_duration(budget.total)}}
 
     def _part(self, one: Primitive) -> Iterator[dict[str, Any]]:
         if one.type in ("IPaddr2", "IPaddr") and one.provider == "heartbeat":
@@ -176,13 +191,20 @@ class Shape:
                 yield {"kind": "vip", "address": str(address), **_monitor(one)}
         elif one.type == "Filesystem" and one.provider == "heartbeat":
             yield from self._filesystem(one)
-        elif is_plain(one):
+        elif self._is_plain(one):
             return
-        elif (known := software(one, self._stood_in)) is not None:
+        elif (known := software(self.original, one, self._stood_in)) is not None:
             yield {"kind": "resource", "agent": one.agent, "port": known.port, "process": known.process,
                    "packages": list(known.packages), "ask": dict(known.ask), **_monitor(one)}
         else:
             yield self._stand_in(one, [other for other in self.cib.units.get(one.unit, ())])
+
+    def _is_plain(self, one: Primitive) -> bool:
+        """Whether ``one`` is run as it is and has nothing to be watched: lock managers and shared volumes, too."""
+        if self._locks and (one.type in ("controld", "lvmlockd") or (
+                one.type == "LVM-activate" and one.value("vg_access_mode") == "lvmlockd")):
+            return True
+        return is_plain(one)
 
     def _stand_in(self, one: Primitive, beside: list[Primitive]) -> dict[str, Any]:
         mounts = [other.value("directory") for other in beside if other.type == "Filesystem"
@@ -227,26 +249,31 @@ class Shape:
 
     def _filesystem(self, one: Primitive) -> Iterator[dict[str, Any]]:
         device, where, fstype = one.value("device"), one.value("directory"), one.value("fstype").lower()
-        if not re.fullmatch(r"/[A-Za-z0-9/_.-]+", where) or where in self._mounts:
+        if not re.fullmatch(r"/[A-Za-z0-9/_.-]+", where) or where in self.mounts:
             self.fates.say(one.place, "left out", f"{one.id}: {where or 'no directory'}: not watched; it is run")
             return
-        self._mounts.add(where)
         part = {"kind": "filesystem", "mountpoint": where, "options": one.value("options") or "defaults",
                 "monitor_depth": 0, **_monitor(one)}
         if _NFS.match(device) or fstype.startswith("nfs"):
             name = self._volume(device, PurePosixPath(device.rpartition(":")[2] or where).name)
             exports = self._storage.setdefault("nfs", {"server": NFS_HOST, "exports": []})["exports"]
             exports.append({"name": name})
-            self.devices[one.id] = f"@nfs {name}@"
+            self.parameters[one.id] = {"device": f"@device {where}@"}
             self.fates.say(one.parameters["device"][1], "stood in", f"{device}: the export {name} of the machine "
                                                                     f"{NFS_HOST}")
-            yield {**part, "export": name}
+            self.mounts[where] = {**part, "export": name}
+            yield self.mounts[where]
             return
         if device.startswith("/dev/drbd"):
             mirror = self._mirror(device)
             if mirror is not None:
-                yield {**part, "drbd": mirror}
+                self.mounts[where] = {**part, "drbd": mirror}
+                yield self.mounts[where]
                 return
+        if self._locks and fstype in CLUSTER_FILESYSTEMS:
+            self.mounts[where] = {**part, "lun": self._shared(one, device, where, fstype)}
+            yield self.mounts[where]
+            return
         name = self._volume(device, PurePosixPath(device).name or where)
         lun: dict[str, Any] = {"name": name, "filesystem": fstype if fstype in ("ext3", "ext4") else "ext4"}
         files = dict(_pages(self.original, where))
@@ -257,9 +284,26 @@ class Shape:
         other = "" if fstype in ("ext3", "ext4") else f", with ext4 in the place of {fstype or 'what is on it'}"
         place = one.parameters.get("device", ("", one.place))[1]
         if other:
-            self.devices[one.id] = device
+            self.parameters[one.id] = {"fstype": "ext4"}
+        self.mounts[where] = {**part, "lun": name}
         self.fates.say(place, "stood in", f"{device}: a LUN of the machine {STORAGE_HOST} under this name{other}")
-        yield {**part, "lun": name}
+        yield self.mounts[where]
+
+    def _shared(self, one: Primitive, device: str, where: str, fstype: str) -> str:
+        """A LUN with a cluster file system, on the volume group that all nodes share where the original is on one."""
+        volume = next((other for other in self.cib.resources if other.type == "LVM-activate"
+                       and other.value("vgname") and other.value("vgname") in device.split("/")), None)
+        name = self._volume(device, PurePosixPath(device).name)
+        lun: dict[str, Any] = {"name": name, "filesystem": fstype, "size": "256M"}
+        if volume is not None:
+            lun["clustered_lvm"] = True
+            self.parameters[volume.id] = {"vgname": f"@group {where}@", "lvname": f"@volume {where}@"}
+            self.fates.say(volume.place, "stood in", f"the volume group {volume.value('vgname')} has another name, "
+                                                     f"on the LUN {name} of {STORAGE_HOST}")
+        self.parameters[one.id] = {"device": f"@device {where}@"}
+        self._luns().append(lun)
+        self.fates.say(one.parameters["device"][1], "stood in", f"{device}: {fstype} on the LUN {name}")
+        return name
 
     def _volume(self, device: str, wanted: str) -> str:
         if device not in self._volumes:
@@ -285,58 +329,6 @@ class Shape:
         if index != (number := made.index(found)):
             self.links[device] = f"/dev/drbd{number}"
         return found["name"]
-
-    # where
-
-    def _domain(self, unit: str, parts: list[Primitive]) -> dict[str, Any]:
-        scores: dict[str, int] = {}
-        inside = {unit, *(one.id for one in parts)}
-        for one in self.cib.constraints("rsc_location"):
-            if one.get("rsc") not in inside or one.get("id").startswith("cli-"):
-                continue
-            for node, score in self._where(one):
-                scores[node] = max(-INFINITY, min(INFINITY, scores.get(node, 0) + score))
-        members = self.original.members
-        opt_in = not self.cib.is_on("symmetric-cluster", True)
-        allowed = [name for name in members if scores.get(name, 0) > -INFINITY and (not opt_in or name in scores)]
-        order = sorted(allowed or members, key=lambda name: -scores.get(name, 0))
-        sticky = sum(points(one.meta.get("resource-stickiness", ("0", ""))[0]) for one in parts)
-        ranks = [scores.get(name, 0) for name in order]
-        return {"nodes": [self.layout.names[name] for name in order], "ordered": len(set(ranks)) > 1,
-                "restricted": len(allowed) < len(members), "failback": len(ranks) > 1 and ranks[0] - ranks[1] > sticky}
-
-    def _where(self, constraint: Element) -> Iterator[tuple[str, int]]:
-        """(member, score) of a location, of its rules too as far as they are about names and attributes."""
-        if constraint.get("node"):
-            yield constraint.get("node"), points(constraint.get("score", "INFINITY"))
-        for rule in constraint.all("rule"):
-            expressions = list(rule.walk())[1:]
-            if any(one.tag not in ("expression",) for one in expressions) or len(expressions) != 1:
-                continue
-            told = expressions[0]
-            for name, node in self.cib.nodes.items():
-                has = {"#uname": name}.get(told.get("attribute")) or self.cib.settings(
-                    node, "instance_attributes").get(told.get("attribute"), ("", ""))[0]
-                if (told.get("operation") == "eq" and has == told.get("value")) or (
-                        told.get("operation") == "ne" and has != told.get("value")):
-                    yield name, points(rule.get("score"))
-
-    def _bonds(self, unit: str, own: dict[str, str]) -> dict[str, Any]:
-        found: dict[str, list[str]] = {}
-        cib = self.cib
-        for one in cib.constraints("rsc_order", "rsc_colocation"):
-            if one.tag == "rsc_order":
-                mine, other = cib.unit_of(one.get("then")), cib.unit_of(one.get("first"))
-                word = "after" if one.get("kind", "Mandatory").lower() == "mandatory" else ""
-            else:
-                mine, other = cib.unit_of(one.get("rsc")), cib.unit_of(one.get("with-rsc"))
-                score = points(one.get("score", "INFINITY"))
-                word = {INFINITY: "colocated_with", -INFINITY: "apart_from"}.get(score, "")
-            if word and mine == unit and other in own and other != unit:
-                told = found.setdefault(word, [])
-                if own[other] not in told:
-                    told.append(own[other])
-        return found
 
 
 def _monitor(one: Primitive) -> dict[str, str]:
