@@ -166,7 +166,7 @@ def fenceline_pool(request: pytest.FixtureRequest) -> Iterator[object]:
     from fenceline.core.progress import Progress
     from fenceline.scenario.pool import ClusterPool
     config = request.config
-    options = ClusterOptions(option(config, "driver"), option(config, "libvirt-uri"))
+    options = ClusterOptions(option(config, "driver"), option(config, "libvirt-uri"), option(config, "seed"))
     pool = ClusterPool(options, Progress(_Say(config)), reuse=not option(config, "rebuild"))
     config.stash[_POOL] = pool
     yield pool

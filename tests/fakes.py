@@ -22,6 +22,7 @@ from fenceline.fencing.bmc import BmcMode
 from fenceline.guest.ssh import Result
 from fenceline.journal.journal import Journal
 from fenceline.machines.protocol import AgentStream, Power
+from fenceline.machines.rules import BridgeRules
 from fenceline.model.event import Event
 from fenceline.model.topology import Topology
 from fenceline.observe.log import EventLog
@@ -184,7 +185,7 @@ class FakeSession:
         return Result(str(command), status, out, "", 0.0)
 
 
-class FakeFabric:
+class FakeFabric(BridgeRules):
     """``arp``: who answers ARP where, as (node, network); None: whoever's cable is in. ``commands``: what was run in
     it; ``run`` is given ``answer``'s word."""
 

@@ -60,10 +60,12 @@ ANSWER_WITHIN = 2.0
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """How to stand a cluster up. ``consoles`` is where the consoles' files go."""
+    """How to stand a cluster up: the driver of its machines, that one's libvirt, and the seed of what is chance where
+    nothing but the seed is."""
 
     driver: str = "auto"
     uri: str | None = None
+    seed: int = 0
 
 
 class Cluster:

@@ -49,6 +49,7 @@ class _AddressFault(OnCluster):
 class VipStranger(_AddressFault):
     """A stranger in the service network answers for the address of ``service``, and announces it every second."""
 
+    on_bridges: ClassVar[bool] = True
     name: ClassVar[str] = "vip-stranger"
     drawn: ClassVar[tuple[str, ...]] = ()
     samples: ClassVar[tuple[str, ...]] = ("service={service} ?address",)

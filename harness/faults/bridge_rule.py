@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fenceline.faults.claims import Claim
 
@@ -22,6 +22,8 @@ class BridgeRule:
     """A fault whose rules are in the table ``_table`` of nftables' bridge family, in the run's own namespace. Tables
     live side by side: only the same fault twice would share one, and is refused."""
 
+    on_bridges: ClassVar[bool] = True
+
     @property
     def _table(self) -> str:
         """The table's name, made from the fault's own value: two of them never share one, and a heal finds it again."""
@@ -33,7 +35,7 @@ class BridgeRule:
     def heal(self, cluster: Cluster) -> None:
         """Takes the rules away. May be repeated."""
         if self._is_there(cluster):
-            cluster.fabric.run(["nft", "delete", "table", "bridge", self._table])
+            cluster.fabric.remove_rules(self._table)
 
     def _is_there(self, cluster: Cluster) -> bool:
-        return self._table in cluster.fabric.run(["nft", "list", "tables", "bridge"]).split()
+        return cluster.fabric.has_rules(self._table)

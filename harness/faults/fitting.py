@@ -17,12 +17,13 @@ from fenceline.model.topology import Topology
 from fenceline.stacks.offers import lacking
 
 #: What is asked of the host and the guests; all else is asked of the topology.
-_OF_A_PLACE = re.compile(r"(\w+: )?(program .+|guest module .+|netem)")
+_OF_A_PLACE = re.compile(r"(\w+: )?(program .+|guest module .+|netem|host bridges)")
 
 
 def needs_of_place(fault: Any) -> list[str]:
     """What of the host and the guests (``fenceline.faults.requirements``) the ``fault``, or fault class, needs."""
-    return [need for need in getattr(fault, "needs", ()) if _OF_A_PLACE.fullmatch(need)]
+    said = [need for need in getattr(fault, "needs", ()) if _OF_A_PLACE.fullmatch(need)]
+    return [*said, "host bridges"] if getattr(fault, "on_bridges", False) else said
 
 
 def templates_of(fault: Any) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -39,9 +38,7 @@ _BACK = 60.0  # s within which all is as before
 
 def answers(cluster: Cluster, address: str) -> bool:
     """Whether an NFS server answers a NULL call at ``address``, asked by the harness itself."""
-    with cluster.fabric.entered():
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    with sock:
+    with cluster.fabric.tcp_socket() as sock:
         sock.settimeout(_PATIENCE)
         try:
             sock.connect((address, nfs.PORT))

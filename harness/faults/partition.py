@@ -14,7 +14,7 @@ from fenceline.faults.base import OnCluster, fault
 from fenceline.faults.bridge_rule import BridgeRule, table_of
 from fenceline.faults.parameters import NODE, Groups, Networks, Node, Percent
 from fenceline.faults.says import Says, Stage
-from fenceline.machines.frames import Watch, count_frames
+from fenceline.machines.frames import Watch
 from fenceline.model import damage
 from fenceline.model.addressing import address
 from fenceline.model.cost import Cost
@@ -52,9 +52,12 @@ class _LostLinks(BridgeRule, OnCluster):
     def _table(self) -> str:
         return table_of(self, "shape")
 
-    def _chance(self) -> str:
-        """Which of the links' frames, in nft's words; all."""
-        return ""
+    on_bridges: ClassVar[bool] = False  # a fabric of any driver can lose frames
+
+    @property
+    def _percent(self) -> float:
+        """How many of the links' frames are lost; all."""
+        return 100.0
 
     def _ports(self, cluster: Cluster) -> list[tuple[str, str, str]]:
         """(network, sender, receiver) of every lost link."""
@@ -72,15 +75,7 @@ class _LostLinks(BridgeRule, OnCluster):
         return found
 
     def inject(self, cluster: Cluster) -> None:
-        fabric = cluster.fabric
-        lost = ", ".join(f"{fabric.tap(sender, network)} . {fabric.tap(receiver, network)}"
-                         for network, sender, receiver in self._ports(cluster))
-        fabric.run(["nft", "-f", "-"], f"""
-table bridge {self._table} {{
-    set lost {{ type ifname . ifname; elements = {{ {lost} }} }}
-    chain links {{ type filter hook forward priority -200; iifname . oifname @lost {self._chance()}drop; }}
-}}
-""")
+        cluster.fabric.lose(self._table, self._ports(cluster), self._percent)
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         ports = self._ports(cluster)
@@ -110,7 +105,7 @@ table bridge {self._table} {{
                    for network, sender, receiver in ports]
         watches += [Watch(fabric.tap(receiver, network), fabric.mac(sender, network)) for network, sender, receiver
                     in ports]
-        counts = count_frames(fabric, watches, window, provoke)
+        counts = fabric.count_frames(watches, window, provoke)
         return counts[:len(ports)], counts[len(ports):]
 
     def _call_out(self, cluster: Cluster, sender: str, receiver: str) -> None:
@@ -242,9 +237,9 @@ class LinkLoss(OneWay):
     )
     heal_says: ClassVar[tuple[Says, ...]] = MENDED
 
-    def _chance(self) -> str:
-        threshold = round(self.percent * 100)  # nft refuses a comparison that is always true
-        return f"numgen random mod 10000 < {threshold} " if threshold < 10000 else ""
+    @property
+    def _percent(self) -> float:
+        return self.percent
 
     def confirm(self, cluster: Cluster, since_ns: int) -> dict[str, Any]:
         ports, sent, heard = self._ports(cluster), 0, 0

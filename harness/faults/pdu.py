@@ -34,6 +34,7 @@ class PduDead(OnCluster):
     """The power distribution unit ``unit`` answers nobody; what is plugged into it keeps its power."""
 
     unit: Unit
+    on_bridges: ClassVar[bool] = True
     name: ClassVar[str] = "pdu-dead"
     needs: ClassVar[tuple[str, ...]] = ("PDU",)
     samples: ClassVar[tuple[str, ...]] = ("unit=pdu-a ?PDU",)

@@ -2,8 +2,9 @@
 scenario has begun, and not when a cluster stands.
 
 A fault class says it among its ``needs``: ``program NAME`` (on the host), ``guest module NAME``; ``netem`` is the
-host's or else the guest's; ``uml: ...`` holds for that driver only. What the host's own kernel has built in is not
-known everywhere: a fault that needs more of it than netem says so when it is injected.
+host's or else the guest's; ``host bridges`` (said by ``on_bridges``) are rules or devices in the fabric's namespace,
+which a driver with networks of its own has not; ``uml: ...`` holds for that driver only. What the host's own kernel has
+built in is not known everywhere: a fault that needs more of it than netem says so when it is injected.
 """
 
 from __future__ import annotations
@@ -40,6 +41,12 @@ class Place:
             if self.host.has_module("sch_netem") or self._has_in_guest("sch_netem"):
                 return None
             return "neither this host's kernel nor the guests' has netem (module sch_netem)"
+        if rest == "host bridges":
+            from fenceline.machines.drivers import DRIVERS
+            used = DRIVERS.find(self.driver)
+            return None if used.has_bridges else (
+                f"it is made of rules for this host's bridges, and {used.title} have networks of their own: try "
+                "another --driver")
         *kind, name = rest.split()
         lacks: dict[str, Callable[[str], str | None]] = {
             "program": self._program, "guest module": self._guest_module}

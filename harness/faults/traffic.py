@@ -33,6 +33,7 @@ class NodeTraffic(OnNode):
     """A queueing discipline on ``node``'s card in ``network``."""
 
     network: Annotated[Network, "that the node is plugged into"]
+    on_bridges: ClassVar[bool] = True
 
     def claims(self, topology: Topology) -> frozenset[Claim]:
         # a card and its port have one discipline each

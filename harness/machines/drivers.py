@@ -22,11 +22,13 @@ AUTO = "auto"
 class DriverKind(Protocol):
     """One kind of machines. What it needs is imported when it is made, not before: it may not be installed.
 
-    ``title`` says whose machines they are, as in "runs on ... only".
+    ``title`` says whose machines they are, as in "runs on ... only"; ``has_bridges`` whether their networks are
+    bridges of this host.
     """
 
     name: str
     title: str
+    has_bridges: bool
 
     def preference(self, uri: str | None) -> int:
         """How well it suits this host: of several the highest is taken by itself; 0: only where it is named."""
@@ -34,8 +36,9 @@ class DriverKind(Protocol):
     def kernel(self, image: GuestImage) -> str:
         """The version of the kernel in ``image`` that its machines boot; "" where that is not known."""
 
-    def clock(self) -> Clock:
-        """The clock of one cluster that is about to be made: the host's, or one of its own, which begins anew."""
+    def clock(self, seed: int) -> Clock:
+        """The clock of one cluster that is about to be made: the host's, or one of its own, which begins anew, and
+        in whose world all chance is from ``seed``."""
 
     def fabric(self, identity: str, topology: Topology, journal: Journal, clock: Clock) -> Any:
         """The networks of one cluster, not made yet: ``fenceline.machines.fabric.Fabric``, or what does the same."""
@@ -81,13 +84,13 @@ def make_driver(name: str, context: DriverContext, uri: str | None = None) -> Dr
     return _kind(name, uri).make(context, uri)
 
 
-def make_clock(name: str, uri: str | None = None) -> Clock:
-    """The clock of one cluster whose machines the driver ``name`` is to run.
+def make_clock(name: str, uri: str | None = None, seed: int = 0) -> Clock:
+    """The clock of one cluster whose machines the driver ``name`` is to run; see ``DriverKind.clock``.
 
     Raises:
         HostError: see ``make_driver``.
     """
-    return _kind(name, uri).clock()
+    return _kind(name, uri).clock(seed)
 
 
 def make_fabric(name: str, uri: str | None, identity: str, topology: Topology, journal: Journal, clock: Clock) -> Any:

@@ -18,6 +18,7 @@ from fenceline.core.errors import HostError
 from fenceline.core.wait import Deadline
 from fenceline.journal.journal import Journal
 from fenceline.machines.namespace import NETNS_DIR, entered_namespace, remove_namespace, run_command
+from fenceline.machines.rules import BridgeRules
 from fenceline.machines.sockets import HostSockets
 from fenceline.machines.sticky import StickyHost
 from fenceline.machines.tcpdump import Tcpdump
@@ -37,7 +38,7 @@ table bridge {_LINKS_TABLE} {{
 """
 
 
-class Fabric(HostSockets):
+class Fabric(HostSockets, BridgeRules):
     """The namespace ``fl-<id>`` for ``topology``. Not usable before ``create``.
 
     Raises:

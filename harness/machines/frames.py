@@ -10,13 +10,10 @@ import selectors
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from fenceline.core.clock import HOST_CLOCK
 from fenceline.core.wait import Deadline
-
-if TYPE_CHECKING:
-    from fenceline.machines.fabric import Fabric
 
 _ETH_P_ALL = 0x0003  # linux/if_ether.h
 _MARK = b"\x88\xb5"  # EtherType for local experiments (IEEE 802): no guest does anything with it
@@ -36,7 +33,7 @@ def _mac_bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
-def count_frames(fabric: Fabric, watches: Sequence[Watch], seconds: float,
+def count_frames(fabric: Any, watches: Sequence[Watch], seconds: float,
                  provoke: Callable[[], None] | None = None) -> list[int]:
     """How many frames each of ``watches`` saw within ``seconds``, and while ``provoke`` made somebody send them."""
     counts = [0] * len(watches)
@@ -67,7 +64,7 @@ def count_frames(fabric: Fabric, watches: Sequence[Watch], seconds: float,
     return counts
 
 
-def flood(fabric: Fabric, network: str, target: str, tap: str, rate: float, seconds: float,
+def flood(fabric: Any, network: str, target: str, tap: str, rate: float, seconds: float,
           size: int = 1000) -> tuple[int, int]:
     """Sends marked frames of ``size`` bytes to the MAC address ``target`` at ``rate`` bytes/s for ``seconds``;
     returns the bytes sent, and the bytes that left the switch at ``tap`` in that time."""
@@ -97,7 +94,7 @@ def _drained(sock: socket.socket, size: int) -> int:
             return count
 
 
-def _packet_socket(fabric: Fabric, interface: str) -> socket.socket:
+def _packet_socket(fabric: Any, interface: str) -> socket.socket:
     with fabric.entered():
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # protocol 0: nothing before it is bound
     sock.bind((interface, _ETH_P_ALL))

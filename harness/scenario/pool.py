@@ -56,7 +56,7 @@ class ClusterPool:
                 self.progress(f"{topology.name}: rebuilt, as {error.message}")
         self.close()
         self._is_whole = False
-        self.log.clock = make_clock(self._options.driver, self._options.uri)
+        self.log.clock = make_clock(self._options.driver, self._options.uri, self._options.seed)
         begin()
         cluster = Cluster(topology, self.log, consoles, self._options, self.progress)
         cluster.faults = FaultControl(cluster)

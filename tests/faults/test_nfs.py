@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 from types import SimpleNamespace
@@ -141,7 +140,7 @@ def test_an_answer_to_a_null_call(monkeypatch, answer, wanted):
             peer.sendall(answer)
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    cluster = SimpleNamespace(fabric=SimpleNamespace(entered=contextlib.nullcontext))
+    cluster = SimpleNamespace(fabric=SimpleNamespace(tcp_socket=socket.socket))
     assert nfs.answers(cluster, "127.0.0.1") is wanted
     thread.join(2)
     server.close()

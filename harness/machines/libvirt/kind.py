@@ -18,6 +18,7 @@ class Libvirt:
 
     name = "libvirt"
     title = "libvirt machines"
+    has_bridges = True
 
     def preference(self, uri: str | None) -> int:
         from fenceline.machines.libvirt.kvm import kvm_usable
@@ -30,7 +31,7 @@ class Libvirt:
         names = [line.partition("=")[0] for line in image.packages.read_text().splitlines()]
         return next((name.removeprefix(_KERNEL) for name in names if name.startswith(_KERNEL)), "")
 
-    def clock(self) -> Clock:
+    def clock(self, seed: int) -> Clock:
         return HOST_CLOCK
 
     def fabric(self, identity: str, topology: Topology, journal: Journal, clock: Clock) -> Fabric:

@@ -16,6 +16,7 @@ class Uml:
 
     name = "uml"
     title = "User-Mode Linux"
+    has_bridges = True
 
     def preference(self, uri: str | None) -> int:
         return 1
@@ -23,7 +24,7 @@ class Uml:
     def kernel(self, image: GuestImage) -> str:
         return image.uml_kernel_version
 
-    def clock(self) -> Clock:
+    def clock(self, seed: int) -> Clock:
         return HOST_CLOCK
 
     def fabric(self, identity: str, topology: Topology, journal: Journal, clock: Clock) -> Fabric:

@@ -88,7 +88,8 @@ class Ended(MachineError):
 
 
 class VirtualClock:
-    """The time of a ``calendar`` of its own. See ``fenceline.core.clock.Clock``; made in the harness's main thread.
+    """The time of a ``calendar`` of its own, in a world whose chance is from ``seed``: ``fenceline.core.clock.Clock``,
+    made in the harness's main thread.
 
     What a job of the calendar raises ends all machines and is raised in the main thread, at the end of what it waits
     for: then there is time, but nothing happens in it any more.
@@ -96,7 +97,9 @@ class VirtualClock:
 
     name = "virtual"
 
-    def __init__(self, epoch: int = EPOCH, make_poller: Callable[[VirtualClock], Poller] | None = None) -> None:
+    def __init__(self, seed: int = 0, epoch: int = EPOCH,
+                 make_poller: Callable[[VirtualClock], Poller] | None = None) -> None:
+        self.seed = seed
         self._make_poller = make_poller
         self.calendar = Calendar(epoch=epoch)
         self.calendar.lookahead = LATENCY - 1

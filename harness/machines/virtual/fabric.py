@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from fenceline.core.errors import HostError
+from fenceline.machines.frames import Watch
 from fenceline.machines.sockets import Wanted
 from fenceline.machines.virtual.capture import PcapFile
 from fenceline.machines.virtual.clock import VirtualClock
@@ -15,7 +17,7 @@ from fenceline.machines.virtual.frames import Frame
 from fenceline.machines.virtual.host import Host
 from fenceline.machines.virtual.nic import NetworkCard
 from fenceline.machines.virtual.sockets import FrameSocket, TcpSocket, UdpSocket
-from fenceline.machines.virtual.switch import Rule, Switch
+from fenceline.machines.virtual.switch import Port, Rule, Switch
 from fenceline.model.addressing import address, bmc_address, harness_address, mac, router_address
 from fenceline.model.topology import Topology
 
@@ -124,21 +126,56 @@ class VirtualFabric:
 
     # rules
 
-    def add_rule(self, network: str, rule: Rule) -> None:
-        """From now on ``rule`` has a say in ``network``."""
-        self.switches[network].add(rule)
+    def lose(self, name: str, links: Sequence[tuple[str, str, str]], percent: float = 100.0) -> None:
+        by_sender: dict[tuple[str, str], set[str]] = {}
+        for network, sender, receiver in links:
+            by_sender.setdefault((network, sender), set()).add(receiver)
+        for (network, sender), receivers in by_sender.items():
+            self.switches[network].add(Rule(
+                f"{name} {sender}", frozenset({self._mac_bytes(sender, network)}),
+                frozenset(self._mac_bytes(receiver, network) for receiver in receivers), loss=percent / 100))
 
-    def remove_rule(self, network: str, name: str) -> None:
-        """The rule ``name`` has no say any more; what it held goes on its way."""
-        switch = self.switches[network]
-        for rule in switch.rules:
-            if rule.name == name:
+    def has_rules(self, name: str) -> bool:
+        return any(rule.name.split()[0] == name for switch in self.switches.values() for rule in switch.rules)
+
+    def remove_rules(self, name: str) -> None:
+        for switch in self.switches.values():
+            for rule in [rule for rule in switch.rules if rule.name.split()[0] == name]:
                 switch.release(rule)
-        switch.remove(name)
+                switch.remove(rule.name)
 
-    def rule(self, network: str, name: str) -> Rule | None:
-        """The rule ``name`` of ``network``, if it is in force."""
-        return next((rule for rule in self.switches[network].rules if rule.name == name), None)
+    def _mac_bytes(self, node: str, network: str) -> bytes:
+        return _bytes_of(self.mac(node, network))
+
+    def count_frames(self, watches: Sequence[Watch], seconds: float,
+                     provoke: Callable[[], None] | None = None) -> list[int]:
+        counts = [0] * len(watches)
+        cables = {self.tap(*key): card for key, card in self.cards.items()}
+        wanted = [(cables[watch.tap], _bytes_of(watch.source), watch.target and _bytes_of(watch.target))
+                  for watch in watches]
+
+        def seen(port: Port, frame: Frame) -> None:
+            for number, (card, source, target) in enumerate(wanted):
+                if card is port and frame.source == source and (
+                        target is None or frame.target == target or frame.is_to_group):
+                    counts[number] += 1
+        switches = list(self.switches.values())
+        for switch in switches:
+            switch.taps.append(seen)
+            switch.arrivals.append(seen)
+        try:
+            if provoke is not None:
+                provoke()
+            self.clock.sleep(seconds)
+        finally:
+            for switch in switches:
+                switch.taps.remove(seen)
+                switch.arrivals.remove(seen)
+        return counts
+
+
+def _bytes_of(text: str) -> bytes:
+    return bytes.fromhex(text.replace(":", ""))
 
 
 class VirtualRouter:

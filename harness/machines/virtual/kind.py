@@ -17,6 +17,7 @@ class Virtual:
 
     name = "virtual"
     title = "machines in virtual time"
+    has_bridges = False
 
     def preference(self, uri: str | None) -> int:
         return 0
@@ -26,19 +27,19 @@ class Virtual:
         found = find_kernel()
         return f"{found.source} {found.recipe}" if found else ""
 
-    def clock(self) -> Clock:
+    def clock(self, seed: int) -> Clock:
         from fenceline.machines.virtual.clock import VirtualClock
         from fenceline.machines.virtual.sockets import VirtualPoller
-        return VirtualClock(make_poller=VirtualPoller)
+        return VirtualClock(seed, make_poller=VirtualPoller)
 
     def fabric(self, identity: str, topology: Topology, journal: Journal, clock: Clock) -> Any:
         from fenceline.machines.virtual.fabric import VirtualFabric
-        return VirtualFabric(clock, topology)
+        return VirtualFabric(clock, topology, clock.seed)
 
     def make(self, context: DriverContext, uri: str | None) -> Driver:
         from fenceline.machines.virtual.build import ensure_kernel
         from fenceline.machines.virtual.driver import VirtualDriver
-        return VirtualDriver(context, ensure_kernel(lambda text: None))
+        return VirtualDriver(context, ensure_kernel(lambda text: None), context.clock.seed)
 
 
 DRIVERS.register(Virtual.name, Virtual())

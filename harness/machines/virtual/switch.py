@@ -107,6 +107,7 @@ class Switch:
         self.ports: list[Port] = []
         self.rules: list[Rule] = []
         self.taps: list[Tap] = []
+        self.arrivals: list[Tap] = []  # likewise with the port that a frame goes out by, after all rules
         self._calendar, self._seed = calendar, seed
         self._where: dict[bytes, Port] = {}
 
@@ -133,7 +134,7 @@ class Switch:
         """Delivers now what ``rule`` holds, in the order of its coming; the rule goes on."""
         held, rule.held = rule.held, []
         for target, frame in held:
-            self._calendar.after(0, lambda target=target, frame=frame: target.deliver(frame))
+            self._calendar.after(0, lambda target=target, frame=frame: self._deliver(target, frame))
 
     def send(self, source: Port, frame: Frame) -> None:
         """Takes a frame in at ``source``; it arrives later wherever it belongs."""
@@ -152,7 +153,12 @@ class Switch:
             if target is source:
                 continue
             for delay, sent in self._ruled(source, target, frame, now):
-                calendar.at(arrives + delay, lambda target=target, sent=sent: target.deliver(sent))
+                calendar.at(arrives + delay, lambda target=target, sent=sent: self._deliver(target, sent))
+
+    def _deliver(self, target: Port, frame: Frame) -> None:
+        for tap in self.arrivals:
+            tap(target, frame)
+        target.deliver(frame)
 
     def _ruled(self, source: Port, target: Port, frame: Frame, now: int) -> list[tuple[int, Frame]]:
         out = [(0, frame)]
