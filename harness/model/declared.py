@@ -74,6 +74,9 @@ class AgentPart(Strict):
                                                         "which node answers), a command (redis), or a shell line that "
                                                         "this host runs inside the fabric, with $ADDRESS and $PORT "
                                                         "(command: exit status 0 is good, its first word the node)")
+    every: Duration | None = Field(None, ge=0.008, description="time between two questions, for a daemon that has much "
+                                                               "work with each; an outage is seen as much too long; "
+                                                               "absent: as usual in that protocol")
     packages: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.+-]+$")], ...] = Field(
         (), description="Debian packages that the guest image has beside its own")
     files: dict[Annotated[str, Field(pattern=r"^/\S+$")], str] = Field(

@@ -266,6 +266,11 @@ class Service(Strict):
         return next(iter(self.daemon.ask.values()), None) if isinstance(self.daemon, AgentPart) else None
 
     @property
+    def asked_every(self) -> float | None:
+        """Time (s) between two questions of its clients; None: what is usual in their protocol."""
+        return self.daemon.every if isinstance(self.daemon, AgentPart) else None
+
+    @property
     def is_ledger(self) -> bool:
         """Whether clients can commit numbered records to it and read them back."""
         return self.client is not None or (isinstance(self.daemon, Daemon) and self.daemon.is_ledger)

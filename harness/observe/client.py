@@ -79,7 +79,7 @@ class ClientObserver(TimedObserver):
         askers = {name: ASKERS[topology.services[name].protocol] for name in self._targets}
         self._dialogues = {name: asker.dialogue for name, asker in askers.items()}
         self._questions = {name: topology.services[name].question for name in self._targets}
-        self._pause = {name: asker.interval for name, asker in askers.items()}
+        self._pause = {name: topology.services[name].asked_every or asker.interval for name, asker in askers.items()}
         self._nodes = set(topology.nodes)
         self._asked: dict[Target, list[_Question]] = {
             target: [] for targets in self._targets.values() for target in targets}
@@ -254,4 +254,4 @@ class RoutedClientObserver(ClientObserver):
                 if topology.services[name].asked_at_vip}
 
     def _pause_at(self, target: Target) -> float:
-        return INTERVAL_ROUTED
+        return max(INTERVAL_ROUTED, self._pause[target.service])

@@ -112,7 +112,8 @@ def test_records_are_acknowledged_and_read_back(tmp_path, port):
     loop = ObserverLoop(log)
     assert LedgerClient(_Host(), logs.topology(), log, loop).services == ()  # nginx is none
     daemon_settings = Thing(port=port, is_ledger=True)
-    service = Thing(vip=Thing(address="127.0.0.1"), daemon=daemon_settings, protocol="http", question=None, port=port,
+    service = Thing(vip=Thing(address="127.0.0.1"), daemon=daemon_settings, protocol="http", question=None,
+                    asked_every=None, port=port,
                     active="one", client=None, is_ledger=True)
     client = LedgerClient(_Host(), Thing(services={"web": service}, nodes={"rs-01": 1}), log, loop)
     try:

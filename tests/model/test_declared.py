@@ -127,3 +127,8 @@ def test_stacks_that_can_not(name, words):
     service["meta"] = {"priority": 1}
     with pytest.raises(TopologyError, match="knows no meta attributes"):
         parse_topology(made, "x")
+
+
+def test_a_daemon_says_how_often_it_is_asked():
+    assert with_redis({"every": "1s"}).services["web"].asked_every == 1.0
+    assert with_redis().services["web"].asked_every is load_topology("web-iscsi").services["web"].asked_every is None

@@ -82,6 +82,7 @@ def test_a_page_of_its_own():
 def test_a_connection_is_an_answer(log, loop):
     with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
         service = Thing(vip=Thing(address="127.0.0.1"), port=server.getsockname()[1], protocol="tcp", question=None,
+                        asked_every=None,
                         active="one", client=None)
         observer = ClientObserver(Thing(tcp_socket=socket.socket), Thing(services={"x": service}, nodes={}), log,
                                   loop)
@@ -100,7 +101,8 @@ def test_a_connection_is_an_answer(log, loop):
     ("sleep 30", False, None, "connected, but no answer within 1 s"),
     ("exec >&-; sleep 30", False, None, "the command closed its output, and goes on")])
 def test_a_command_asks(log, loop, line, ok, node, error):
-    service = Thing(vip=Thing(address="127.0.0.1"), port=7, protocol="command", question=line, active="one",
+    service = Thing(vip=Thing(address="127.0.0.1"), port=7, protocol="command", question=line,
+                    asked_every=None, active="one",
                     client=None)
     inside = Thing(tcp_socket=socket.socket, entered=contextlib.nullcontext)
     observer = ClientObserver(inside, Thing(services={"x": service}, nodes={"rs-02": 1}), log, loop)

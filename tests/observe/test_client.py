@@ -57,7 +57,8 @@ def round_trip(event):
 
 
 def topology(port: int):
-    service = Thing(vip=Thing(address="127.0.0.1"), port=port, protocol="http", question=None, active="one",
+    service = Thing(vip=Thing(address="127.0.0.1"), port=port, protocol="http", question=None,
+                    asked_every=None, active="one",
                     client=None, asked_at_vip=True)
     vipless = Thing(vip=None, port=None, active="one", client=None)
     return Thing(services={"web": service, "vipless": vipless}, nodes={"n1": 1, "n2": 2})
@@ -122,7 +123,7 @@ def test_the_client_behind_a_router_asks_from_there_four_times_a_second_and_conf
 def test_what_is_not_asked_at_a_vip_is_not_asked_by_way_of_a_router(log, loop):
     about = topology(80)
     about.services["web"].asked_at_vip = False
-    assert RoutedClientObserver(None, about, log, loop).services == ()
+    assert RoutedClientObserver(Thing(tcp_socket=socket.socket), about, log, loop).services == ()
 
 
 def test_no_time_wait_is_left(log, loop, server):
@@ -233,7 +234,7 @@ def test_wait_answering_says_what_came_instead(log, loop, server):
 
 def test_a_service_that_is_active_on_all_nodes_is_asked_on_each(log, loop, server):
     """Nobody listens on the second node's address: one that answers does not answer for the other."""
-    farm = Thing(vip=None, port=server.port, protocol="http", question=None, active="all")
+    farm = Thing(vip=None, port=server.port, protocol="http", question=None, asked_every=None, active="all")
     both = Thing(services={"farm": farm}, nodes={"n1": 1, "n2": 2},
                  cluster_nodes=("n1", "n2"), networks_with=lambda role: (role,))
     where = {"n1": "127.0.0.1", "n2": "127.0.0.2"}

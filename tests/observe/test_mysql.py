@@ -158,6 +158,7 @@ class _Host:
 def topology(port):
     daemon = Thing(port=port, is_ledger=True)
     service = Thing(vip=Thing(address="127.0.0.1"), daemon=daemon, port=port, protocol="mysql", question=None,
+                    asked_every=None,
                     active="one", client=None, is_ledger=True)
     return Thing(services={"mysql": service}, nodes={"node1": 1, "node2": 2})
 

@@ -9,6 +9,8 @@ import threading
 import time
 
 POLL = 0.5  # s
+#: A question that was not answered is no loss of quorum yet: etcd tells a busy machine so, too (s).
+DOUBT = 4.0
 RUNNING = ("running", "streaming")
 
 
@@ -37,6 +39,8 @@ class Watch(threading.Thread):
     def __init__(self, config, tell):
         super().__init__(daemon=True)
         self._tell = tell
+        self._heard = None  # when both last answered
+        self._members = []
 
     def run(self):
         while True:
@@ -46,8 +50,13 @@ class Watch(threading.Thread):
     def look(self):
         """Asks both, and tells."""
         health, told = ask(2379, "/health"), ask(8008, "/cluster")
-        quorate = health is not None and b'"true"' in health and told is not None
-        self._tell({"quorate": quorate, "members": members(told) if told else []}, None)
+        now = time.monotonic()
+        if told is not None:
+            self._members = members(told)
+        if health is not None and b'"true"' in health and told is not None:
+            self._heard = now
+        quorate = self._heard is not None and now - self._heard < DOUBT
+        self._tell({"quorate": quorate, "members": self._members if quorate else []}, None)
 
 
 def watch(config, tell):
