@@ -5,7 +5,7 @@ Feature: Patroni with etcd
     Given the topology "pg-patroni" is up and "pg" is answering
     When the power of the active node is cut
     Then "pg" stops answering within 10 seconds
-    And "pg" answers within 60 seconds
+    And "pg" answers within 75 seconds
     And the VIP never had two owners
     And the lease was waited out
 
@@ -21,4 +21,4 @@ Feature: Patroni with etcd
     And the power of the active node is cut
     Then "pg" does not answer for 30 seconds
     When Patroni is resumed
-    Then "pg" answers within 60 seconds
+    Then "pg" answers within 75 seconds
