@@ -111,6 +111,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_runs_dir(judge)
     _add_history(words)
     _add_chaos(words)
+    _add_worker(words)
     words.add(
         "reap", _lazy("host", "reap"), "remove what runs left that were killed; living runs are left alone"
     )
@@ -218,6 +219,8 @@ def _add_chaos(words: _Words) -> None:
     nightly.add_argument("plan", metavar="PLAN")
     nightly.add_argument("-j", "--jobs", type=_positive, metavar="N",
                          help="clusters side by side (default: the plan's)")
+    nightly.add_argument("--scheduler", metavar="ADDRESS", help="play on the workers of this dask scheduler "
+                                                                "(tcp://host:8786) instead of here")
     nightly.add_argument("-o", "--output", metavar="DIR", help="the campaign's folder (default: a new one in "
                                                                "reports/chaos)")
     coverage = chaos.add("coverage", _lazy("chaos", "coverage"), "print what was hit in which state, and what never",
@@ -228,6 +231,22 @@ def _add_chaos(words: _Words) -> None:
     coverage.add_argument("--history", metavar="FILE", help="the SQLite file (default: reports/history.sqlite)")
     coverage.add_argument("-o", "--output", metavar="FILE",
                           help="the picture (default: coverage.svg beside the history)")
+
+
+def _add_worker(words: _Words) -> None:
+    from fenceline.machines import drivers
+
+    worker = words.add(
+        "worker", _lazy("fleet", "worker"), "play the episodes of another host's campaign on this hypervisor",
+        "SCHEDULER is a dask scheduler (`dask scheduler`), which `fenceline chaos nightly --scheduler` asks. A worker\n"
+        "whose code or guest image is another one is refused there. It needs the extra fenceline[fleet].")
+    worker.add_argument("scheduler", metavar="SCHEDULER", help="its address: tcp://host:8786")
+    worker.add_argument("--clusters", type=_positive, default=1, metavar="N", help="side by side (default: 1)")
+    worker.add_argument("--driver", choices=drivers.names(), default=drivers.AUTO,
+                        help="where machines come from (default: auto)")
+    worker.add_argument("--name", help="what to call it (default: the host's name)")
+    worker.add_argument("--patience", type=_seconds, default=60.0, metavar="TIME",
+                        help="give up where the scheduler is not there for so long (default: 60s)")
 
 
 def _seconds(text: str) -> float:

@@ -14,6 +14,7 @@ import yaml
 from fenceline.chaos.crew import Crew, News, Order
 from fenceline.chaos.disk import keep_within, trim
 from fenceline.chaos.draw import Repertoire
+from fenceline.chaos.fleet import Fleet
 from fenceline.chaos.guide import Guide
 from fenceline.chaos.ledger import Ledger
 from fenceline.chaos.outcome import Outcome, outcome_of_json
@@ -38,7 +39,7 @@ class Campaign:
     folder: Path
     plan: Plan
     ledger: Ledger
-    crew: Crew
+    crew: Crew | Fleet
     repertoire: Callable[[str, str], Repertoire]
     guide: Guide | None = None
     reap: Callable[[], None] = lambda: None
@@ -67,7 +68,7 @@ class Campaign:
                     else:
                         self._give(following)
                         following += 1
-                if not self.crew.busy:
+                if not self.crew.busy and not waiting and not self._has_more(following):
                     break
                 news = self.crew.news(1.0)
                 if news is not None:

@@ -21,24 +21,31 @@ from fenceline.faults import FAULTS, lasts, make_fault
 from fenceline.faults.claims import claims_of
 from fenceline.faults.parameters import NODE, Count, Number, Several, types_of
 from fenceline.faults.samples import Cast, drawn, made
+from fenceline.model import damage
 from fenceline.model.topology import Topology
 from fenceline.scenario.roles import roles
 
 #: So often something else is drawn where what was drawn does not fit beside the rest.
 _TRIES = 8
 #: So many are drawn for one that is taken, where some are preferred.
-_CHOICE = 5
+_CHOICE = 12
+#: So many of what may be taken then (share) are put where a fail-over goes on, and so many wait for a moment of it.
+_INTO_FAILOVER, _AT_MOMENT = 0.35, 0.4
+#: So long (s) a fencing, and a take-over, are taken to go on; only for the guess of what will be hit.
+_FENCES_S, _TAKES_OVER_S = 1.5, 6.0
 #: By how much a number is changed from what its sample says.
 _FACTORS = (0.5, 1.0, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
 class Hit:
-    """Where an action is expected to hit: the state, the fault, the role of its target."""
+    """Where an action is expected to hit: the state, the fault, the role of its target; and ``beside`` what else is in
+    force then."""
 
     state: str
     fault: str
     role: str
+    beside: tuple[str, ...] = ()
 
 
 #: How much one hit is preferred to another; 1 where nothing speaks for it.
@@ -50,6 +57,8 @@ class _Draft:
     action: Action
     taken: Taken
     hit: Hit
+    #: Whether it may cost the cluster a node, so that a service fails over.
+    loses: bool = False
 
 
 class Repertoire:
@@ -68,6 +77,7 @@ class Repertoire:
         self._key, self._version = topology_key(topology), version("fenceline")
         self._survival = Survival(topology)
         self._speaker = Speaker(topology, self.service)
+        self._patience_s = damage.patience_s(topology)
         self._moments: tuple[Moment, ...] = moments(topology, self.service)
         self._made: dict[tuple[str, str, tuple[str, ...]], Any] = {}
         self._takes: dict[str, tuple[tuple, frozenset]] = {}
@@ -88,7 +98,9 @@ class Repertoire:
         """A schedule that begins as ``base`` does and goes on differently, from ``seed``."""
         chance = Chance(seed, base.key, "grow")
         kept = list(base.actions[:chance.below(len(base.actions)) + 1]) if base.actions else []
-        drafts = [_Draft(action, self.taken(action, base.length), self._hit(action, ())) for action in kept]
+        drafts: list[_Draft] = []
+        for action in kept:
+            drafts.append(self._draft_of(action, base.length, drafts))
         begin = max((action.at for action in kept if action.at is not None), default=0.0)
         begin = round(begin + chance.between(*self.profile.rest), 1)
         found = self._filled(chance, drafts, begin, base.length, prefer)
@@ -98,7 +110,7 @@ class Repertoire:
         return Schedule(fenceline=self._version, topology=self.topology.name, service=self.service,
                         changes=self.changes, topology_key=self._key, driver=driver, seed=seed,
                         profile=self.title or None, ground=self.profile.ground, length=length,
-                        actions=tuple(draft.action for draft in drafts))
+                        actions=_in_order([draft.action for draft in drafts]))
 
     # -- one after the other -------------------------------------------------------------------------------
 
@@ -116,8 +128,8 @@ class Repertoire:
     def _next(self, chance: Chance, found: Sequence[_Draft], now: float, length: float,
               prefer: Prefer | None) -> _Draft | None:
         fitting: list[_Draft] = []
-        for _ in range(_TRIES):
-            draft = self._drafted(chance, found, now, length)
+        for _ in range(_TRIES if prefer is None else 2 * _CHOICE):
+            draft = self._drafted(chance, found, now, length, prefer is not None)
             if draft is not None and self._fits(draft.taken, [other.taken for other in found]):
                 fitting.append(draft)
                 if prefer is None or len(fitting) == _CHOICE:
@@ -128,7 +140,21 @@ class Repertoire:
             return fitting[0]
         return chance.weighed(fitting, [max(1e-9, prefer(draft.hit)) for draft in fitting])
 
-    def _drafted(self, chance: Chance, found: Sequence[_Draft], now: float, length: float) -> _Draft | None:
+    def _when(self, chance: Chance, found: Sequence[_Draft], now: float, length: float, guided: bool) -> dict[str, Any]:
+        """When the next action is done: now, or at a moment; where rare states are looked for, also in the course of a
+        fail-over that one of those ``found`` may begin."""
+        begins = [draft.action.at for draft in found if draft.loses and draft.action.at is not None] if guided else []
+        if begins and chance.is_so(_INTO_FAILOVER):
+            at = round(chance.one_of(begins) + chance.between(0.1, self._patience_s + _FENCES_S + _TAKES_OVER_S), 1)
+            if at < length:
+                return {"at": at}
+        share = self.profile.anchored and (_AT_MOMENT if guided else self.profile.anchored)
+        if found and self._moments and chance.is_so(share):
+            return {"after": chance.one_of(self._moments).words, "delay": chance.one_of(DELAYS)}
+        return {"at": now}
+
+    def _drafted(self, chance: Chance, found: Sequence[_Draft], now: float, length: float,
+                 guided: bool) -> _Draft | None:
         name = chance.weighed(self.names, self._weights)
         order = tuple(chance.ordered(self.topology.preferred_nodes(self.service)))
         sample = chance.one_of(drawn(FAULTS[name]))
@@ -137,7 +163,8 @@ class Repertoire:
             return None
         fault = self._varied(chance, fault)
         ends_by_itself = lasts(fault) is not None
-        seconds = min(chance.between(*self.profile.lasts), round(max(1.0, length - now), 1))
+        when = self._when(chance, found, now, length, guided)
+        seconds = min(chance.between(*self.profile.lasts), round(max(1.0, length - when.get("at", now)), 1))
         if ends_by_itself:
             fault = _with(fault, "seconds", seconds) or fault
         parameters = self._parameters(fault)
@@ -145,16 +172,18 @@ class Repertoire:
         # a sentence may know no other node than the one that serves
         if chance.is_so(self.profile.moving) or not self._is_said(name, parameters) and self._is_said(name, moving):
             parameters = moving
-        when: dict[str, Any] = {"at": now}
-        if found and self._moments and chance.is_so(self.profile.anchored):
-            when = {"after": chance.one_of(self._moments).words, "delay": chance.one_of(DELAYS)}
         try:
             action = Action.model_validate({"fault": name, "with": parameters, **when,
                                             **({} if ends_by_itself else {"for": seconds})})
-            taken = self.taken(action, length)
+            return self._draft_of(action, length, found)
         except FencelineError:
             return None  # the node that serves then may be one that the fault can't hit
-        return _Draft(action, taken, self._hit(action, [other.taken for other in found]))
+
+    def _draft_of(self, action: Action, length: float, found: Sequence[_Draft]) -> _Draft:
+        taken = self.taken(action, length)
+        loses = any((cost.lost | self._survival.victims(cost)) & set(self.topology.service_nodes)
+                    for cost in taken.costs)
+        return _Draft(action, taken, self._hit(action, taken, found), loses)
 
     def _is_said(self, name: str, parameters: dict[str, Any]) -> bool:
         return self._speaker.says(Action.model_construct(fault=name, parameters=parameters)) is not None
@@ -254,15 +283,31 @@ class Repertoire:
             return all(other.is_admin for other in beside)
         return True
 
-    def _hit(self, action: Action, others: Sequence[Taken]) -> Hit:
-        state = next((moment.state for moment in self._moments if moment.words == action.after), State.STEADY)
-        if action.at is not None and any(other.begin <= action.at < other.over and other.over - other.end > 3.0
-                                         for other in others):
-            state = State.DEGRADED
+    def _hit(self, action: Action, taken: Taken, found: Sequence[_Draft]) -> Hit:
+        """The guess of what ``action`` hits."""
         key = f"{action.fault} {action.parameters}"
         if key not in self._role_of:
             self._role_of[key] = self._role(action)
-        return Hit(state, action.fault, self._role_of[key])
+        beside = tuple(sorted({other.action.fault for other in found
+                               if other.action.at is not None and action.at is not None
+                               and other.taken.begin <= action.at < other.taken.end}))
+        state = next((moment.state for moment in self._moments if moment.words == action.after), State.STEADY)
+        if action.at is not None:
+            state = self._state_at(action.at, found)
+        return Hit(state, action.fault, self._role_of[key], beside)
+
+    def _state_at(self, at: float, found: Sequence[_Draft]) -> State:
+        begun = [draft for draft in found if draft.loses and draft.taken.begin <= at < draft.taken.over
+                 and draft.action.at is not None]
+        if not begun:
+            return State.STEADY
+        since = at - max(draft.taken.begin for draft in begun)
+        if since < self._patience_s:
+            return State.DETECTING
+        since -= self._patience_s
+        if since < _FENCES_S and self.topology.fencing.method != "none":
+            return State.FENCING
+        return State.TAKING_OVER if since < _FENCES_S + _TAKES_OVER_S else State.DEGRADED
 
     def _role(self, action: Action) -> str:
         """The role of the first target, as far as it is known before."""
@@ -283,6 +328,15 @@ class Repertoire:
         taken = [self.taken(action, schedule.length) for action in schedule.actions]
         for one in taken:
             yield [other for other in taken if other.begin <= one.begin < other.over]
+
+
+def _in_order(actions: Sequence[Action]) -> tuple[Action, ...]:
+    """``actions`` by their times; what waits for a moment stays behind what it was drawn after."""
+    keyed, at = [], 0.0
+    for action in actions:
+        at = action.at if action.at is not None else at
+        keyed.append((at, action))
+    return tuple(action for _, action in sorted(keyed, key=lambda pair: pair[0]))
 
 
 def _rounded(value: float) -> float:

@@ -103,7 +103,8 @@ def outcome_of(judgement: Judgement, scene: Scene) -> Outcome:
         judgement.verdict, judgement.reason, broken if judgement.verdict is Verdict.FAIL else (),
         str(scene.run.folder),
         sum(event.kind == "fault.confirmed" for event in events),
-        tuple((hit["state"], hit["fault"], role) for hit in hits for role in sorted(set(hit["roles"].values()))),
+        tuple((hit["state"], hit["fault"], role, "+".join(sorted(set(hit["in_force"])))) for hit in hits
+              for role in sorted(set(hit["roles"].values()))),
         tuple(next((event.data["course"] for event in reversed(events) if event.kind == "chaos.end"), ())),
         tuple(round(outage.seconds, 3) for outage in judgement.failovers if outage.end_ns is not None),
         (judgement.figures.get("redundancy") or {}).get("seconds"),

@@ -20,16 +20,16 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS chaos_episode (
     id INTEGER PRIMARY KEY, folder TEXT NOT NULL UNIQUE, begun TEXT NOT NULL, topology TEXT NOT NULL,
     profile TEXT NOT NULL, seed INTEGER NOT NULL, schedule TEXT NOT NULL, verdict TEXT NOT NULL, course TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS chaos_hit (
+CREATE TABLE IF NOT EXISTS chaos_injection (
     episode INTEGER NOT NULL REFERENCES chaos_episode(id) ON DELETE CASCADE,
-    state TEXT NOT NULL, fault TEXT NOT NULL, role TEXT NOT NULL);
+    state TEXT NOT NULL, fault TEXT NOT NULL, role TEXT NOT NULL, beside TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS chaos_course (
     topology TEXT NOT NULL, course TEXT NOT NULL, schedule TEXT NOT NULL, seen INTEGER NOT NULL,
     PRIMARY KEY (topology, course));
 CREATE TABLE IF NOT EXISTS chaos_finding (
     kind TEXT NOT NULL, night TEXT NOT NULL, topology TEXT NOT NULL, count INTEGER NOT NULL, folder TEXT NOT NULL,
     PRIMARY KEY (kind, topology, night));
-CREATE INDEX IF NOT EXISTS chaos_hit_what ON chaos_hit (state, fault, role);
+CREATE INDEX IF NOT EXISTS chaos_injection_what ON chaos_injection (state, fault, role);
 """
 
 
@@ -49,7 +49,7 @@ class Memory:
              str(outcome.verdict), " > ".join(outcome.course)))
         if not made.rowcount:
             return False
-        self._db.executemany("INSERT INTO chaos_hit VALUES (?, ?, ?, ?)",
+        self._db.executemany("INSERT INTO chaos_injection VALUES (?, ?, ?, ?, ?)",
                              [(made.lastrowid, *hit) for hit in outcome.hits])
         if not outcome.course:
             return False
@@ -62,12 +62,20 @@ class Memory:
         return not known
 
     def hits(self, topology: str | None = None) -> Counter[Hit]:
-        """How often each state, fault and role were hit together: on ``topology``, or anywhere."""
+        """How often each state, fault and role were hit together, with what was in force: on ``topology``, or
+        anywhere."""
         rows = self._db.execute(
-            "SELECT state, fault, role, count(*) FROM chaos_hit JOIN chaos_episode ON episode = id "
-            "WHERE ? IS NULL OR topology = ? GROUP BY state, fault, role ORDER BY state, fault, role",
-            (topology, topology))
-        return Counter({Hit(state, fault, role): count for state, fault, role, count in rows})
+            "SELECT state, fault, role, beside, count(*) FROM chaos_injection JOIN chaos_episode ON episode = id "
+            "WHERE ? IS NULL OR topology = ? GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4", (topology, topology))
+        return Counter({Hit(state, fault, role, tuple(filter(None, beside.split("+")))): count
+                        for state, fault, role, beside, count in rows})
+
+    def triples(self, topology: str | None = None) -> Counter[tuple[str, str, str]]:
+        """The same, whatever else was in force."""
+        found: Counter[tuple[str, str, str]] = Counter()
+        for hit, count in self.hits(topology).items():
+            found[hit.state, hit.fault, hit.role] += count
+        return found
 
     def courses(self, topology: str) -> list[tuple[Schedule, int]]:
         """The schedules whose course was new on ``topology`` when they were played, the oldest first, and how often

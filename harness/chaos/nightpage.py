@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -18,7 +17,7 @@ from fenceline.reports.coverage import coverage_svg, coverage_text
 
 def page_of(night: Night, memory: Memory, folder: Path) -> str:
     """The page of ``night``, to be written into ``folder``."""
-    counts = Counter({(hit.state, hit.fault, hit.role): count for hit, count in memory.hits().items()})
+    counts = memory.triples()
     states, faults = [str(state) for state in State], sorted({fault for _, fault, _ in counts})
     notes = [f"{len(night.entries)} episodes: " + ", ".join(
         f"{count} {verdict}" for verdict, count in night.counts.most_common())]

@@ -10,7 +10,8 @@ from fenceline.model.verdict import Verdict
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an episode came to. ``broken`` are the promises that broke; ``hits`` the (state, fault, role) that were hit;
+    """What an episode came to. ``broken`` are the promises that broke; ``hits`` the (state, fault,
+    role, what else was in force, joined by +) that were hit;
     ``course`` the states that the cluster went through; ``state`` what it was doing when the first promise broke, and
     ``faults`` what was in force then; ``seconds`` all that it took, the cluster's coming up too."""
 
@@ -19,7 +20,7 @@ class Outcome:
     broken: tuple[str, ...] = ()
     folder: str = ""
     confirmed: int = 0
-    hits: tuple[tuple[str, str, str], ...] = ()
+    hits: tuple[tuple[str, str, str, str], ...] = ()
     course: tuple[str, ...] = ()
     failovers_s: tuple[float, ...] = ()
     redundancy_s: float | None = None

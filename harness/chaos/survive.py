@@ -60,17 +60,18 @@ class Survival:
 
     def over(self, end: float, costs: Iterable[Cost]) -> float:
         """When (s) what took ``costs`` away until ``end`` is no longer felt."""
-        is_heavy = any(cost.lost or cost.left or cost.unfit or self._victims(cost) for cost in costs)
+        is_heavy = any(cost.lost or cost.left or cost.unfit or self.victims(cost) for cost in costs)
         return end + (self.topology.boot_time + REJOINS_S if is_heavy else LINGERS_S)
 
     def outcomes(self, cost: Cost) -> tuple[Cost, ...]:
         """What may come of ``cost``: itself, or that one of those who may rightly be fenced for it is."""
         if cost not in self._outcomes:
-            victims = () if self.topology.fencing.method == "none" else sorted(self._victims(cost))
+            victims = () if self.topology.fencing.method == "none" else sorted(self.victims(cost))
             self._outcomes[cost] = (cost, *(cost | damage.machine_lost(self.topology, node) for node in victims))
         return self._outcomes[cost]
 
-    def _victims(self, cost: Cost) -> frozenset[str]:
+    def victims(self, cost: Cost) -> frozenset[str]:
+        """Who may rightly be fenced for ``cost``."""
         if cost not in self._may_be_fenced:
             self._may_be_fenced[cost] = legitimate_victims(self.topology, cost)
         return self._may_be_fenced[cost]

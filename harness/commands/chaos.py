@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -109,6 +108,10 @@ def run(args: argparse.Namespace) -> int:
                     say("a course that was new: further schedules grow from it")
     except KeyboardInterrupt:
         say("interrupted: what was found so far")
+    except FencelineError as error:  # a cluster that could not be taken down must not cost what was found before
+        if not outcomes:
+            raise
+        say(error.message)
     return told(outcomes)
 
 
@@ -168,10 +171,9 @@ def coverage(args: argparse.Namespace) -> int:
         raise ChaosError(f"{path}: there is no history yet: fenceline chaos run fills it, or name one with --history")
     try:
         with remembered(path) as memory:
-            hits, episodes = memory.hits(args.topology), memory.episodes()
+            counts, episodes = memory.triples(args.topology), memory.episodes()
     except sqlite3.Error as error:
         raise ChaosError(f"{path}: not a usable history: {error}") from error
-    counts = Counter({(hit.state, hit.fault, hit.role): count for hit, count in hits.items()})
     faults = list(load_profile(args.profile, profiles_of(project)).weights())
     states = [str(state) for state in State]
     print(f"{len(episodes)} episodes" + (f", shown: {args.topology}" if args.topology else ""))
@@ -259,7 +261,12 @@ def nightly(args: argparse.Namespace) -> int:
         with remembered(history) as memory:
             guide = Guide(memory.hits(), [one for topology in plan.topologies for one in memory.courses(topology)])
     ledger = Ledger(folder, plan)
-    crew = Crew((sys.executable, "-m", "fenceline.chaos.worker", plan.driver, str(history)), plan.clusters)
+    if args.scheduler:
+        from fenceline.chaos.fleet import Fleet
+        from fenceline.chaos.identity import identity
+        crew = Fleet(args.scheduler, identity(), say)
+    else:
+        crew = Crew((sys.executable, "-m", "fenceline.chaos.worker", plan.driver, str(history)), plan.clusters)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     say(f"{folder}: go on with it by: fenceline chaos nightly {args.plan} --output {folder}")

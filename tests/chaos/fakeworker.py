@@ -33,7 +33,7 @@ def main() -> None:
         (run / SCHEDULE).write_text(dump_schedule(schedule))
         (run / "events.jsonl").write_text("x" * 5000)
         (run / "timeline.svg").write_text('<svg><g id="a"/></svg>')
-        hits = (("steady", "stun", "serves"),)
+        hits = (("steady", "stun", "serves", ""),)
         if what.startswith("fail"):
             return Outcome(Verdict.FAIL, "single mount: twice", ("single mount",), str(run), 1, hits,
                            ("steady", "fencing"), state="fencing", faults=("stun", what[5:] or "hang"))

@@ -274,8 +274,8 @@ def test_junit_counts_them(tmp_path):
 
 
 def test_outcomes_are_read_back():
-    outcome = Outcome(Verdict.FAIL, "x", ("single mount",), "f", 2, (("steady", "stun", "serves"),), ("steady",),
-                      (1.5,), 2.0, 3.0, "fencing", ("stun",))
+    outcome = Outcome(Verdict.FAIL, "x", ("single mount",), "f", 2, (("steady", "stun", "serves", "hang+power-off"),),
+                      ("steady",), (1.5,), 2.0, 3.0, "fencing", ("stun",))
     assert outcome_of_json(outcome_to_json(outcome)) == outcome
     with pytest.raises(ValueError, match="not an outcome"):
         outcome_of_json("{}")
