@@ -9,8 +9,10 @@ from xml.etree import ElementTree as ET
 from fenceline.accept.cibview import Primitive, copied
 from fenceline.accept.fate import Fates
 from fenceline.accept.fencetimes import fencing_seconds, hosts, is_sbd
+from fenceline.accept.outlets import AGENT
 from fenceline.accept.shape import Shape
-from fenceline.accept.standins import AGENT, PROGRAM, SERVER, TABLE, StandIn, fence_agent, unit
+from fenceline.accept.standins import AGENT as STANDIN
+from fenceline.accept.standins import PROGRAM, SERVER, TABLE, StandIn, fence_agent, unit
 from fenceline.importers.cibvalues import is_secret
 from fenceline.importers.fencedevices import IPMI
 from fenceline.importers.xmltree import Element
@@ -119,7 +121,9 @@ class CibWriter:
                 continue
             told = hosts(device)
             machines = [self._shape.layout.machine(host) for host in told]
-            if device.type in _IPMI and len(told) == 1 and machines[0]:
+            if device.id in self._shape.outlets.units:
+                self._plug(element, device)
+            elif device.type in _IPMI and len(told) == 1 and machines[0]:
                 self._reach(element, device, machines[0])
             else:
                 self._stand_in_device(element, device, [(host, machine) for host, machine in
@@ -133,6 +137,26 @@ class CibWriter:
                 pair.attributes["value"] = "@bmc-user@"
         self._fates.say(device.place, "kept", f"{device.id}: {device.type} reaches the virtual BMC of {machine}; its "
                                               "address, user and password are the fabric's own")
+
+    def _plug(self, element: Element, device: Primitive) -> None:
+        """A unit's device: the same outlets of a unit of ours, asked by the one agent that it knows."""
+        unit = self._shape.outlets.units[device.id]
+        element.attributes["type"] = AGENT
+        own = {"ip": f"@pdu {unit}@", "community": "@bmc-password@"}
+        for block in element.all("instance_attributes"):
+            block.children = [one for one in block.children if one.tag != "nvpair"
+                              or one.get("name").startswith("pcmk_")
+                              or one.get("name") in ("port", "plug", "power_wait", "delay")]
+        blocks = list(element.all("instance_attributes"))
+        if not blocks:
+            element.children.insert(0, Element("instance_attributes", {}, element.line))
+            blocks = element.children[:1]
+        blocks[0].children += [Element("nvpair", {"name": name, "value": value}, element.line)
+                               for name, value in own.items()]
+        kept = device.type == AGENT
+        self._fates.say(device.place, "kept" if kept else "stood in",
+                        f"{device.id}: {'' if kept else f'{device.type} is {AGENT} here: '}the same outlets of "
+                        f"the unit {unit} of ours; a node is off when all of its outlets are")
 
     def _stand_in_device(self, element: Element, device: Primitive, told: list[tuple[str, str]]) -> None:
         plugs = self._agents.setdefault(device.type, {})
@@ -233,7 +257,7 @@ class CibWriter:
             self.files[f"/etc/systemd/system/{one.type}.service"] = (unit(made), 0o644)
             self._fates.say(one.place, "stood in", f"{one.id}: as a unit")
         else:
-            self.files[f"/usr/lib/ocf/resource.d/{one.provider or 'heartbeat'}/{one.type}"] = (AGENT, 0o755)
+            self.files[f"/usr/lib/ocf/resource.d/{one.provider or 'heartbeat'}/{one.type}"] = (STANDIN, 0o755)
 
 
 def _find(root: Element, name: str) -> Element:

@@ -13,6 +13,7 @@ from fenceline.model.topology import Service, Topology
 from fenceline.stacks.offers import offers
 from fenceline.storage.drbd.resources import resource_of
 
+_CHAOS_S = 60
 #: The scenario that shows what a finding says, by the words of its ``shown_by``.
 SHOWS = (
     ("loses its power", "power-active"), ("hangs", "hang-active"), ("heartbeat links are cut", "split"),
@@ -84,7 +85,7 @@ def scenarios(topology: Topology, name: str, service: Service, budget: float) ->
 
 #: What can be said of a service that every node runs: nobody is its active node.
 _ON_ALL = ("power-active", "hang-active", "split", "one-link", "device-dead", "device-password", "device-slow",
-           "storage-path", "dark", "rolling", "clock", "full-disk", "overload", "stun")
+           "chaos", "storage-path", "dark", "rolling", "clock", "full-disk", "overload", "stun")
 
 
 def _on_all(one: Scenario, name: str) -> Scenario:
@@ -142,6 +143,9 @@ def _of_one(topology: Topology, name: str, service: Service, budget: float) -> I
     yield from _storage_faults(topology, name, within)
     yield from _whole_cluster(topology, name, whole, there)
     yield from _node_troubles(name, within)
+    yield Scenario("chaos", "A minute of whatever comes", (
+        f'When chaos of the profile "everything" runs for {_CHAOS_S} seconds, seed 1',
+        f"Then the cluster is whole again within {whole} seconds"))
 
 
 def _links(topology: Topology, name: str) -> Iterator[Scenario]:

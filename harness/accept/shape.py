@@ -17,6 +17,7 @@ from fenceline.accept.fencetimes import delays, is_sbd, msgwait
 from fenceline.accept.layout import QUORUM_HOST, Layout
 from fenceline.accept.mirrors import mirrors
 from fenceline.accept.original import Original
+from fenceline.accept.outlets import Outlets
 from fenceline.accept.placing import bonds, domain
 from fenceline.accept.standins import StandIn
 from fenceline.core.errors import FencelineError
@@ -43,6 +44,7 @@ class Shape:
         self.questions: list[tuple[str, str, str]] = []
         self.ids: dict[str, str] = {}
         self.layout = Layout(original, fates)
+        self.outlets = Outlets(self.cib, self.layout)
         self._ports = ports(original)
         self._volumes: dict[str, str] = {}
         #: {path: the file system there}
@@ -117,6 +119,7 @@ class Shape:
         told = {self.layout.names[name]: format_duration(wait) for name, wait in delays(self.original).items() if wait}
         if told and len(set(told.values())) + (len(told) < len(self.original.members)) > 1:
             found["delay"] = told
+        found |= self.outlets.fencing()
         if self._uses_sbd:
             found |= {"method": "sbd", "sbd": self._sbd(), "action": "reboot"}
         return found

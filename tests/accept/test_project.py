@@ -96,6 +96,26 @@ def test_what_can_not_run_is_stood_in_for_under_its_own_name():
     assert "host: @management quorum-host@" in project.files["adopted/corosync.conf"][0]
 
 
+def test_outlets_are_those_of_units_of_ours_and_levels_stay():
+    project = adopted("04-nfs-pair")
+    fencing = project.topology.fencing
+    assert fencing.levels == (("ipmi",), ("pdu-left", "pdu-right"))
+    assert fencing.pdus["pdu-left"].outlets == {3: "nas1", 4: "nas2"}
+    root = ET.fromstring(project.files["adopted/cib.xml"][0])
+    assert [(one.get("target"), one.get("devices")) for one in root.iter("fencing-level")] == [
+        ("nas1", "ipmi-nas1"), ("nas1", "pdu-left,pdu-right"), ("nas2", "ipmi-nas2"), ("nas2", "pdu-left,pdu-right")]
+    values = {pair.get("name"): pair.get("value") for pair in root.find(".//primitive[@id='pdu-left']").iter("nvpair")}
+    assert values["ip"] == "@pdu pdu-left@" and values["pcmk_delay_base"] == "nas1:6s;nas2:0s"
+
+
+def test_what_every_node_runs_is_a_service_of_all():
+    project = adopted("05-gfs2-three")
+    services = project.topology.services
+    assert {name: one.active for name, one in services.items()} == {"scratch": "all", "spool": "all"}
+    assert services["spool"].port == 8080
+    assert "vg_scratch" not in project.files["adopted/cib.xml"][0]
+
+
 def test_full_names_are_short_here_and_everywhere_the_same():
     project = adopted("03-mariadb-multipath")
     assert project.topology.cluster_nodes == ("db1", "db2")

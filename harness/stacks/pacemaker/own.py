@@ -2,7 +2,7 @@
 ``files/`` (laid over every member) and ``setup.sh`` (run there at boot, before any service).
 
 What only a running cluster knows stands in it as a marker: ``@bmc-user@``, ``@bmc-password@``, ``@bmc NODE@`` (the
-address of that node's BMC) and ``@management NODE@``.
+address of that node's BMC), ``@pdu UNIT@`` and ``@management NODE@``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import re
 from pathlib import Path
 
 from fenceline.guest.seed import Seed
-from fenceline.model.addressing import bmc_address, management_address
+from fenceline.model.addressing import bmc_address, management_address, pdu_address
 from fenceline.model.topology import Topology
 from fenceline.stacks.pacemaker.fencing import BMC_USER
 from fenceline.stacks.state import ClusterState
 
 CIB, COROSYNC, FILES, SETUP = "cib.xml", "corosync.conf", "files", "setup.sh"
-_MARKER = re.compile(r"@(bmc-user|bmc-password|(?:bmc|management) [A-Za-z0-9-]+)@")
+_MARKER = re.compile(r"@(bmc-user|bmc-password|(?:bmc|management|pdu) [A-Za-z0-9-]+)@")
 
 
 def text(topology: Topology, name: str, bmc_password: str) -> str | None:
@@ -47,6 +47,8 @@ def _filled(topology: Topology, told: str, bmc_password: str) -> str:
             return BMC_USER
         if word == "bmc-password":
             return bmc_password
+        if word == "pdu":
+            return str(pdu_address(topology, node)) if node in topology.fencing.pdus else match[0]
         if node not in topology.nodes:
             return match[0]
         return str(bmc_address(topology, node) if word == "bmc" else management_address(topology, node))
