@@ -6,8 +6,9 @@ import contextlib
 
 from fenceline.cluster.cluster import OWNER_WITHIN
 from fenceline.core.errors import ClusterError
+from fenceline.scenario.demands import NotInTime
 from fenceline.scenario.needs import injects
-from fenceline.scenario.scene import NotInTime, Scene
+from fenceline.scenario.scene import Scene
 from fenceline.steps.words import phrase, then, when
 
 

@@ -13,8 +13,9 @@ from fenceline.judge.promise import PROMISES
 from fenceline.machines.protocol import Power
 from fenceline.model.event import Event, is_fencing
 from fenceline.model.verdict import Verdict
+from fenceline.scenario.demands import NotInTime
 from fenceline.scenario.needs import needs
-from fenceline.scenario.scene import NotInTime, Scene
+from fenceline.scenario.scene import Scene
 from fenceline.stacks.state import ClusterState
 from fenceline.steps.words import phrase, then, when
 

@@ -15,7 +15,6 @@ from fenceline.faults import ActiveFault, lasts, make_fault
 from fenceline.judge.expectations import check
 from fenceline.judge.faultlog import impairments
 from fenceline.judge.history import build_history
-from fenceline.judge.host import LITTLE, host_took
 from fenceline.judge.settled import silent_for
 from fenceline.judge.verdict import judge
 from fenceline.model.event import Event
@@ -24,6 +23,7 @@ from fenceline.model.topology import Topology
 from fenceline.model.verdict import Finding, Judgement, Outage, Verdict
 from fenceline.scenario.anchors import Anchored, moment
 from fenceline.scenario.closing import become_whole, settle, undecided_without
+from fenceline.scenario.demands import Demands, NotInTime
 from fenceline.scenario.pool import ClusterPool
 from fenceline.scenario.roles import roles
 from fenceline.scenario.run import Run
@@ -318,132 +318,49 @@ class Scene:
 
     # -- expectations --------------------------------------------------------------------------------------
 
+    @property
+    def since_fault(self) -> Demands:
+        """What may be demanded, counted from the last fault as it is now."""
+        return Demands(self.run.log, self._cluster, self.last_fault_ns)
+
+    @property
+    def from_now(self) -> Demands:
+        """Likewise, counted from now."""
+        return Demands(self.run.log, self._cluster, self.clock.now_ns())
+
     def expect(self, predicate: Callable[[Event], bool], within: float, what: str) -> float:
         """Demands an event since the last fault; returns the seconds from the fault to it.
 
         Raises:
             AssertionError: it did not come within ``within`` seconds of the fault, or came too late: which.
         """
-        return (self.expect_event(predicate, within, what).t_ns - self.last_fault_ns) / 1e9
+        demands = self.since_fault
+        return (demands.event(predicate, within, what).t_ns - demands.begin_ns) / 1e9
 
     def expect_event(self, predicate: Callable[[Event], bool], within: float, what: str) -> Event:
         """As ``expect``, but returns the event."""
-        since = self.last_fault_ns
-        left = max(0.0, within - (self.clock.now_ns() - since) / 1e9)
-        try:
-            event, _ = self.run.log.wait_for(predicate, left, what, since)
-        except Timeout:
-            raise self._late(f"{what}: not within {within:g} s of the fault", within, since,
-                             self._comes(predicate, what, since)) from None
-        took = (event.t_ns - since) / 1e9
-        if took > within:
-            message = f"{what}: too late, after {took:.1f} s; {within:g} s were allowed"
-            raise self._verdict(message, within, since, event.t_ns)
-        self.cluster.progress(f"{what}: {took:.2f} s after the fault")
-        return event
+        return self.since_fault.event(predicate, within, what)
 
     def forbid(self, predicate: Callable[[Event], bool], seconds: float, what: str) -> None:
-        """Demands that no such event came since the last fault, nor comes in the next ``seconds``.
-
-        Raises:
-            AssertionError: it did.
-        """
-        try:
-            event, _ = self.run.log.wait_for(predicate, seconds, what, self.last_fault_ns)
-        except Timeout:
-            return
-        took = (event.t_ns - self.last_fault_ns) / 1e9
-        raise AssertionError(f"{what}, {took:.1f} s after the fault: {event.node or ''} {event.kind} {event.data}")
+        """Demands that no such event came since the last fault, nor comes in the next ``seconds``; see ``Demands``."""
+        self.since_fault.none(predicate, seconds, what)
 
     def expect_poll(self, condition: Callable[[], bool], within: float, what: str) -> float:
-        """Like ``expect`` for what no event announces; counted from the last fault.
-
-        Raises:
-            AssertionError: it was not so in time.
-            Undecided: it is so, but was not looked at in time.
-        """
-        def quietly() -> bool:
-            try:
-                return condition()
-            except FencelineError:
-                return False  # a cluster in the middle of a failover may not tell its state
-        begun = self._since_fault()
-        try:
-            self.cluster.poll(quietly, max(0.0, within - begun), what, NotInTime)
-        except NotInTime as error:
-            raise self._late(str(error), within, self.last_fault_ns, self._becomes(quietly, what)) from None
-        return self._in_time(begun, within, what)
+        """Like ``expect`` for what no event announces; see ``Demands.becomes``."""
+        return self.since_fault.becomes(condition, within, what)
 
     def expect_broken(self, promise: str, within: float) -> None:
-        """Demands that the log shows ``promise`` to have been broken at a moment before ``within`` seconds after the
-        last fault were over.
-
-        Raises:
-            AssertionError: it was not, or later.
-            Undecided: neither, but the host took so much of that time as decides.
-        """
-        found: list[Finding] = []
-
-        def is_broken() -> bool:
-            found[:] = [self.finding(promise)]
-            return found[0].verdict is Verdict.FAIL
-        what = f"the promise {promise!r} to break"
-        try:
-            self.cluster.poll(is_broken, max(0.0, within - self._since_fault()), what, NotInTime)
-        except NotInTime as error:
-            raise self._late(str(error), within, self.last_fault_ns, self._becomes(is_broken, what)) from None
-        took = max(0.0, (found[0].at_ns - self.last_fault_ns) / 1e9)  # an outage begins with what was answered before
-        if took > within:
-            raise self._verdict(f"waited for {what}: it did too late, after {took:.1f} s; {within:g} s were allowed",
-                                within, self.last_fault_ns, found[0].at_ns)
-        self.cluster.progress(f"{promise}: broken {took:.2f} s after the fault")
-
-    def _since_fault(self) -> float:
-        return (self.clock.now_ns() - self.last_fault_ns) / 1e9
-
-    def _in_time(self, begun: float, within: float, what: str) -> float:
-        """The seconds from the last fault to now, when ``what`` was found to be so, if they are not more than
-        ``within``; the first look was at ``begun``."""
-        took = self._since_fault()
-        if begun > within:
-            raise Undecided(f"{what}: it is so {took:.1f} s after the fault; whether it was so within {within:g} s "
-                            "can't be told, as the steps before this one took longer than that: put it earlier")
-        if took > within:
-            raise self._verdict(f"{what}: seen only after {took:.1f} s; {within:g} s were allowed", within,
-                                self.last_fault_ns, self.clock.now_ns())
-        self.cluster.progress(f"{what}: {took:.2f} s after the fault")
-        return took
+        """Demands that the log shows ``promise`` to have been broken in time; see ``Demands.broken``."""
+        self.since_fault.broken(promise, within, lambda: self.finding(promise))
 
     def expect_no_more(self, predicate: Callable[[int], Callable[[Event], bool]], within: float, quiet: float,
                        what: str) -> float:
-        """Demands a time of ``quiet`` seconds without an event that satisfies ``predicate(since its begin)``, which
-        begins within ``within`` seconds of the last fault. Returns the seconds from the fault to its begin.
-
-        Raises:
-            AssertionError: the events went on.
-        """
-        begin = self.last_fault_ns
-        while (begin - self.last_fault_ns) / 1e9 <= within:
-            try:
-                left = max(0.0, quiet - (self.clock.now_ns() - begin) / 1e9)
-                event, _ = self.run.log.wait_for(predicate(begin), left, what, begin)
-            except Timeout:
-                return (begin - self.last_fault_ns) / 1e9
-            begin = max(event.t_ns, event.data.get("sent_ns", 0) + 1)
-        raise AssertionError(f"{what}: not within {within:g} s of the fault")
+        """Demands a time of ``quiet`` seconds without such an event; see ``Demands.no_more``."""
+        return self.since_fault.no_more(predicate, within, quiet, what)
 
     def expect_from_now(self, predicate: Callable[[Event], bool], within: float, what: str) -> None:
-        """Demands an event in the next ``within`` seconds.
-
-        Raises:
-            AssertionError: it did not come.
-            Undecided: neither, but the host took so much of that time as decides.
-        """
-        since = self.clock.now_ns()
-        try:
-            self.run.log.wait_for(predicate, within, what, since)
-        except Timeout as error:
-            raise self._late(error.message, within, since, self._comes(predicate, what, since)) from None
+        """Demands an event in the next ``within`` seconds; see ``Demands.comes``."""
+        self.from_now.comes(predicate, within, what)
 
     def expect_reply_now(self, service: str, node: str | None = None) -> None:
         """Demands that ``node``, or anybody, answers for ``service`` what is asked from now on, within 2 s.
@@ -459,71 +376,12 @@ class Scene:
         self.expect_from_now(good, 2.0, f"{service} answered{f' by {node}' if node else ''}")
 
     def forbid_from_now(self, predicate: Callable[[int], Callable[[Event], bool]], seconds: float, what: str) -> None:
-        """Demands that no event satisfies ``predicate(now)`` in the next ``seconds``.
-
-        Raises:
-            AssertionError: one did.
-        """
-        since = self.clock.now_ns()
-        try:
-            event, waited = self.run.log.wait_for(predicate(since), seconds, what, since)
-        except Timeout:
-            return
-        raise AssertionError(f"{what}, {waited:.1f} s after this step began: {event.data}")
+        """Demands that no event satisfies ``predicate(now)`` in the next ``seconds``; see ``Demands.comes_not``."""
+        self.from_now.comes_not(predicate, seconds, what)
 
     def expect_whole(self, within: float) -> float:
-        """Demands a whole cluster: all members, all resources, all answering; counted from the last fault or heal.
-
-        Raises:
-            AssertionError: it was not whole in time.
-            Undecided: it is whole, but was not looked at in time.
-        """
-        begun = self._since_fault()
-        try:
-            self.cluster.wait_whole(max(0.0, within - begun))
-        except ClusterError as error:
-            raise self._late(error.message, within, self.last_fault_ns, self._becomes(
-                lambda: not self.cluster.problems(), "the cluster whole")) from error
-        return self._in_time(begun, within, "the cluster whole")
-
-    # -- what the host took --------------------------------------------------------------------------------
-
-    def _verdict(self, message: str, within: float, begin_ns: int, end_ns: int) -> FencelineError | AssertionError:
-        """What to raise where ``message`` says that something took from ``begin_ns`` to ``end_ns``, which is longer
-        than ``within`` seconds: the cluster's failure, unless the host took so much of it as decides."""
-        took, host = (end_ns - begin_ns) / 1e9, host_took(self.run.log.events(), begin_ns, end_ns)
-        if took - host <= within:
-            return Undecided(f"{message}; but for {host:.1f} s of {took:.1f} s machines that had something to do "
-                             "waited for a CPU of the host")
-        return NotInTime(f"{message} (the host took {host:.1f} s of {took:.1f} s)" if host >= LITTLE else message)
-
-    def _late(self, message: str, within: float, begin_ns: int, is_so: Callable[[float], bool]
-              ) -> FencelineError | AssertionError:
-        """As ``_verdict``, where it has not happened yet. While the host may be all that kept it from that, it is
-        waited for (``is_so``, for so many seconds), but no longer than as long again: on a host that runs the machines
-        it never is."""
-        while True:
-            found = self._verdict(message, within, begin_ns, self.clock.now_ns())
-            if isinstance(found, AssertionError) or (self.clock.now_ns() - begin_ns) / 1e9 > 2 * within or is_so(0.5):
-                return found
-
-    def _comes(self, predicate: Callable[[Event], bool], what: str, since_ns: int) -> Callable[[float], bool]:
-        def is_so(seconds: float) -> bool:
-            try:
-                self.run.log.wait_for(predicate, seconds, what, since_ns)
-            except Timeout:
-                return False
-            return True
-        return is_so
-
-    def _becomes(self, condition: Callable[[], bool], what: str) -> Callable[[float], bool]:
-        def is_so(seconds: float) -> bool:
-            try:
-                self.cluster.poll(condition, seconds, what, NotInTime)
-            except NotInTime:
-                return False
-            return True
-        return is_so
+        """Demands a whole cluster: all members, all resources, all answering; see ``Demands.whole``."""
+        return self.since_fault.whole(within)
 
     # -- the judge, asked in between -----------------------------------------------------------------------
 
@@ -552,7 +410,3 @@ class Scene:
         """What the clients of ``service`` lost so far."""
         found = judge(self.run.log.events(), self.cluster.topology).outages
         return [outage for outage in found if outage.service == service]
-
-
-class NotInTime(AssertionError):
-    """A promise about time was broken."""
