@@ -439,6 +439,7 @@ def _add_accept(words: _Words) -> None:
     )
     accept.add_argument("--only", metavar="WORDS", help="the scenarios that these words choose, as pytest's -k")
     accept.add_argument("--driver", help="where machines come from (default: auto)")
+    accept.add_argument("--pdf", action="store_true", help="print the report as a PDF, too, by Chromium")
     accept.add_argument("--runs", metavar="DIR", help="run nothing: write the report of the runs that are there")
 
 

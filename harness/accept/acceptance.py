@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from fenceline.reports.acceptance import Row, acceptance_page, read_row, sentenc
 
 TOLD, FEATURE, PAGE = "adoption.json", "features/acceptance.feature", "report.html"
 _RUNS = "runs"
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+_PRINTED_WITHIN = 120.0  # s
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,28 @@ def write_report(project: Path, folder: Path, wanted: int | None = None) -> Acce
     return Acceptance(page, sentence(told["topology"], rows, count, mistakes, told["budget"]),
                       decided and not mistakes and all(row.verdict is Verdict.PASS for row in rows),
                       decided or any(row.verdict is Verdict.FAIL for row in rows))
+
+
+def write_pdf(page: Path) -> Path:
+    """The report as a PDF beside it, printed by Chromium.
+
+    Raises:
+        FencelineError: there is no Chromium, or it did not print.
+    """
+    browser = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        raise FencelineError(f"there is no Chromium ({', '.join(_BROWSERS)}) that could print {page} as a PDF: print it "
+                             "from any browser")
+    target = page.with_suffix(".pdf")
+    try:
+        done = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",
+                               f"--print-to-pdf={target.absolute()}", page.absolute().as_uri()], capture_output=True,
+                              text=True, check=False, timeout=_PRINTED_WITHIN)
+    except subprocess.TimeoutExpired as error:
+        raise FencelineError(f"{browser} did not print {page} within {_PRINTED_WITHIN:g} s") from error
+    if done.returncode or not target.is_file():
+        raise FencelineError(f"{browser} did not print {page}", done.stderr[-500:])
+    return target
 
 
 def _rows(folder: Path, told: dict[str, Any]) -> list[Row]:

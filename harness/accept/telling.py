@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fenceline.accept.adopted import Project
-from fenceline.accept.fate import Kind, without_secrets
+from fenceline.accept.fate import Kind
 
 _WORDS: tuple[tuple[Kind, str], ...] = (("kept", "Kept"), ("translated", "Translated"), ("stood in", "Stood in for"),
                                         ("left out", "Left out"))
@@ -50,7 +50,7 @@ def telling(project: Project) -> str:
         lines += [f"{number:4}  {kind:10}  {text.rstrip()}{f'  <- {why}' if kind not in ('kept', 'comment') else ''}"
                   for number, text, kind, why in project.fates.lines(file)]
         lines += ["```", ""]
-    return "\n".join(without_secrets(line) if line.startswith("- ") else line for line in lines)
+    return "\n".join(lines)
 
 
 def _promised(project: Project) -> list[str]:

@@ -39,7 +39,7 @@ def accept(args: argparse.Namespace) -> int:
     Raises:
         FencelineError: this is no adopted project.
     """
-    from fenceline.accept.acceptance import new_folder, read_told, run, write_report
+    from fenceline.accept.acceptance import new_folder, read_told, run, write_pdf, write_report
 
     project = Path.cwd()
     read_told(project)
@@ -52,4 +52,6 @@ def accept(args: argparse.Namespace) -> int:
     found = write_report(project, folder)
     print(found.sentence)
     print(found.page)
+    if args.pdf:
+        print(write_pdf(found.page))
     return 0 if found.accepted else 1 if found.is_decided else 2

@@ -116,3 +116,23 @@ def test_what_was_judged_is_what_the_report_says(project):
     verdict = json.loads(judgement_to_json(judge_folder(folder)))["verdict"]
     page = acceptance.write_report(project, base, wanted=1).page.read_text()
     assert f"<td>{verdict}</td>" in page
+
+
+def test_a_pdf_needs_a_browser_that_prints(project, monkeypatch, tmp_path):
+    page = acceptance.write_report(project, project / "reports" / "a").page
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(FencelineError, match="no Chromium"):
+        acceptance.write_pdf(page)
+    browser = tmp_path / "bin" / "chromium"
+    browser.parent.mkdir()
+    browser.write_text("#!/bin/sh\nexit 1\n")
+    browser.chmod(0o755)
+    with pytest.raises(FencelineError, match="did not print"):
+        acceptance.write_pdf(page)
+    browser.write_text('#!/bin/sh\nfor a; do case $a in --print-to-pdf=*) : > "${a#*=}";; esac; done\n')
+    assert acceptance.write_pdf(page) == page.with_suffix(".pdf")
+
+
+def test_our_own_words_are_no_secret(project):
+    text = (project / "adoption.md").read_text()
+    assert "address, user and password are the fabric's own" in text
