@@ -111,8 +111,8 @@ def write_pdf(page: Path) -> Path:
     """
     browser = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
-        raise FencelineError(f"there is no Chromium ({', '.join(_BROWSERS)}) that could print {page} as a PDF: print it "
-                             "from any browser")
+        raise FencelineError(f"there is no Chromium ({', '.join(_BROWSERS)}) that could print {page} as a PDF: print "
+                             "it from any browser")
     target = page.with_suffix(".pdf")
     try:
         done = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",

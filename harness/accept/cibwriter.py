@@ -6,7 +6,8 @@ import re
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from fenceline.accept.cibview import Primitive, copied
+from fenceline.accept.advice import advised
+from fenceline.accept.cibview import DEFAULT_TIMEOUT, Primitive, copied
 from fenceline.accept.fate import Fates
 from fenceline.accept.fencetimes import fencing_seconds, hosts, is_sbd
 from fenceline.accept.outlets import AGENT
@@ -40,6 +41,7 @@ class CibWriter:
         self._agents: dict[str, dict[str, str]] = {}
         self._waits: dict[str, float] = {}
         root = copied(self._cib.original)
+        self._operations(root)
         self._devices(root)
         self._addresses(root)
         self._filesystems(root)
@@ -110,6 +112,23 @@ class CibWriter:
                 give(one, one.get("id") or prefix)
         for tag, section in sections.items():
             give(section, {"crm_config": "cib-bootstrap-options"}.get(tag, tag))
+
+    def _operations(self, root: Element) -> None:
+        """Every operation has an interval, as the schema wants it; what pcs makes has its agent's own, too."""
+        for one in self._cib.primitives:
+            element = _find(root, one.id)
+            block = next(element.all("operations"), None)
+            if self._cib.by_pcs and one.kind != "stonith":
+                if block is None:
+                    block = Element("operations", {}, element.line)
+                    element.children.append(block)
+                for action, interval in (("start", "0s"), ("stop", "0s"), ("monitor", "10s")):
+                    if not any(op.get("name") == action for op in block.children):
+                        block.children.append(Element("op", {
+                            "name": action, "interval": interval,
+                            "timeout": f"{advised(one.agent, action) or DEFAULT_TIMEOUT:g}s"}, element.line))
+            for op in (op for each in element.all("operations") for op in each.all("op")):
+                op.attributes.setdefault("interval", "0s")
 
     # what is put in the place of what
 

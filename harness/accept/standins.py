@@ -160,13 +160,20 @@ def fence_agent(name: str, plugs: dict[str, str], wait: float) -> str:
 #!/bin/sh
 # Fenceline's stand-in for {name}: the same device, with the virtual BMCs behind it
 action=reboot plug=
-while IFS='=' read -r key value; do
-    case $key in
-    action|option) action=$value ;;
-    port|plug) plug=$value ;;
-    nodename) [ -n "$plug" ] || plug=$value ;;
-    esac
-done
+if [ $# -gt 0 ]; then
+    while [ $# -gt 1 ]; do
+        case $1 in -o|--action) action=$2 ;; -n|--plug) plug=$2 ;; esac
+        shift
+    done
+else
+    while IFS='=' read -r key value; do
+        case $key in
+        action|option) action=$value ;;
+        port|plug) plug=$value ;;
+        nodename) [ -n "$plug" ] || plug=$value ;;
+        esac
+    done
+fi
 H=
 case $plug in
 {cases}

@@ -108,6 +108,22 @@ def test_outlets_are_those_of_units_of_ours_and_levels_stay():
     assert values["ip"] == "@pdu pdu-left@" and values["pcmk_delay_base"] == "nas1:6s;nas2:0s"
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name[:2] not in ("08", "09", "10")])
+def test_every_operation_has_an_interval_and_every_element_an_id_of_its_own(name):
+    root = ET.fromstring(adopted(name).files["adopted/cib.xml"][0])
+    assert all(one.get("interval") and one.get("name") for one in root.iter("op"))
+    ids = [one.get("id") for one in root.iter() if one.tag not in ("resource_ref", "obj_ref", "role") and one.get("id")]
+    assert len(set(ids)) == len(ids)
+    named = ("nvpair", "op", "rule", "expression", "resource_set")
+    assert all(one.get("id") for one in root.iter() if one.tag in named)
+
+
+def test_what_pcs_makes_has_its_agents_own_operations():
+    root = ET.fromstring(adopted("04-nfs-pair").files["adopted/cib.xml"][0])
+    told = {op.get("name"): op.get("timeout") for op in root.find(".//primitive[@id='nas_fs_home']").iter("op")}
+    assert told == {"monitor": "40s", "start": "60s", "stop": "60s"}
+
+
 def test_what_every_node_runs_is_a_service_of_all():
     project = adopted("05-gfs2-three")
     services = project.topology.services
