@@ -63,11 +63,13 @@ class _Agent(InGuest):
     def _folder(self) -> str:
         return f"/run/fenceline-agent-{self.service}"
 
-    def _program(self, file: str) -> str:
-        # Pacemaker says which of the agent's resources it means; where nobody does, the agent has only one
+    def _program(self, file: str, topology: Topology) -> str:
+        # Pacemaker says which of the agent's resources it means; where nobody does, the agent has only one. What a
+        # cluster's own configuration calls it is not known: all that have this agent fail
+        which = "*" if topology.stack.runs_own_configuration else f"{self.service}-daemon*|{self.service}-resource*"
         return f"""#!/bin/sh
 case ${{OCF_RESOURCE_INSTANCE:-{self.service}-daemon}} in
-{self.service}-daemon*)
+{which})
     case $1 in
     {self.action}) r=1; {self._effect()} ;;
     fenceline) r={_PROBED}; {self._effect()}; exit {_PROBED} ;;
@@ -78,9 +80,10 @@ exec {self._folder}/{file.rpartition("/")[2]} "$@"
 
     def inject(self, cluster: Cluster) -> None:
         file, folder = self._file(cluster), self._folder
+        program = shlex.quote(self._program(file, cluster.topology))
         done = cluster.session(self.node).run(
             f"! grep -q ' {file} ' /proc/mounts || exit 3; mkdir -p {folder} && cp -p {file} {folder}/ && "
-            f"printf %s {shlex.quote(self._program(file))} > {folder}/program && chmod 755 {folder}/program && "
+            f"printf %s {program} > {folder}/program && chmod 755 {folder}/program && "
             f"mount --bind {folder}/program {file}", within=20, check=False)
         if not done.ok:
             raise FaultError(f"the agent of {self.service} on {self.node} has such a fault already" if done.status == 3

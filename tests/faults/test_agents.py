@@ -58,13 +58,14 @@ def test_one_that_can_not_be_replaced(cluster, status, words):
         cluster.faults.inject(make_fault(FAILS[0], node=NODE, **FAILS[1]))
 
 
-def own_agent(tmp_path, fault):
+def own_agent(tmp_path, fault, topology=None):
     """The program of ``fault`` in front of an agent that says what it was told."""
     agent = tmp_path / "nginx"
     agent.write_text("#!/bin/sh\necho \"the real one: $1\"\n[ $1 != fenceline ] || exit 3\n")
     agent.chmod(0o755)
     program = tmp_path / "program"
-    program.write_text(fault._program("/x/nginx").replace("/run/fenceline-agent-web/", f"{tmp_path}/"))
+    text = fault._program("/x/nginx", topology or load_topology("web-iscsi"))
+    program.write_text(text.replace("/run/fenceline-agent-web/", f"{tmp_path}/"))
     program.chmod(0o755)
 
     def run(action, instance="web-daemon"):
@@ -83,6 +84,15 @@ def test_only_its_action_and_its_service_fail(tmp_path, action):
     for one in (other, "monitor", "meta-data"):
         assert run(one) == (0, f"the real one: {one}")
     assert run(action, "mail-daemon") == (0, f"the real one: {action}")
+
+
+def test_a_declared_daemon_and_one_of_a_clusters_own_configuration_fail_too(tmp_path):
+    fault = make_fault("agent-fails", node=NODE, service="web", action="start")
+    assert own_agent(tmp_path, fault)("start", "web-resource-2") == (1, "")
+    web = load_topology("web-iscsi")
+    own = web.model_copy(update={"stack": web.stack.model_copy(update={"config": "/x"})})
+    run = own_agent(tmp_path, fault, own)
+    assert run("start", "p-apache") == (1, "") and run("stop", "p-apache") == (0, "the real one: stop")
 
 
 def test_a_slow_one_does_it_in_the_end(tmp_path):
