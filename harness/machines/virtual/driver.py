@@ -88,6 +88,11 @@ class VirtualMachine:
     def name(self) -> str:
         return self.spec.name
 
+    @property
+    def pid(self) -> int | None:
+        """Of its kernel, which leads the group of all its processes; None while it is off."""
+        return self._kernel.pid
+
     def disk(self, number: int) -> Disk:
         """Its disk ``number``, from 0: root, seed, and what follows."""
         return self._kernel.disks()[number]
