@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from socket import inet_aton, inet_ntoa
 
 from fenceline.machines.virtual.calendar import Calendar
 from fenceline.machines.virtual.frames import Frame, checksum
@@ -78,7 +78,7 @@ class Host(Port):
         """Sends an IPv4 packet; without knowing the neighbour it is asked for first."""
         self._identification = (self._identification + 1) & 0xFFFF
         head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), self._identification, 0x4000, 64, protocol, 0,
-                           IPv4Address(source).packed, IPv4Address(target).packed)
+                           inet_aton(source), inet_aton(target))
         packet = head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + body
         neighbour = self.neighbours.setdefault(target, Neighbour())
         if neighbour.mac is None:
@@ -132,7 +132,7 @@ class Host(Port):
 
     def _take_arp(self, data: bytes) -> None:
         operation, mac, sender, _, target = struct.unpack("!H6s4s6s4s", data[20:42])
-        sender_ip, target_ip = str(IPv4Address(sender)), str(IPv4Address(target))
+        sender_ip, target_ip = inet_ntoa(sender), inet_ntoa(target)
         if sender != bytes(4):
             if operation == _ARP_REQUEST and target_ip in self.addresses:
                 self.neighbours.setdefault(sender_ip, Neighbour())
@@ -144,7 +144,7 @@ class Host(Port):
         begin, total = (packet[0] & 15) * 4, int.from_bytes(packet[2:4], "big")
         if packet[0] >> 4 != 4 or checksum(packet[:begin]):
             return
-        source, target = str(IPv4Address(packet[12:16])), str(IPv4Address(packet[16:20]))
+        source, target = inet_ntoa(packet[12:16]), inet_ntoa(packet[16:20])
         # a length of 0: a packet that its sender's card was to cut
         body = packet[begin:total] if total else packet[begin:]
         if target not in self.addresses:
@@ -177,9 +177,9 @@ class Host(Port):
 
 def pseudo_header(source: str, target: str, protocol: int, length: int) -> bytes:
     """What the checksums of UDP and TCP include beside the packet."""
-    return IPv4Address(source).packed + IPv4Address(target).packed + struct.pack("!BBH", 0, protocol, length)
+    return inet_aton(source) + inet_aton(target) + struct.pack("!BBH", 0, protocol, length)
 
 
 def _arp(operation: int, mac: bytes, ip: str, target_mac: bytes, target: str) -> bytes:
-    return struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, operation, mac, IPv4Address(ip).packed, target_mac,
-                       IPv4Address(target).packed)
+    return struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, operation, mac, inet_aton(ip), target_mac,
+                       inet_aton(target))

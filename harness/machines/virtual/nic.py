@@ -15,7 +15,8 @@ from fenceline.machines.virtual.vhost import Device
 # VIRTIO_NET_F_: CSUM, GUEST_CSUM, MAC, GUEST_TSO4, HOST_TSO4, MRG_RXBUF, STATUS
 _FEATURES = sum(1 << bit for bit in (0, 1, 5, 7, 11, 15, 16))
 _RECEIVE, _SEND = 0, 1
-_TOLD_AFTER = 1_000  # ns until the card tells that it has sent
+_TOLD_AFTER = 1_000  # ns until the card looks at the room that it was given
+_SENT_AFTER = 50_000  # ns until it tells that it has sent, once for all that it did in that time: an interrupt is dear
 _WAITING = 1000  # frames that wait for the guest to make room; what comes then is lost
 
 
@@ -30,6 +31,7 @@ class NetworkCard(Device, Port):
         self.mac = bytes.fromhex(mac.replace(":", ""))
         self.lost = 0
         self._waiting: deque[Frame] = deque()
+        self._is_telling = False
         Port.__init__(self, name)
         Device.__init__(self, calendar, name, path)
         self.switch = switch
@@ -46,6 +48,7 @@ class NetworkCard(Device, Port):
 
     def unplugged(self) -> None:
         self._waiting.clear()
+        self._is_telling = False
 
     def kicked(self, ring: int) -> None:
         if ring == _RECEIVE:  # there is room again
@@ -59,7 +62,13 @@ class NetworkCard(Device, Port):
             self.give(sending, head, 0)
             if len(data) > HEADER.size + 14:
                 self.switch.send(self, Frame(data[HEADER.size:], data[:HEADER.size]))
-        self.after(_TOLD_AFTER, lambda: self.call(_SEND))
+        if not self._is_telling:
+            self._is_telling = True
+            self.after(_SENT_AFTER, self._tell_sent)
+
+    def _tell_sent(self) -> None:
+        self._is_telling = False
+        self.call(_SEND)
 
     def deliver(self, frame: Frame) -> None:
         if not self.is_up or not self.is_ready(_RECEIVE):
