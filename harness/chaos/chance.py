@@ -21,6 +21,10 @@ class Chance:
         """True in ``share`` (0 to 1) of the cases."""
         return self._rng.random() < share
 
+    def share(self) -> float:
+        """A number from 0 to 1, each as likely as the others."""
+        return self._rng.random()
+
     def below(self, count: int) -> int:
         """A whole number from 0 to ``count`` - 1."""
         return min(int(self._rng.random() * count), count - 1)

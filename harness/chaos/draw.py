@@ -145,7 +145,10 @@ class Repertoire:
         fail-over that one of those ``found`` may begin."""
         begins = [draft.action.at for draft in found if draft.loses and draft.action.at is not None] if guided else []
         if begins and chance.is_so(_INTO_FAILOVER):
-            at = round(chance.one_of(begins) + chance.between(0.1, self._patience_s + _FENCES_S + _TAKES_OVER_S), 1)
+            # each part of it as likely as the others, however short it is
+            edges = (0.1, self._patience_s, self._patience_s + _FENCES_S, self._patience_s + _FENCES_S + _TAKES_OVER_S)
+            part = chance.below(len(edges) - 1)
+            at = round(chance.one_of(begins) + edges[part] + chance.share() * (edges[part + 1] - edges[part]), 1)
             if at < length:
                 return {"at": at}
         share = self.profile.anchored and (_AT_MOMENT if guided else self.profile.anchored)
@@ -271,7 +274,9 @@ class Repertoire:
     def _fits(self, taken: Taken, others: Sequence[Taken]) -> bool:
         """Whether one more may be taken beside ``others``."""
         beside = [other for other in others if other.overlaps(taken)]
-        if sum(other.begin < taken.end and taken.begin < other.end for other in others) >= self.profile.at_once:
+        # what waits for a moment is in force for a while, nobody knows when: it is counted among its like
+        alike = [other for other in others if math.isinf(other.over) is math.isinf(taken.over)]
+        if sum(other.begin < taken.end and taken.begin < other.end for other in alike) >= self.profile.at_once:
             return False
         if any(taken.clashes(other) for other in others):
             return False

@@ -95,8 +95,8 @@ class Ledger:
     @property
     def next_number(self) -> int:
         """Of the first episode that was not begun."""
-        return (self._db.execute("SELECT max(number) FROM episode").fetchone()[0] or -1) + 1 if self._db.execute(
-            "SELECT count(*) FROM episode").fetchone()[0] else 0
+        last = self._db.execute("SELECT max(number) FROM episode").fetchone()[0]
+        return 0 if last is None else last + 1
 
     def close(self) -> None:
         """Closes the file."""
