@@ -13,6 +13,7 @@ from typing import Any
 
 from fenceline.model import damage
 from fenceline.model.cost import Cost
+from fenceline.model.fencing import IPMI
 from fenceline.model.storage import STORAGE
 from fenceline.model.topology import Topology
 
@@ -159,9 +160,9 @@ _SAY: dict[str, Say] = {
     "drbd-disk-failure": _without_replica, "drbd-resync": _without_replica, "drbd-split-brain": _nothing,
     "drbd-link-cut": lambda t, p: STORAGE["drbd"].replication_lost(t, p["resource"]),
     "expected-votes": lambda t, p: Cost(votes=p["votes"]),
-    "fence-device-dead": lambda t, p: Cost(unfenceable=frozenset({p["node"]})),
+    "fence-device-dead": lambda t, p: damage.device_out(t, p["node"], IPMI),
     "fence-device-lies": _nothing,
-    "fence-device-password": lambda t, p: Cost(unfenceable=frozenset({p["node"]})),
+    "fence-device-password": lambda t, p: damage.device_out(t, p["node"], IPMI),
     "fence-device-slow": lambda t, p: damage.device_late(t, p["seconds"]),
     "fence-device-wrong-node": lambda t, p: Cost(victims=frozenset({p["other"]})),
     "fence-watchdog-dead": _nothing,
