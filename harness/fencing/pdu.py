@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fenceline.core.clock import Task
 from fenceline.core.errors import HostError
 from fenceline.fencing import snmp
 from fenceline.machines.protocol import Machine, Power
@@ -49,7 +50,7 @@ class PduRack:
         self._on = dict.fromkeys(self._fed, True)
         self._dead: set[str] = set()
         self._lock = threading.Lock()  # one switching at a time: two outlets of one node may be told at once
-        self._workers: set[threading.Thread] = set()
+        self._workers: set[Task] = set()
         self._sockets: dict[str, socket.socket] = {}
         self._loop = ObserverLoop(log, source="bmc") if self._fed else None
         try:
@@ -94,7 +95,9 @@ class PduRack:
         for sock in self._sockets.values():
             sock.close()
         for worker in list(self._workers):
-            worker.join(_CLOSE_PATIENCE)
+            if not worker.join(_CLOSE_PATIENCE):
+                self._log.record("scenario", None, "broken",
+                                 {"reason": f"a power distribution unit's switching hangs: {worker.name}"})
 
     def _receive(self, unit: str, sock: socket.socket) -> None:
         try:
@@ -123,15 +126,11 @@ class PduRack:
             return False
 
         def work() -> None:
-            try:
-                with self._lock:
-                    self._switch((unit, name[-1]), value == _ON, client)
-            finally:
-                self._workers.discard(threading.current_thread())
+            with self._lock:
+                self._switch((unit, name[-1]), value == _ON, client)
 
-        worker = threading.Thread(target=work, daemon=True, name=f"pdu-{unit}-{name[-1]}")
-        self._workers.add(worker)
-        worker.start()
+        worker = Task(self._log.clock, work, f"pdu-{unit}-{name[-1]}")
+        self._workers = {one for one in self._workers if one.is_alive} | {worker}
         return True
 
     def _switch(self, outlet: Outlet, on: bool, client: str) -> None:

@@ -38,8 +38,8 @@ def cluster(bench):  # noqa: F811
         return bench.machines[node].power() is Power.ON
 
     return SimpleNamespace(bmcs=bench.rack, fabric=bench.fabric, topology=bench.topology, log=bench.log,
-                           bmc_password="secret", machine=bench.machines.__getitem__, is_running=is_running,
-                           power_on=power_on, boot_deadline=2.0)
+                           clock=bench.log.clock, bmc_password="secret", machine=bench.machines.__getitem__,
+                           is_running=is_running, power_on=power_on, boot_deadline=2.0)
 
 
 @pytest.mark.parametrize(("name", "parameters", "mode"), FAULTS, ids=NAMES)

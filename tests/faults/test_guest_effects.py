@@ -62,8 +62,8 @@ def cluster():
         pass
     for node in topology.nodes:  # its agent ticks whenever somebody might wait for it
         log.record("guest", node, "tick", {}, t_ns=2**62)
-    return SimpleNamespace(topology=topology, log=log, guests=guests, session=guests.__getitem__, poll=poll,
-                           boot_deadline=1.0, is_running=lambda node: True, faults=Faults(),
+    return SimpleNamespace(topology=topology, log=log, clock=log.clock, guests=guests, session=guests.__getitem__,
+                           poll=poll, boot_deadline=1.0, is_running=lambda node: True, faults=Faults(),
                            machine=lambda node: SimpleNamespace(power=lambda: Power.ON),
                            stack=SimpleNamespace(name="pacemaker", daemons={"corosync": "corosync"}))
 

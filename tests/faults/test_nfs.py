@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from fenceline.core.clock import HostClock
 from fenceline.core.errors import FaultError
 from fenceline.faults import make_fault, nfs
 from fenceline.judge import build_history
@@ -32,8 +33,8 @@ def cluster(monkeypatch):
     guests = {node: Guest(None, node) for node in TOPOLOGY.nodes}
     monkeypatch.setattr(nfs, "answers", lambda cluster, address: cluster.is_answering)
     return SimpleNamespace(
-        topology=TOPOLOGY, guests=guests, session=guests.__getitem__, poll=poll, is_running=lambda node: True,
-        boot_deadline=1.0,
+        topology=TOPOLOGY, clock=HostClock(), guests=guests, session=guests.__getitem__, poll=poll,
+        is_running=lambda node: True, boot_deadline=1.0,
         holdings_of=lambda node: ["mount /var/www/html"] if node == "node1" else [], is_answering=True)
 
 
@@ -140,7 +141,7 @@ def test_an_answer_to_a_null_call(monkeypatch, answer, wanted):
             peer.sendall(answer)
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    cluster = SimpleNamespace(fabric=SimpleNamespace(tcp_socket=socket.socket))
+    cluster = SimpleNamespace(clock=HostClock(), fabric=SimpleNamespace(tcp_socket=socket.socket))
     assert nfs.answers(cluster, "127.0.0.1") is wanted
     thread.join(2)
     server.close()

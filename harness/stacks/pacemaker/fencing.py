@@ -15,6 +15,7 @@ from fenceline.stacks.pacemaker.elements import attributes, location, operation
 
 BMC_USER = "fenceline"
 _PILL = "fence-sbd"
+_LOOK = 60.0  # s that a look at a unit may take
 
 
 def add_devices(resources: ET.Element, constraints: ET.Element, topology: Topology, password: str) -> None:
@@ -65,7 +66,7 @@ def _devices(topology: Topology, node: str, password: str) -> Iterator[tuple[str
         if unit in fencing.devices:
             yield f"fence-{node}-{unit}-{outlet}", "fence_apc_snmp", {
                 "ip": str(pdu_address(topology, unit)), "community": password, "port": str(outlet),
-                **common, **_waits(topology, node, unit), **fencing.extra.get(unit, {})}
+                "pcmk_monitor_timeout": f"{_LOOK:g}s", **common, **_waits(topology, node, unit), **fencing.extra.get(unit, {})}
 
 
 def _waits(topology: Topology, node: str, device: str) -> dict[str, str]:
@@ -86,5 +87,8 @@ def _device(resources: ET.Element, topology: Topology, name: str, agent: str, pa
     primitive = ET.SubElement(resources, "primitive", {"id": name, "class": "stonith", "type": agent})
     attributes(primitive, "instance_attributes", f"{name}-parameters", parameters)
     operations = ET.SubElement(primitive, "operations")
+    if agent == "fence_apc_snmp":
+        # its look at the unit is a terminal and three programs: 2 s on an idle host, 20 on one that has too much to do
+        operation(operations, name, "start", 0, _LOOK)
     if topology.fencing.watch:
         operation(operations, name, "monitor", topology.fencing.watch, 20)
