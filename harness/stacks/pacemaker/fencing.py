@@ -66,7 +66,8 @@ def _devices(topology: Topology, node: str, password: str) -> Iterator[tuple[str
         if unit in fencing.devices:
             yield f"fence-{node}-{unit}-{outlet}", "fence_apc_snmp", {
                 "ip": str(pdu_address(topology, unit)), "community": password, "port": str(outlet),
-                "pcmk_monitor_timeout": f"{_LOOK:g}s", **common, **_waits(topology, node, unit), **fencing.extra.get(unit, {})}
+                "pcmk_monitor_timeout": f"{_LOOK:g}s",
+                **common, **_waits(topology, node, unit), **fencing.extra.get(unit, {})}
 
 
 def _waits(topology: Topology, node: str, device: str) -> dict[str, str]:
