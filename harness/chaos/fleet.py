@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import queue
 import tarfile
 import tempfile
@@ -29,6 +30,8 @@ CLUSTER = "fenceline-cluster"
 RETRIES = 2
 #: A scheduler must answer within so many seconds.
 _ANSWERS_WITHIN = 15
+#: So often (s) it is looked who is there: of a hundred workers that is a large answer.
+_LOOK_AGAIN_S = 1.0
 #: So long (s) a campaign waits for a worker that fits, while nothing is being played.
 _NOBODY_S = 300.0
 #: What ``fenceline worker`` put into the process that dask runs tasks in.
@@ -134,6 +137,8 @@ class Fleet:
     _futures: dict[int, tuple[Any, Order]] = field(default_factory=dict)
     _known: dict[str, bool] = field(default_factory=dict)
     _missed_s: float | None = None
+    _places: dict[str, int] = field(default_factory=dict)
+    _looked_s: float = -math.inf
 
     def __post_init__(self) -> None:
         package = distributed()
@@ -220,7 +225,11 @@ class Fleet:
     # -- who fits ------------------------------------------------------------------------------------------
 
     def _fitting(self) -> dict[str, int]:
-        """The clusters that each worker can run at once, of those that run what the campaign runs."""
+        """The clusters that each worker can run at once, of those that run what the campaign runs; who comes or goes is
+        seen a second later."""
+        if time.monotonic() - self._looked_s < _LOOK_AGAIN_S:
+            return self._places
+        self._looked_s = time.monotonic()
         there = self._client.scheduler_info(n_workers=-1)["workers"]
         fresh = [address for address in there if address not in self._known]
         for address, identity in (self._client.run(identity_here, workers=fresh, on_error="return").items()
@@ -229,8 +238,9 @@ class Fleet:
             self._known[address] = why is None
             if why:
                 self.say(f"the worker {there[address].get('name', address)} at {address} is refused: {why}")
-        return {address: int(one.get("resources", {}).get(CLUSTER, 0)) for address, one in there.items()
-                if self._known.get(address)}
+        self._places = {address: int(one.get("resources", {}).get(CLUSTER, 0)) for address, one in there.items()
+                        if self._known.get(address)}
+        return self._places
 
 
 def difference(wanted: dict[str, str], found: dict[str, str] | None) -> str | None:

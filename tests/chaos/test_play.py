@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from fenceline.chaos.play import Player
-from fenceline.chaos.schedule import parse_schedule
+from fenceline.chaos.episode import Stage
+from fenceline.chaos.memory import remembered
+from fenceline.chaos.play import Player, play_chaos
+from fenceline.chaos.schedule import SCHEDULE, ScheduleError, load_schedule, parse_schedule
+from fenceline.cluster.cluster import ClusterOptions
 from fenceline.core.errors import FaultError
+from fenceline.core.progress import Progress
 from fenceline.faults.base import FAULTS, OnNode, fault
 from fenceline.judge.evidence import _judge_chaos, _judge_faults
 from fenceline.judge.findings import Tally
 from fenceline.judge.history import build_history
 from fenceline.model.cost import Cost
 from fenceline.model.verdict import Verdict
+from fenceline.scenario.pool import ClusterPool
 from tests.clocks import now_ns
+from tests.fakes import FakeCluster
 from tests.judge.logs import A, B
 
 
@@ -162,3 +169,43 @@ def test_it_is_invalid_where_nothing_took_effect(stage, tickle, silent, invalid)
     found = tally.finding("well")
     assert (found.verdict is Verdict.INVALID) is invalid
     assert not invalid or "of the 2 actions of the chaos" in found.reason
+
+
+# --- by a sentence, and as an episode -------------------------------------------------------------------------------
+
+
+def test_the_sentence_draws_plays_and_leaves_its_schedule(stage, tickle, tmp_path, monkeypatch):
+    monkeypatch.setattr("fenceline.chaos.play.place", lambda driver: None)
+    monkeypatch.setattr("fenceline.chaos.play.hindrances", lambda names, where: [])
+    profile = tmp_path / "mine.yaml"
+    profile.write_text("faults: {tickle: 1}\nrest: [100ms, 300ms]\nlasts: [100ms, 200ms]\nanchored: 0\nmoving: 0\n")
+    play_chaos(stage, str(profile), 1.0, 7)
+    drawn = load_schedule(stage.run.folder / SCHEDULE)
+    assert drawn.seed == 7 and len(drawn.actions) >= 2
+    assert len(told(stage, "chaos.hit")) + len(told(stage, "chaos.skipped")) == len(drawn.actions)
+    tickle.update((A, B))
+    with pytest.raises(FaultError, match="took effect"):
+        play_chaos(stage, str(profile), 1.0, 8)
+
+
+def test_an_episode_is_a_run_whose_verdict_says_what_was_proven(tickle, tmp_path, monkeypatch):
+    """The pool's, the scene's and the judge's own path, on machines that are fakes: nobody asks them anything."""
+    monkeypatch.setattr("fenceline.scenario.pool.Cluster", FakeCluster)
+    lines: list[str] = []
+    scene = Stage(ClusterPool(ClusterOptions("uml"), Progress(lines.append)), tmp_path / "runs",
+                  history=tmp_path / "history.sqlite")
+    outcome = scene.play(schedule({"fault": "tickle", "with": {"node": A}, "at": 0, "for": 0.1}), "a test")
+    assert outcome.verdict is Verdict.INVALID and "no client asked" in outcome.reason
+    assert outcome.confirmed == 1 and [hit[1] for hit in outcome.hits] == ["tickle"]
+    folder = Path(outcome.folder)
+    assert load_schedule(folder / SCHEDULE).actions[0].fault == "tickle" and (folder / "verdict.json").exists()
+    with remembered(tmp_path / "history.sqlite") as memory:
+        assert [row[3] for row in memory.episodes()] == ["INVALID"]
+
+
+def test_a_schedule_that_does_not_fit_builds_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("fenceline.scenario.pool.Cluster", None)
+    with pytest.raises(ScheduleError, match="no node 'rs-09'"):
+        Stage(ClusterPool(ClusterOptions("uml"), Progress(print)), tmp_path / "runs").play(
+            schedule({"fault": "stun", "with": {"node": "rs-09"}, "at": 0}), "a test")
+    assert not (tmp_path / "runs").exists()
