@@ -112,10 +112,7 @@ class VirtualClock:
         self._failure: BaseException | None = None
         self._has_ended = False
         self._turns: list[_Turn] = [self._main]
-        # Only one of us and of all machines runs at a time, and from one CPU to another the turn takes twice as long.
-        # What is started from here stays here.
-        self._cpus = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {sorted(self._cpus)[os.getpid() % len(self._cpus)]})
+        self._cpus: set[int] = set()
         self.enter(self._main)
 
     # the clock's own
@@ -159,6 +156,12 @@ class VirtualClock:
         self.make_ready(made._turn)
         return made
 
+    def stay(self) -> None:
+        """Until ``end`` the calling thread, and what it starts, stay on one CPU: one of us and of all machines runs
+        at a time, and from one CPU to another the turn takes twice as long. From the main thread."""
+        self._cpus = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {sorted(self._cpus)[os.getpid() % len(self._cpus)]})
+
     # turns
 
     def is_known(self) -> bool:
@@ -190,7 +193,8 @@ class VirtualClock:
         if self._has_ended:
             return
         self._has_ended, self._over_ns = True, self.calendar.now
-        os.sched_setaffinity(0, self._cpus)
+        if self._cpus:
+            os.sched_setaffinity(0, self._cpus)
         self.calendar.close()
         for turn in self._turns:
             if turn is not self._main:

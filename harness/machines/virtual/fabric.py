@@ -46,7 +46,8 @@ class VirtualFabric:
                                              [str(router_address(topology, network))], sticky=True)
 
     def create(self) -> None:
-        """It is there."""
+        """The world begins."""
+        self.clock.stay()
 
     def close(self) -> None:
         """The world ends: it is the last of a cluster that is taken down. May be repeated."""

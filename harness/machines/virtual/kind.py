@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fenceline.core.clock import Clock
+from fenceline.core.errors import HostError
 from fenceline.journal.journal import Journal
 from fenceline.machines.drivers import DRIVERS
 from fenceline.machines.image import GuestImage
@@ -37,9 +38,13 @@ class Virtual:
         return VirtualFabric(clock, topology, clock.seed)
 
     def make(self, context: DriverContext, uri: str | None) -> Driver:
-        from fenceline.machines.virtual.build import ensure_kernel
+        from fenceline.machines.virtual.build import find_kernel
         from fenceline.machines.virtual.driver import VirtualDriver
-        return VirtualDriver(context, ensure_kernel(lambda text: None), context.clock.seed)
+        kernel = find_kernel()
+        if kernel is None:  # not built here: a run would seem to hang for half an hour
+            raise HostError("the virtual machines' kernel is not built yet: fenceline kernel build (10 to 30 minutes, "
+                            "once)")
+        return VirtualDriver(context, kernel, context.clock.seed)
 
 
 DRIVERS.register(Virtual.name, Virtual())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import json
+import os
 import selectors
 import socket
 import struct
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from fenceline.core.errors import ClusterError, HostError, MachineError, Timeout
+from fenceline.machines.drivers import make_driver
 from fenceline.machines.frames import Watch
 from fenceline.machines.sockets import ArpFrames, TcpTo
 from fenceline.machines.virtual import seeded, session
@@ -232,7 +234,6 @@ def test_the_machines_end_does_what_it_is_asked(tmp_path):
     """The program itself, on a pseudo terminal of the test's."""
     import pty
     ours, theirs = pty.openpty()
-    import os
     import tty
     tty.setraw(theirs)
     program = Path(session.__file__).with_name("shell.py")
@@ -269,3 +270,18 @@ def test_random_numbers_come_from_the_seed(tmp_path, monkeypatch):
                               check=True).stdout
     assert drawn(1) == drawn(1) != drawn(2)
     assert seeded.seed_of(1, "rs-01", 1) != seeded.seed_of(1, "rs-01", 2) != seeded.seed_of(2, "rs-01", 1)
+
+
+def test_a_world_stays_on_one_cpu_until_it_ends(fabric, clock):
+    before = os.sched_getaffinity(0)
+    fabric.create()
+    assert len(os.sched_getaffinity(0)) == 1
+    fabric.close()
+    fabric.close()
+    assert os.sched_getaffinity(0) == before
+
+
+def test_without_its_kernel_it_says_how_that_is_had(monkeypatch, tmp_path):
+    monkeypatch.setenv("FENCELINE_CACHE", str(tmp_path))
+    with pytest.raises(HostError, match="fenceline kernel build"):
+        make_driver("virtual", None)
