@@ -14,6 +14,7 @@ from fenceline.accept.outlets import AGENT
 from fenceline.accept.shape import Shape
 from fenceline.accept.standins import AGENT as STANDIN
 from fenceline.accept.standins import PROGRAM, SERVER, TABLE, StandIn, fence_agent, unit
+from fenceline.core.errors import FencelineError
 from fenceline.importers.cibvalues import is_secret
 from fenceline.importers.fencedevices import IPMI
 from fenceline.importers.xmltree import Element
@@ -28,6 +29,9 @@ _ADDRESS = ("ip", "ipaddr", "hostname")
 _USER = ("username", "login", "userid")
 _OF_A_CIB = ("crm_config", "nodes", "resources", "constraints", "tags", "acls", "fencing-topology", "rsc_defaults",
              "op_defaults", "alerts")
+_XML_NAME = re.compile(r"[A-Za-z_][\w.-]*")
+#: Characters that no XML may have.
+_NO_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _NAMED = {"uname", "node", "target", "value"}
 
 
@@ -70,10 +74,21 @@ class CibWriter:
                                  "num_updates": "0", "admin_epoch": "0", "have-quorum": "0"})
         configuration = ET.SubElement(cib, "configuration")
         for one in merged.values():
-            configuration.append(_as_xml(one))
+            configuration.append(self._as_xml(one))
         ET.SubElement(cib, "status")
         ET.indent(cib)
         return '<?xml version="1.0"?>\n' + ET.tostring(cib, encoding="unicode") + "\n"
+
+    def _as_xml(self, one: Element) -> ET.Element:
+        """Raises:
+            FencelineError: text of crm or pcs has in it what no attribute can be called, or say.
+        """
+        for name, value in one.attributes.items():
+            if not _XML_NAME.fullmatch(name) or _NO_XML.search(value):
+                raise FencelineError(f"{self._cib.at(one)}: {name!r} is no attribute that a CIB may have")
+        made = ET.Element(one.tag, dict(one.attributes))
+        made.extend([self._as_xml(child) for child in one.children])
+        return made
 
     def _schema(self) -> str:
         """The schema that it was written for, or the newest that the guest has."""
@@ -286,9 +301,3 @@ def _find(root: Element, name: str) -> Element:
 def _device(topology: Topology, part: dict[str, Any]) -> str:
     """What ``topology`` mounts as ``part``."""
     return mount_of(topology, Filesystem.model_validate(part)).device
-
-
-def _as_xml(one: Element) -> ET.Element:
-    made = ET.Element(one.tag, {str(name): str(value) for name, value in one.attributes.items()})
-    made.extend(_as_xml(child) for child in one.children)
-    return made

@@ -262,8 +262,8 @@ class Shape:
             exports = self._storage.setdefault("nfs", {"server": NFS_HOST, "exports": []})["exports"]
             exports.append({"name": name})
             self.parameters[one.id] = {"device": f"@device {where}@"}
-            self.fates.say(one.parameters["device"][1], "stood in", f"{device}: the export {name} of the machine "
-                                                                    f"{NFS_HOST}")
+            self.fates.say(one.parameters.get("device", ("", one.place))[1], "stood in",
+                           f"{device}: the export {name} of the machine {NFS_HOST}")
             self.mounts[where] = {**part, "export": name}
             yield self.mounts[where]
             return
@@ -305,7 +305,8 @@ class Shape:
                                                      f"on the LUN {name} of {STORAGE_HOST}")
         self.parameters[one.id] = {"device": f"@device {where}@"}
         self._luns().append(lun)
-        self.fates.say(one.parameters["device"][1], "stood in", f"{device}: {fstype} on the LUN {name}")
+        self.fates.say(one.parameters.get("device", ("", one.place))[1], "stood in",
+                       f"{device}: {fstype} on the LUN {name}")
         return name
 
     def _volume(self, device: str, wanted: str) -> str:

@@ -19,6 +19,9 @@ NAMES = [path.name for path in sorted(CASES.iterdir()) if not path.name.startswi
 SECRETS = ("Wq7-chair", "tin-drum-88", "b7Kq0paper", "maple44", "velvet-91-hook", "n0t-in-the-wiki", "sm1-fence",
            "Ocelot_77!", "Zs8-ftp-pair-0117", "k0rnblum-5", "Kelp-3030", "apc-Kelp", "Reed+Pond7")
 
+#: An operation with a setting that is none.
+ODD = CLEAN["pacemaker"]["crm.txt"].replace("interval=10s timeout", "{interval=10s timeout")
+
 
 def adopted(name, **options):
     files = [str(path) for path in sorted((CASES / name).rglob("*")) if path.is_file() and path.name != "expected.yaml"]
@@ -192,6 +195,7 @@ def test_folders_and_archives_are_read(tmp_path):
     ({"cib.xml": "<cib><configuration><resources/></configuration></cib>"}, "no resources"),
     ({"ha.cf": "node a b\n"}, "haresources together"),
     ({"drbd.conf": "resource r { on a { address 1.1.1.1:1; } }\n"}, "what the cluster runs"),
+    ({**CLEAN["pacemaker"], "crm.txt": ODD}, "crm.txt:14: '{interval' is no attribute"),
     ({"crm.txt": CLEAN["pacemaker"]["crm.txt"], "ha.cf": "node a b\n"}, "two clusters"),
     ({"crm.txt": CLEAN["pacemaker"]["crm.txt"], "b.txt": CLEAN["pacemaker"]["crm.txt"] + "\n"}, "hand over one"),
 ])
