@@ -6,35 +6,27 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
-import socket
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fenceline.cluster.builder import Plan, Secrets, make_folder, ssh_connector
 from fenceline.cluster.health import is_quorate_and_complete, problems_of
 from fenceline.core.clock import Clock
 from fenceline.core.errors import ClusterError, ClusterSilent, FencelineError, MachineError, Timeout
 from fenceline.core.progress import Progress
 from fenceline.core.wait import Deadline, until
-from fenceline.daemons import nfs_server
-from fenceline.daemons.nginx import seed_real_server
 from fenceline.faults.site import Faults
 from fenceline.fencing.bmc import BmcRack
 from fenceline.fencing.pdu import PduRack
 from fenceline.fencing.progress import is_being_fenced
-from fenceline.guest.base import base_seed
-from fenceline.guest.ssh import Session, make_key, write_private_key
+from fenceline.guest.ssh import Session
 from fenceline.journal.journal import Journal, open_entries, state_dir
 from fenceline.machines.console import console_tail
 from fenceline.machines.drivers import DRIVERS, make_driver, make_fabric
 from fenceline.machines.image import ensure_image
-from fenceline.machines.protocol import DriverContext, Machine, MachineSpec, Nic, Power
-from fenceline.model.addressing import management_address
+from fenceline.machines.protocol import DriverContext, Machine, Power
 from fenceline.model.event import Event
-from fenceline.model.load import dump_topology
-from fenceline.model.storage import kinds_in
 from fenceline.model.topology import Topology
 from fenceline.observe.capture import Capture
 from fenceline.observe.client import ClientObserver, RoutedClientObserver
@@ -47,7 +39,6 @@ from fenceline.observe.wire import WireObserver
 from fenceline.observe.writes import WriteObserver
 from fenceline.stacks.base import make_stack
 from fenceline.stacks.state import ClusterState
-from fenceline.storage import database
 
 _TELLING_PACKAGES = ("pacemaker", "corosync", "resource-agents", "fence-agents", "open-iscsi", "drbd-utils",
                      "heartbeat", "keepalived", "nfs-kernel-server", "nginx-light", "mariadb-server")
@@ -83,10 +74,8 @@ class Cluster:
         self.identity = secrets.token_hex(4)
         self.consoles = consoles
         self.machines: dict[str, Machine] = {}
-        self.bmc_password = secrets.token_hex(8)
-        self._storage_secret = secrets.token_hex(16)
-        self._key = make_key()
-        self._host_key = make_key()
+        self._secrets = Secrets()
+        self.bmc_password = self._secrets.bmc_password
         self._undo = contextlib.ExitStack()
         self._sessions: dict[str, Session] = {}
         self._guests: dict[str, GuestObserver] = {}
@@ -119,7 +108,7 @@ class Cluster:
         image = self.image = ensure_image(self.progress, topology.packages)
         self.journal = Journal(state_dir() / "journal" / f"{self.identity}.jsonl")
         self._undo.callback(self._close_journal)
-        self.folder = self._make_folder()
+        self.folder = make_folder(topology, self.identity, self.journal, self._secrets, self._undo)
         self.consoles.mkdir(parents=True, exist_ok=True)
         self.fabric = make_fabric(self.options.driver, self.options.uri, self.identity, topology, self.journal,
                                   self.clock)
@@ -167,73 +156,20 @@ class Cluster:
         left = [entry for entry in open_entries(self.journal.path) if entry.kind != "fault"]
         self.journal.close(remove=not left)
 
-    def _make_folder(self) -> Path:
-        # short, for the sockets in it (108 bytes); on the disk of the system's temporary files
-        folder = Path(tempfile.gettempdir()) / f"fl-{self.identity}"
-        entry = self.journal.begin("folder", path=str(folder))
-
-        def remove() -> None:
-            shutil.rmtree(folder, ignore_errors=True)
-            self.journal.done(entry)
-
-        folder.mkdir(mode=0o700)
-        self._undo.callback(remove)
-        write_private_key(self._key, folder / "id_ed25519")
-        (folder / "known_hosts").write_text("".join(
-            f"{management_address(self.topology, node)} {self._host_key.public}\n" for node in self.topology.nodes))
-        (folder / "topology.yaml").write_text(dump_topology(self.topology))
-        return folder
-
     def _make_sessions(self) -> None:
         for node in self.topology.nodes:
-            session = self.driver.session(node) or Session(node, self._connector(node), self._key, self._host_key,
-                                                           self.clock)
+            session = self.driver.session(node) or Session(
+                node, ssh_connector(self.topology, self.fabric, node), self._secrets.key, self._secrets.host_key,
+                self.clock)
             self._sessions[node] = session
             self._undo.callback(session.close)
 
-    def _connector(self, node: str) -> Callable[[float], socket.socket]:
-        address = (str(management_address(self.topology, node)), 22)
-
-        def connect(timeout: float) -> socket.socket:
-            sock = self.fabric.tcp_socket()
-            sock.settimeout(timeout)
-            try:
-                sock.connect(address)
-            except OSError:
-                sock.close()
-                raise
-            return sock
-        return connect
-
     def _make_machines(self) -> None:
-        topology = self.topology
-        if database.has_database(topology):
-            database.extract(self.image.rootfs, self.folder)
-        for node, settings in topology.nodes.items():
-            kinds = kinds_in(topology)
-            watched = {name: value for kind in kinds for name, value in kind.watched(topology, node).items()}
-            seed = base_seed(topology, node, self._key, self._host_key, watched)
-            if settings.role == "real-server":
-                seed_real_server(topology, node, seed)
-            disks = tuple(path for kind in kinds for path in kind.make_disks(topology, node, self.folder))
-            for kind in kinds:
-                kind.seed(topology, node, seed, self._storage_secret)
-            if settings.role == "cluster":
-                self.stack.seed_member(node, seed)
-            else:
-                self.stack.seed_helper(node, seed)
-            if settings.role == "client":
-                nfs_server.seed_client(topology, node, seed)
-            seed.late += settings.rc_local
-            self.driver.seed(seed)
-            path = self.folder / f"{node}.seed"
-            seed.write(path)
-            nics = tuple(Nic(network, self.fabric.mac(node, network), self.fabric.bridge(network),
-                             self.fabric.tap(node, network)) for network in topology.networks_of(node))
-            spec = MachineSpec(node, settings.memory, nics, path, self.folder / node,
-                               self.consoles / f"{node}.log", disks, topology.boot_time)
-            self._guests[node] = GuestObserver(node, self.log, self.loop)
-            self.machines[node] = self.driver.create(spec)
+        plan = Plan(self.topology, self._secrets, self.image, self.fabric, self.stack, self.driver, self.folder,
+                    self.consoles)
+        for spec in plan.specs():
+            self._guests[spec.name] = GuestObserver(spec.name, self.log, self.loop)
+            self.machines[spec.name] = self.driver.create(spec)
 
     # -- power ---------------------------------------------------------------------------------------------
 
