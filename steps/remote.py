@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from fenceline.cluster.cluster import OWNER_WITHIN
+from fenceline.cluster.waits import OWNER_WITHIN
 from fenceline.core.errors import ClusterError
 from fenceline.scenario.demands import NotInTime
 from fenceline.scenario.needs import injects

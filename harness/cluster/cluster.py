@@ -10,23 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fenceline.cluster import waits
 from fenceline.cluster.builder import Plan, Secrets, make_folder, ssh_connector
 from fenceline.cluster.health import is_quorate_and_complete, problems_of
 from fenceline.core.clock import Clock
-from fenceline.core.errors import ClusterError, ClusterSilent, FencelineError, MachineError, Timeout
+from fenceline.core.errors import ClusterError, ClusterSilent, FencelineError, MachineError
 from fenceline.core.progress import Progress
-from fenceline.core.wait import Deadline, until
+from fenceline.core.wait import until
 from fenceline.faults.site import Faults
 from fenceline.fencing.bmc import BmcRack
 from fenceline.fencing.pdu import PduRack
 from fenceline.fencing.progress import is_being_fenced
 from fenceline.guest.ssh import Session
 from fenceline.journal.journal import Journal, open_entries, state_dir
-from fenceline.machines.console import console_tail
 from fenceline.machines.drivers import DRIVERS, make_driver, make_fabric
 from fenceline.machines.image import ensure_image
 from fenceline.machines.protocol import DriverContext, Machine, Power
-from fenceline.model.event import Event
 from fenceline.model.topology import Topology
 from fenceline.observe.capture import Capture
 from fenceline.observe.client import ClientObserver, RoutedClientObserver
@@ -42,12 +41,6 @@ from fenceline.stacks.state import ClusterState
 
 _TELLING_PACKAGES = ("pacemaker", "corosync", "resource-agents", "fence-agents", "open-iscsi", "drbd-utils",
                      "heartbeat", "keepalived", "nfs-kernel-server", "nginx-light", "mariadb-server")
-
-#: For so long (s; longer where machines are emulated) the cluster may take to say where a service runs.
-OWNER_WITHIN = 20.0
-#: For so long (s; likewise) a client's answer is waited for that says who serves.
-ANSWER_WITHIN = 2.0
-
 
 @dataclass(frozen=True)
 class ClusterOptions:
@@ -262,64 +255,12 @@ class Cluster:
             name: packages[name] for name in _TELLING_PACKAGES if name in packages}
 
     def owner(self, service: str) -> str:
-        """The node on which ``service`` runs, in the cluster's own view. That comes after the fact: a client has its
-        answer before Pacemaker has noted that the daemon was started. So it is waited for.
-
-        Raises:
-            ClusterError: it runs nowhere, or nobody could be asked, for ``OWNER_WITHIN`` seconds.
-            ClusterSilent: likewise nobody who was asked could tell.
-        """
-        found: list[str] = []
-        last = ["nobody was asked"]
-        silent: list[ClusterSilent] = []
-
-        def is_told() -> bool:
-            try:
-                owner = self.state().owner(service)
-            except FencelineError as error:  # in the middle of a failover the one that is asked may not answer
-                last[:] = [error.message]
-                silent[:] = [error] if isinstance(error, ClusterSilent) else []
-                return False
-            silent.clear()
-            last[:] = [f"the service {service!r} runs on no node as a whole"]
-            found[:] = [owner] if owner is not None else []
-            return bool(found)
-        try:
-            self.poll(is_told, self._stretched(OWNER_WITHIN), f"the cluster to say where {service} runs")
-        except ClusterError as error:
-            if silent:
-                raise silent[0] from error
-            raise ClusterError(f"{last[0]} ({error.message})") from error
-        return found[0]
+        """The node that ``service`` runs on, as the cluster says; see ``fenceline.cluster.waits``."""
+        return waits.owner(self, service)
 
     def serving(self, service: str) -> str:
-        """The node that serves ``service`` now, as those outside see it: it answers what a client asks from now on; or
-        it has the address, where answers come from the real servers behind it. Where no client can tell, the one that
-        the cluster says.
-
-        Raises:
-            ClusterError: nobody serves, and the cluster says that it runs nowhere.
-        """
-        settings = self.topology.services[service]
-        if service not in self.client.services or settings.active == "all":
-            return self.owner(service)
-        since = self.clock.now_ns()
-
-        def answered(event: Event) -> bool:
-            return (event.kind == "reply" and event.data["service"] == service and event.data["ok"]
-                    and event.data["sent_ns"] > since)
-        try:
-            event, _ = self.log.wait_for(answered, self._stretched(ANSWER_WITHIN), f"{service} to answer", since)
-        except Timeout:
-            return self.owner(service)
-        holders = [event.data["from"]]
-        if settings.real_servers:
-            vip = f"address {settings.vip.address}"
-            holders = [node for node in self.topology.cluster_nodes
-                       if self.is_running(node) and vip in self.holdings_of(node)]
-        if len(holders) == 1 and holders[0] in self.topology.service_nodes:
-            return holders[0]
-        return self.owner(service)
+        """The node that serves ``service`` now, as those outside see it; see ``fenceline.cluster.waits``."""
+        return waits.serving(self, service)
 
     def quorum_of(self, node: str) -> dict | None:
         """What ``node`` itself last said of quorum: {quorate, members}; None where it has said nothing."""
@@ -339,15 +280,8 @@ class Cluster:
                 if data.get("mounted") or (kind in ("address", "listen") and data["present"])]
 
     def is_answering(self, service: str) -> bool:
-        """Whether a client of ``service`` gets an answer to what it asks now, within 1.5 s: from every node, if it is
-        active on all."""
-        deadline = Deadline(self.clock, 1.5)
-        try:
-            for target in self.client.targets_of(service):
-                self.client.wait_answering(service, deadline.left, deadline.begun_ns, target.node)
-        except Timeout:
-            return False
-        return True
+        """Whether a client of ``service`` gets an answer to what it asks now; see ``fenceline.cluster.waits``."""
+        return waits.is_answering(self, service)
 
     def poll(self, condition: Callable[[], bool], within: float, what: str,
              error: type[FencelineError] = ClusterError) -> float:
@@ -377,42 +311,7 @@ class Cluster:
         Raises:
             ClusterError: something still is after ``within`` seconds: what, and the tail of the console.
         """
-        deadline = Deadline(self.clock, within)
-        said = ""
-        # the client sees the service first, without asking a busy guest for anything
-        for service in self.client.services:
-            while not self.is_answering(service):
-                dead = [node for node, machine in self.machines.items() if machine.power() is Power.OFF]
-                # a machine that is off comes back only if its BMC switches it on again, which is soon
-                if deadline.is_over or (dead and self._stays_off(dead[0])):
-                    break
-            else:
-                where = ", ".join(target.address for target in self.client.targets_of(service))
-                self.progress(f"{service} answers on {where} "
-                              f"after {deadline.took:.1f} s")
-        while True:
-            found = self.problems()
-            if not found:
-                return deadline.took
-            if found[0] != said:
-                said = found[0]
-                self.progress(f"waiting: {said}")
-            dead = [node for node, machine in self.machines.items() if machine.power() is Power.OFF]
-            if deadline.is_over or (dead and self._stays_off(dead[0])):
-                worst = next((node for node in self.topology.nodes if any(node in text for text in found)),
-                             self.topology.cluster_nodes[0])
-                raise ClusterError(
-                    f"{self.topology.name} was not whole after {deadline.took:.1f} s: " + "; ".join(found),
-                    console_tail(self.consoles / f"{worst}.log"))
-            self.clock.sleep(0.2)
-
-    def _stays_off(self, node: str) -> bool:
-        try:
-            self.log.wait_for(lambda event: event.kind == "power.on" and event.node == node,
-                              self._stretched(5.0), f"{node} to be switched on", self.clock.now_ns())
-        except Timeout:
-            return self.machines[node].power() is Power.OFF
-        return False
+        return waits.wait_whole(self, within)
 
     def wait_routed(self, within: float) -> None:
         """Waits until the client behind a router is answered by every service that it asks.

@@ -77,7 +77,7 @@ def test_before_the_scenario_has_begun_nothing_is_known_of_the_cluster(scene):
 
 
 def test_who_asks_for_the_owner_hears_the_silence_too(scene, monkeypatch):
-    monkeypatch.setattr("fenceline.cluster.cluster.OWNER_WITHIN", 0.2)
+    monkeypatch.setattr("fenceline.cluster.waits.OWNER_WITHIN", 0.2)
     scene.cluster.stack.broken = SILENT
     with pytest.raises(ClusterSilent):
         scene.cluster.owner("web")
