@@ -6,6 +6,7 @@ import pytest
 
 from fenceline.core.errors import ClusterError
 from fenceline.model.load import load_topology
+from fenceline.steps import faults  # noqa: F401 - its steps are said here
 from fenceline.steps.when_anchored import step_for
 from tests.clocks import now_ns
 from tests.fakes import make_cluster, make_scene
