@@ -62,8 +62,8 @@ def _was_off(history: History, one: Interruption) -> bool:
 
 
 def _drawn_back(history: History, one: Interruption, node: str) -> str:
-    """Where ``node`` was at it when the old one, which the failover domain goes back to, was a member again: words that
-    say so. What had failed on ``node`` by then is given up there."""
+    """Where ``node`` was at it when the old one, which the failover domain goes back to, was a member again, or began
+    just then, as the cluster had told it to: words that say so. What had failed on ``node`` by then is given up."""
     domain = history.topology.services[one.service].domain
     if not (domain.failback and domain.prefers(one.old, node)):
         return ""
@@ -71,10 +71,11 @@ def _drawn_back(history: History, one: Interruption, node: str) -> str:
              if event.node == one.old and one.begin_ns < event.t_ns <= one.end_ns]
     back = next((event for event in history.by_kind.get("quorum", ()) if boots and event.node == node
                  and max(boots) < event.t_ns <= one.end_ns and one.old in (event.data.get("members") or ())), None)
-    if back is None or not any(held.node == node and held.start.latest_ns > one.begin_ns and held.covers(back.t_ns)
+    if back is None or not any(held.node == node and one.begin_ns < held.start.latest_ns < one.end_ns
+                               and (held.end is None or held.end.latest_ns > back.t_ns)
                                for key in parts(history, one.service) for held in history.facts.get(key, ())):
         return ""
-    return (f"; but {node} was starting it when {one.old}, to which its failover domain goes back, was a member again "
+    return (f"; but {node} was at it when {one.old}, to which its failover domain goes back, was a member again "
             f"at {history.at(back.t_ns)}")
 
 
