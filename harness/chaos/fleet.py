@@ -133,7 +133,7 @@ class Fleet:
     identity: dict[str, str]
     say: Callable[[str], None] = lambda line: None
     play: Callable[[dict[str, Any]], dict[str, str]] = play_here
-    _news: queue.Queue[News] = field(default_factory=queue.Queue)
+    _done: queue.Queue[tuple[Any, Order]] = field(default_factory=queue.Queue)
     _futures: dict[int, tuple[Any, Order]] = field(default_factory=dict)
     _known: dict[str, bool] = field(default_factory=dict)
     _missed_s: float | None = None
@@ -173,31 +173,41 @@ class Fleet:
             self.play, told, key=f"episode-{order.number}", pure=False, retries=RETRIES, resources={CLUSTER: 1},
             workers=sorted(self._fitting()), allow_other_workers=False)
         self._futures[order.number] = future, order
-        future.add_done_callback(lambda done, order=order: self._done(done, order))
+        future.add_done_callback(lambda done: self._done.put((done, order)))
 
-    def _done(self, future: Any, order: Order) -> None:
+    def _take(self, future: Any, order: Order) -> News | None:
+        """What came of ``order``; None where its worker was lost before its result was here: another one plays it."""
         if future.status != "finished":
-            why = future.exception() if future.status == "error" else future.status
-            self._news.put(News(0, order.number, say=f"its workers were lost: {why}", gone=True, hung=True))
-            return
+            why = future.exception(timeout=_ANSWERS_WITHIN) if future.status == "error" else future.status
+            return News(0, order.number, say=f"its workers were lost: {why}", gone=True, hung=True)
         try:
-            found = future.result()
+            found = future.result(timeout=_ANSWERS_WITHIN)
+        except TimeoutError:
+            # told again when it is there
+            future.add_done_callback(lambda done: self._done.put((done, order)))
+            return None
+        except Exception as error:  # whatever dask, or a worker that could not play, raises
+            return News(0, order.number, say=f"its workers were lost: {error!r}", gone=True, hung=True)
+        try:
             unpack(found["folder"], order.folder)
         except OSError as error:
-            self._news.put(News(0, order.number, say=f"what came back can't be kept: {error}", gone=True, hung=True))
-            return
+            return News(0, order.number, say=f"what came back can't be kept: {error}", gone=True, hung=True)
         told = json.loads(found["outcome"])
-        self._news.put(News(0, order.number, say=told["gone"], gone=True, hung=True) if "gone" in told else
-                       News(0, order.number, outcome=_moved(told, order.folder)))
+        if "gone" in told:
+            return News(0, order.number, say=told["gone"], gone=True, hung=True)
+        return News(0, order.number, outcome=_moved(told, order.folder))
 
     def news(self, within: float) -> News | None:
         """As ``Crew.news``; what a worker does not end by itself, its own watchdog ends."""
         try:
-            news = self._news.get(timeout=within)
+            future, order = self._done.get(timeout=within)
         except queue.Empty:
             self._miss_workers()
             return None
-        self._futures.pop(news.number, None)
+        # not in the callback, which is dask's: a result may have to be waited for
+        news = self._take(future, order)
+        if news is not None:
+            self._futures.pop(order.number, None)
         return news
 
     def _miss_workers(self) -> None:
