@@ -48,6 +48,8 @@ def test_every_promised_command_is_there():
     assert set(ALL_WORDS) == {
         ("doctor",),
         ("import",),
+        ("adopt",),
+        ("accept",),
         ("report",),
         ("compare",),
         ("matrix",),

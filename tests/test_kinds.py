@@ -158,8 +158,7 @@ def test_an_importer_from_outside_is_a_module_and_an_entry_point(tmp_path):
 
 #: Who may name a kind of storage, and why. Only ever shorter.
 STORAGE_ALLOWED = {
-    "harness/accept/cibwriter.py": "an adopted CIB is Pacemaker's own: where its NFS export is",
-    "harness/accept/feature.py": "likewise what is asked of its DRBD",
+    "harness/accept/feature.py": "an adopted cluster is asked for what its DRBD must survive",
     "harness/faults/disk.py": "faults of the disk behind a LUN",
     "harness/faults/drbd.py": "faults of DRBD",
     "harness/faults/nfs.py": "faults of the NFS server",
