@@ -39,6 +39,7 @@ class LibvirtDriver:
     name = "libvirt"
 
     def __init__(self, context: DriverContext, uri: str | None = None) -> None:
+        self._clock = context.clock
         self._machines: dict[str, LibvirtMachine] = {}
         self._by_uuid: dict[str, LibvirtMachine] = {}
         self._ends: queue.SimpleQueue[tuple[LibvirtMachine, Boot, str, int] | None] = queue.SimpleQueue()
@@ -88,7 +89,7 @@ class LibvirtDriver:
     def _on_lifecycle(self, _connection: libvirt.virConnect, domain: libvirt.virDomain, event: int, _detail: int,
                       _opaque: object) -> None:
         """In libvirt's event thread, which every wait for an event relies on: takes no lock, calls no libvirt."""
-        stamp = self.context.clock.now_ns()
+        stamp = self._clock.now_ns()
         machine = self._by_uuid.get(domain.UUIDString())
         run = machine.last if machine else None
         if run is None:
