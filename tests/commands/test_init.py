@@ -18,6 +18,15 @@ from fenceline.host.info import host_packages
 from fenceline.model.load import load_topology
 from tests.scenario.test_plugin import CHECKOUT, CONFTEST
 
+#: A fake cluster has no cable that could be cut: its scenario ends there, and waits for no fencing that can't come.
+NO_CABLES = """
+from fenceline.faults.network import NetworkCut
+
+def _no_cable(*_):
+    raise FaultError("a fake cluster has no cables")
+
+NetworkCut.inject = _no_cable
+"""
 ALWAYS = {"features/first.feature", "topologies/my-web.yaml", "pytest.ini", ".gitignore"}
 
 
@@ -39,7 +48,7 @@ def ran(folder: Path, command: list[str], **environment: str) -> subprocess.Comp
     """pytest's own ``command`` in the project, on fake clusters: a plugin from outside of it puts them there."""
     outside = folder.parent / "outside"
     outside.mkdir(exist_ok=True)
-    (outside / "fakes_for_init.py").write_text(CONFTEST)
+    (outside / "fakes_for_init.py").write_text(CONFTEST + NO_CABLES)
     kept = {key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "fakes_for_init", *command], cwd=folder, text=True, timeout=180,
