@@ -8,6 +8,10 @@ from fenceline.model.load import load_topology
 from tests.fakes import FastLog, make_cluster, make_scene
 
 
+#: A package from outside (see test_plugin_package.py): its sentences are known only where it is installed.
+collect_ignore = ["plugin"]
+
+
 @pytest.fixture
 def web():
     """The topology web-iscsi: rs-01, rs-02, san-01; the service web."""

@@ -27,6 +27,7 @@ DAEMON = Path(__file__).parents[2] / "harness" / "guest" / "ledger.py"
 
 class _Host:
     entered = staticmethod(contextlib.nullcontext)
+    tcp_socket = staticmethod(socket.socket)
 
 
 @pytest.fixture

@@ -216,7 +216,7 @@ def test_a_group_whose_leader_has_gone(folder):
 # -- killed at every step ------------------------------------------------------------------------------------------
 
 #: What a run makes, in its order; every point is passed before and after.
-POINTS = 34
+POINTS = 40
 
 
 def _run_until_killed(folder: str, base: str, identity: str, kill_at: int, with_netns: bool) -> None:

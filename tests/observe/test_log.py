@@ -50,6 +50,7 @@ def test_a_disk_that_takes_nothing_any_more_ends_the_log(tmp_path, monkeypatch):
     def stuck(fd, raw):
         if b"listen" in raw:
             may_write.wait(10)
+            return len(raw)  # its file is closed by then
         return write(fd, raw)
     log = EventLog(tmp_path / "events.jsonl")
     monkeypatch.setattr("fenceline.observe.log_file._DRAIN_S", 0.1)
