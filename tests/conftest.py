@@ -7,7 +7,6 @@ import pytest
 from fenceline.model.load import load_topology
 from tests.fakes import FastLog, make_cluster, make_scene
 
-
 #: A package from outside (see test_plugin_package.py): its sentences are known only where it is installed.
 collect_ignore = ["plugin"]
 
