@@ -85,7 +85,7 @@ class Cluster:
         """
         try:
             self._build()
-            self.wait_whole(self._stretched(self.topology.boot_deadline + self.topology.form_deadline))
+            self.wait_whole(self._stretched(self.topology.boot_deadline + self.topology.form_deadline), cleans=True)
         except FencelineError:
             if self._sessions:
                 self.progress("it did not come up: saving the guests' logs before taking it down")
@@ -305,13 +305,14 @@ class Cluster:
         return self.poll(lambda: all(is_quorate_and_complete(self, node) for node in self.topology.cluster_nodes),
                          within, "every node to see every other, with quorum")
 
-    def wait_whole(self, within: float) -> float:
-        """Waits until nothing is wrong with the cluster any more; returns the seconds it took.
+    def wait_whole(self, within: float, cleans: bool = False) -> float:
+        """Waits until nothing is wrong with the cluster any more; returns the seconds it took. ``cleans``: what failed
+        meanwhile is cleaned up, once, where nothing else is wrong.
 
         Raises:
             ClusterError: something still is after ``within`` seconds: what, and the tail of the console.
         """
-        return waits.wait_whole(self, within)
+        return waits.wait_whole(self, within, cleans)
 
     def wait_routed(self, within: float) -> None:
         """Waits until the client behind a router is answered by every service that it asks.

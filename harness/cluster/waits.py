@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+from fenceline.cluster.health import FAILED_ACTION
 from fenceline.core.errors import ClusterError, ClusterSilent, FencelineError, Timeout
 from fenceline.core.wait import Deadline
 from fenceline.machines.console import console_tail
@@ -91,14 +93,19 @@ def is_answering(cluster: Any, service: str) -> bool:
     return True
 
 
-def wait_whole(cluster: Any, within: float) -> float:
+def wait_whole(cluster: Any, within: float, cleans: bool = False) -> float:
     """Waits until nothing is wrong with the cluster any more; returns the seconds it took.
+
+    Args:
+        within: the deadline, in s.
+        cleans: where failed actions are all that is wrong, they are cleaned up, once: for a cluster that comes up, as
+            machines that boot beside each other may be too slow for an agent's timeout.
 
     Raises:
         ClusterError: something still is after ``within`` seconds: what, and the tail of the console.
     """
     deadline = Deadline(cluster.clock, within)
-    said = ""
+    said, may_clean = "", cleans
     # the client sees the service first, without asking a busy guest for anything
     for service in cluster.client.services:
         while not cluster.is_answering(service):
@@ -116,6 +123,11 @@ def wait_whole(cluster: Any, within: float) -> float:
         if found[0] != said:
             said = found[0]
             cluster.progress(f"waiting: {said}")
+        if may_clean and all(problem.startswith(FAILED_ACTION) for problem in found):
+            with contextlib.suppress(ClusterError):  # the coordinator may have changed under it: again
+                cluster.stack.cleanup()
+                may_clean = False
+                cluster.progress("cleaned up what failed while the machines booted")
         dead = [node for node, machine in cluster.machines.items() if machine.power() is Power.OFF]
         if deadline.is_over or (dead and _stays_off(cluster, dead[0])):
             worst = next((node for node in cluster.topology.nodes if any(node in text for text in found)),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fenceline.cluster.health import problems_of
+from fenceline.cluster.health import FAILED_ACTION, problems_of
+from fenceline.cluster.waits import wait_whole
 from fenceline.core.errors import ClusterError
 from fenceline.faults import make_fault
 from fenceline.machines.protocol import Power
@@ -94,3 +95,36 @@ def test_all_that_is_wrong_is_said(cluster):
     cluster.answering["web"] = False
     assert problems_of(cluster) == ["the partition of the DC has no quorum", "web-vip is Started (failed)",
                                     "failed action: x", "web does not answer on its VIP"]
+
+
+FAILED = ("web-filesystem_monitor_30000 on rs-01: error: Resource agent did not complete within 20s",)
+
+
+def forgets(cluster, monkeypatch, *more: str) -> list[str]:
+    """A cluster with a failed action until it is cleaned up, and ``more`` that stays wrong; what was cleaned up."""
+    found = [f"{FAILED_ACTION}{failure}" for failure in FAILED]
+    cleaned: list[str] = []
+    monkeypatch.setattr(cluster, "problems", lambda: [*(() if cleaned else found), *more], raising=False)
+    monkeypatch.setattr(cluster.stack, "cleanup", lambda: cleaned.append("all"))
+    return cleaned
+
+
+def test_what_failed_while_the_machines_booted_is_cleaned_up_once(cluster, monkeypatch):
+    """Seen on emulated machines: the first monitor was slower than its timeout, and nothing would have ended that."""
+    cleaned = forgets(cluster, monkeypatch)
+    wait_whole(cluster, 5, cleans=True)
+    assert cleaned == ["all"]
+
+
+def test_a_cluster_that_stands_is_not_cleaned_up_behind_its_back(cluster, monkeypatch):
+    cleaned = forgets(cluster, monkeypatch)
+    with pytest.raises(ClusterError, match="did not complete within 20s"):
+        wait_whole(cluster, 0.3)
+    assert cleaned == []
+
+
+def test_where_more_is_wrong_nothing_is_cleaned_up(cluster, monkeypatch):
+    cleaned = forgets(cluster, monkeypatch, "rs-02 is not online")
+    with pytest.raises(ClusterError, match="rs-02 is not online"):
+        wait_whole(cluster, 0.3, cleans=True)
+    assert cleaned == []
