@@ -158,7 +158,7 @@ def test_wrong_words_are_a_usage_error(words, capsys):
 def test_every_command_leads_to_a_function(words):
     rest = {"up": ["t"], "ssh": ["n"], "console": ["n"], "judge": ["r"], "inject": ["f"], "check": ["f"],
             "compare": ["a", "b"], "import": ["a", "b"], "run": ["t"], "replay": ["s"],
-            "shrink": ["s"], "nightly": ["p"], "worker": ["tcp://x:1"]}
+            "shrink": ["s"], "nightly": ["p"], "worker": ["tcp://x:1"], "adopt": ["f"]}
     args = make_parser().parse_args([*words, *rest.get(words[-1], [])])
     cell = dict(zip(args.run.__code__.co_freevars, args.run.__closure__, strict=True))
     module = __import__(f"fenceline.commands.{cell['module'].cell_contents}", fromlist=["x"])

@@ -64,6 +64,7 @@ def test_what_is_about_to_be_run_is_written_down_first(run, web):
     assert load_topology(str(run.folder / "topology.yaml")) == web
     event, = run.log.events()
     assert (event.kind, event.data["seed"]) == ("scenario.begin", 42)
+    run.log.close()  # its writer is a thread, and may be a moment behind
     assert json.loads((run.folder / "events.jsonl").read_text())["kind"] == "scenario.begin"
 
 
