@@ -457,6 +457,9 @@ def test_sigterm_takes_the_cluster_down_like_ctrl_c(tmp_path, options):
     until(tmp_path / "waiting", child)
     child.send_signal(signal.SIGTERM)
     output, _ = child.communicate(timeout=60)
+    deadline = time.monotonic() + 20  # a worker ends a moment after the process that has it
+    while not (tmp_path / "down").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert (tmp_path / "down").exists(), output
     assert child.returncode == pytest.ExitCode.INTERRUPTED, output
 
