@@ -35,17 +35,15 @@ class Demands:
         Raises:
             AssertionError: it did not come within ``within`` seconds, or came too late: which.
         """
-        since = self.begin_ns
-        left = max(0.0, within - (self._log.clock.now_ns() - since) / 1e9)
         try:
-            event, _ = self._log.wait_for(predicate, left, what, since)
+            event, _ = self._log.wait_for(predicate, max(0.0, within - self._gone()), what, self.begin_ns)
         except Timeout:
-            raise self._late(f"{what}: not within {within:g} s of the fault", within, since,
-                             self._comes(predicate, what, since)) from None
-        took = (event.t_ns - since) / 1e9
+            raise self._late(f"{what}: not within {within:g} s of the fault", within,
+                             self._comes(predicate, what)) from None
+        took = (event.t_ns - self.begin_ns) / 1e9
         if took > within:
             message = f"{what}: too late, after {took:.1f} s; {within:g} s were allowed"
-            raise self._verdict(message, within, since, event.t_ns)
+            raise self._verdict(message, within, event.t_ns)
         self._cluster.progress(f"{what}: {took:.2f} s after the fault")
         return event
 
@@ -78,7 +76,7 @@ class Demands:
         try:
             self._cluster.poll(quietly, max(0.0, within - begun), what, NotInTime)
         except NotInTime as error:
-            raise self._late(str(error), within, self.begin_ns, self._becomes(quietly, what)) from None
+            raise self._late(str(error), within, self._becomes(quietly, what)) from None
         return self._in_time(begun, within, what)
 
     def broken(self, promise: str, within: float, look: Callable[[], Finding]) -> None:
@@ -98,11 +96,11 @@ class Demands:
         try:
             self._cluster.poll(is_broken, max(0.0, within - self._gone()), what, NotInTime)
         except NotInTime as error:
-            raise self._late(str(error), within, self.begin_ns, self._becomes(is_broken, what)) from None
+            raise self._late(str(error), within, self._becomes(is_broken, what)) from None
         took = max(0.0, (found[0].at_ns - self.begin_ns) / 1e9)  # an outage begins with what was answered before
         if took > within:
             raise self._verdict(f"waited for {what}: it did too late, after {took:.1f} s; {within:g} s were allowed",
-                                within, self.begin_ns, found[0].at_ns)
+                                within, found[0].at_ns)
         self._cluster.progress(f"{promise}: broken {took:.2f} s after the fault")
 
     def no_more(self, predicate: Callable[[int], Callable[[Event], bool]], within: float, quiet: float,
@@ -134,7 +132,7 @@ class Demands:
         try:
             self._cluster.wait_whole(max(0.0, within - begun))
         except ClusterError as error:
-            raise self._late(error.message, within, self.begin_ns, self._becomes(
+            raise self._late(error.message, within, self._becomes(
                 lambda: not self._cluster.problems(), "the cluster whole")) from error
         return self._in_time(begun, within, "the cluster whole")
 
@@ -145,11 +143,10 @@ class Demands:
             AssertionError: it did not come.
             Undecided: neither, but the host took so much of that time as decides.
         """
-        since = self.begin_ns
         try:
-            self._log.wait_for(predicate, within, what, since)
+            self._log.wait_for(predicate, within, what, self.begin_ns)
         except Timeout as error:
-            raise self._late(error.message, within, since, self._comes(predicate, what, since)) from None
+            raise self._late(error.message, within, self._comes(predicate, what)) from None
 
     def comes_not(self, predicate: Callable[[int], Callable[[Event], bool]], seconds: float, what: str) -> None:
         """Demands that no event satisfies ``predicate(the moment)`` in the next ``seconds``.
@@ -177,34 +174,32 @@ class Demands:
                             "can't be told, as the steps before this one took longer than that: put it earlier")
         if took > within:
             raise self._verdict(f"{what}: seen only after {took:.1f} s; {within:g} s were allowed", within,
-                                self.begin_ns, self._log.clock.now_ns())
+                                self._log.clock.now_ns())
         self._cluster.progress(f"{what}: {took:.2f} s after the fault")
         return took
 
-    def _verdict(self, message: str, within: float, begin_ns: int, end_ns: int) -> FencelineError | AssertionError:
-        """What to raise where ``message`` says that something took from ``begin_ns`` to ``end_ns``, which is longer
-        than ``within`` seconds: the cluster's failure, unless the host took so much of it as decides."""
-        took, host = (end_ns - begin_ns) / 1e9, host_took(self._log.events(), begin_ns, end_ns)
+    def _verdict(self, message: str, within: float, end_ns: int) -> FencelineError | AssertionError:
+        """What to raise where ``message`` says that something took until ``end_ns``, which is longer than ``within``
+        seconds: the cluster's failure, unless the host took so much of it as decides."""
+        took, host = (end_ns - self.begin_ns) / 1e9, host_took(self._log.events(), self.begin_ns, end_ns)
         if took - host <= within:
             return Undecided(f"{message}; but for {host:.1f} s of {took:.1f} s machines that had something to do "
                              "waited for a CPU of the host")
         return NotInTime(f"{message} (the host took {host:.1f} s of {took:.1f} s)" if host >= LITTLE else message)
 
-    def _late(self, message: str, within: float, begin_ns: int, is_so: Callable[[float], bool]
-              ) -> FencelineError | AssertionError:
+    def _late(self, message: str, within: float, is_so: Callable[[float], bool]) -> FencelineError | AssertionError:
         """As ``_verdict``, where it has not happened yet. While the host may be all that kept it from that, it is
         waited for (``is_so``, for so many seconds), but no longer than as long again: on a host that runs the machines
         it never is."""
         while True:
-            found = self._verdict(message, within, begin_ns, self._log.clock.now_ns())
-            gone = (self._log.clock.now_ns() - begin_ns) / 1e9
-            if isinstance(found, AssertionError) or gone > 2 * within or is_so(0.5):
+            found = self._verdict(message, within, self._log.clock.now_ns())
+            if isinstance(found, AssertionError) or self._gone() > 2 * within or is_so(0.5):
                 return found
 
-    def _comes(self, predicate: Callable[[Event], bool], what: str, since_ns: int) -> Callable[[float], bool]:
+    def _comes(self, predicate: Callable[[Event], bool], what: str) -> Callable[[float], bool]:
         def is_so(seconds: float) -> bool:
             try:
-                self._log.wait_for(predicate, seconds, what, since_ns)
+                self._log.wait_for(predicate, seconds, what, self.begin_ns)
             except Timeout:
                 return False
             return True
