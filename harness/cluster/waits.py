@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from fenceline.cluster.health import FAILED_ACTION
@@ -124,9 +123,8 @@ def wait_whole(cluster: Any, within: float, cleans: bool = False) -> float:
             said = found[0]
             cluster.progress(f"waiting: {said}")
         if may_clean and all(problem.startswith(FAILED_ACTION) for problem in found):
-            with contextlib.suppress(ClusterError):  # the coordinator may have changed under it: again
-                cluster.stack.cleanup()
-                may_clean = False
+            may_clean = not forgets_failures(cluster)
+            if not may_clean:
                 cluster.progress("cleaned up what failed while the machines booted")
         dead = [node for node, machine in cluster.machines.items() if machine.power() is Power.OFF]
         if deadline.is_over or (dead and _stays_off(cluster, dead[0])):
@@ -136,6 +134,16 @@ def wait_whole(cluster: Any, within: float, cleans: bool = False) -> float:
                 f"{cluster.topology.name} was not whole after {deadline.took:.1f} s: " + "; ".join(found),
                 console_tail(cluster.consoles / f"{worst}.log"))
         cluster.clock.sleep(0.2)
+
+
+def forgets_failures(cluster: Any) -> bool:
+    """Has the cluster forget its failed actions; False where the coordinator changed under it: then it is to be asked
+    again."""
+    try:
+        cluster.stack.cleanup()
+    except ClusterError:
+        return False
+    return True
 
 
 def _stays_off(cluster: Any, node: str) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fenceline.cluster.health import FAILED_ACTION
+from fenceline.cluster.waits import forgets_failures
 from fenceline.core.errors import ClusterError, FencelineError, Timeout
 from fenceline.faults.software import configurations
 from fenceline.judge.history import build_history
@@ -134,11 +135,8 @@ class _Ending:
             service.recovery in ("disable", "restart-disable") for service in topology.services.values())
 
     def _clean_up(self, failures: list[str]) -> None:
-        try:
-            self.cluster.stack.cleanup()
-        except ClusterError:
-            return  # the coordinator may have changed under it: again
-        self.cleaned = [failure.removeprefix(FAILED_ACTION) for failure in failures]
+        if forgets_failures(self.cluster):
+            self.cleaned = [failure.removeprefix(FAILED_ACTION) for failure in failures]
 
     def _switch_on(self) -> None:
         cluster = self.cluster

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fenceline.cluster.cluster import Cluster, ClusterOptions
-from fenceline.core.errors import ClusterError, FencelineError
+from fenceline.cluster.waits import forgets_failures
+from fenceline.core.errors import FencelineError
 from fenceline.core.progress import Progress
 from fenceline.faults import FaultControl
 from fenceline.machines.drivers import make_clock
@@ -43,7 +44,7 @@ class ClusterPool:
                 with self.progress.step(f"{topology.name}: made ready again"):
                     if not self._is_whole:
                         kept.wait_members(kept.boot_deadline)
-                        kept.poll(lambda: _has_forgotten(kept), kept.boot_deadline, "the cluster to forget failures")
+                        kept.poll(lambda: forgets_failures(kept), kept.boot_deadline, "the cluster to forget failures")
                     prepare(kept)
                 self._is_whole = False
                 begin()
@@ -99,14 +100,6 @@ class ClusterPool:
             self.progress(f"{self._cluster.topology.name}: taken down")
             cluster, self._cluster = self._cluster, None
             cluster.down()
-
-
-def _has_forgotten(cluster: Cluster) -> bool:
-    try:
-        cluster.stack.cleanup()
-    except ClusterError:
-        return False  # the coordinator may have changed under it
-    return True
 
 
 def prepare(cluster: Cluster) -> None:
