@@ -13,6 +13,7 @@ from fenceline.judge import judge, load_run
 from fenceline.model.load import TopologyError
 from fenceline.model.verdict import Judgement, Verdict
 from fenceline.reports.pages import render
+from fenceline.reports.tables import worst_failover
 from fenceline.reports.timeline import timeline_svg
 
 #: What a verdict means to somebody who did not write the scenario.
@@ -64,9 +65,9 @@ def read_row(folder: Path, shows: dict[str, list[dict[str, Any]]]) -> Row | None
 
 
 def _worst(judgement: Judgement) -> tuple[float | None, float, bool]:
-    if not judgement.failovers:
+    worst = worst_failover(judgement)
+    if worst is None:
         return None, 0.0, True
-    worst = max(judgement.failovers, key=lambda one: (one.end_ns is None, one.seconds))
     return worst.seconds, worst.plus_minus, worst.end_ns is not None
 
 

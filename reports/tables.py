@@ -51,13 +51,17 @@ def routed_texts(judgement: Judgement) -> list[str]:
             for one in judgement.figures.get("routed_outages", ())]
 
 
+def worst_failover(judgement: Judgement) -> Outage | None:
+    """The longest outage that was no healing's, if there was one; one that never ended is the worst of all."""
+    return max(judgement.failovers, key=lambda outage: (outage.end_ns is None, outage.seconds), default=None)
+
+
 def headline(judgement: Judgement, client_was_there: bool = True) -> str:
     """The failover time in one line: the worst outage, and how many more there were. ``client_was_there``: there
     were replies at all; where nobody asked, "no outage" would be a lie."""
     if not judgement.failovers:
         return "no outage was seen by the client" if client_was_there else "no client asked: outages are not known"
-    # one that never ended is the worst of all
-    worst = max(judgement.failovers, key=lambda outage: (outage.end_ns is None, outage.seconds))
+    worst = worst_failover(judgement)
     more = len(judgement.failovers) - 1
     return away_text(worst) + (f", and {more} more outage{'s' if more > 1 else ''}" if more else "")
 
