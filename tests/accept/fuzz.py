@@ -6,7 +6,7 @@
 import random
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from fenceline.accept.handed import of_sources
@@ -15,7 +15,7 @@ from fenceline.core.errors import FencelineError
 from fenceline.importers.source import Source, read_source
 from fenceline.model.load import TopologyError
 from tests.accept.clusters import CASES, CLEAN
-from tests.importers.fuzz import spoil
+from tests.importers.fuzz import main, spoil
 
 
 def examples() -> list[dict[str, str]]:
@@ -42,16 +42,5 @@ def failures(files: dict[str, str], times: int, seed: int) -> Iterator[str]:
             yield f"{name}:\n{text}\n{traceback.format_exc()}"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Tries as often as asked, all examples in turn; 1 where something was found."""
-    times, seed = int(arguments[0]), int(arguments[1]) if len(arguments) > 1 else 0
-    every = examples()
-    each = -(-times // len(every))
-    found = [one for index, files in enumerate(every) for one in failures(files, each, seed * 1000 + index)]
-    print("\n".join(found))
-    print(f"{each * len(every)} adoptions, {len(found)} with a traceback")
-    return bool(found)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], examples(), failures, "adoptions"))

@@ -7,8 +7,9 @@ import random
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from fenceline.core.errors import FencelineError
 from fenceline.importers.combine import import_sources
@@ -59,19 +60,20 @@ def failures(files: Sequence[Path], times: int, seed: int | None = None) -> Iter
         except TopologyError as error:
             if "spoilt: " not in str(error):
                 yield f"{files[0]}: {error}"
-        except Exception:  # noqa: BLE001: whatever it is, it is what is looked for
+        except Exception:  # noqa: BLE001 - whatever it is, it is what is looked for
             yield f"{files[0]}: {name}:\n{text}\n{traceback.format_exc()}"
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], examples: Sequence[Any], failures: Callable[[Any, int, int], Iterator[str]],
+         what: str) -> int:
     """Tries as often as asked, all examples in turn; 1 where something was found."""
     times, seed = int(arguments[0]), int(arguments[1]) if len(arguments) > 1 else 0
-    each = -(-times // len(EXAMPLES))
-    found = [one for index, files in enumerate(EXAMPLES) for one in failures(files, each, seed * 1000 + index)]
+    each = -(-times // len(examples))
+    found = [one for index, files in enumerate(examples) for one in failures(files, each, seed * 1000 + index)]
     print("\n".join(found))
-    print(f"{each * len(EXAMPLES)} imports, {len(found)} with a traceback")
+    print(f"{each * len(examples)} {what}, {len(found)} with a traceback")
     return bool(found)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], EXAMPLES, failures, "imports"))
